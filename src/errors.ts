@@ -1,0 +1,160 @@
+// Everything that can be foreseen to go wrong, in one table. A code starts with the folder that raises it.
+
+import type { AttemptOutcome } from "./request.ts";
+
+/** Who is at fault: for metrics and for the audit line. */
+export type Source = "client" | "upstream" | "internal";
+
+/**
+ * The shape that an error takes in every dialect; `wire/errors.ts` maps it to the dialect's own status and type names
+ * (Anthropic: docs "Errors"; OpenAI: docs "Error codes").
+ */
+export type ErrorKind =
+  | "invalid_request"
+  | "authentication"
+  | "billing"
+  | "permission"
+  | "not_found"
+  | "too_large"
+  | "rate_limit"
+  | "internal"
+  | "unavailable"
+  | "timeout";
+
+interface Entry {
+  readonly status: number;
+  readonly kind: ErrorKind;
+  readonly source: Source;
+  /** Fixed public text: no input and no secret goes in here. It says what to do. */
+  readonly text: string;
+}
+
+const table = {
+  DOOR_HOST: e(
+    421,
+    "invalid_request",
+    "client",
+    "This Host name is not served here; use the address the gateway listens on, or localhost.",
+  ),
+  DOOR_ORIGIN: e(403, "permission", "client", "Requests from web pages are refused."),
+  DOOR_PATH: e(404, "not_found", "client", "Unknown path; see the route list in the documentation."),
+  DOOR_METHOD: e(405, "invalid_request", "client", "This method is not allowed on this path."),
+  DOOR_UPGRADE: e(426, "invalid_request", "client", "WebSocket is not offered here; use HTTP with streaming."),
+  DOOR_CONTENT_TYPE: e(415, "invalid_request", "client", "Send the body as content-type: application/json."),
+  DOOR_CONTENT_ENCODING: e(415, "invalid_request", "client", "Send the body without content-encoding."),
+  DOOR_BODY_TOO_LARGE: e(413, "too_large", "client", "The request body exceeds 32 MB."),
+  DOOR_HEADER: e(400, "invalid_request", "client", "A header is repeated or not readable."),
+  DOOR_STOPPING: e(503, "unavailable", "internal", "The gateway is stopping; try again in a moment."),
+  AUDIT_UNAVAILABLE: e(
+    503,
+    "unavailable",
+    "internal",
+    "The audit log cannot be written, so no request is served; see `sanctum status`.",
+  ),
+  IDENTITY_TOKEN_UNKNOWN: e(401, "authentication", "client", "Invalid gateway token."),
+  IDENTITY_MISMATCH: e(401, "authentication", "client", "Invalid gateway token."),
+  IDENTITY_REQUIRED: e(401, "authentication", "client", "Invalid gateway token."),
+  IDENTITY_AMBIGUOUS: e(400, "invalid_request", "client", "A credential header is given more than once."),
+  LIMITS_AGENT_RATE: e(429, "rate_limit", "client", "This agent's own requests_per_minute is used up."),
+  LIMITS_AGENT_CONCURRENT: e(429, "rate_limit", "client", "This agent already has max_concurrent requests in flight."),
+  LIMITS_EXHAUSTED: e(429, "rate_limit", "upstream", "All models that could answer are at their rate limit."),
+  REQUEST_JSON: e(400, "invalid_request", "client", "The body is not valid JSON."),
+  REQUEST_INVALID: e(400, "invalid_request", "client", "The request is not valid."),
+  REQUEST_TIMEOUT: e(408, "timeout", "client", "The request body did not arrive in time."),
+  ROUTE_MODEL_UNKNOWN: e(404, "not_found", "client", "No such model; `GET /v1/models` lists what can be asked for."),
+  ROUTE_MODEL_FORBIDDEN: e(403, "permission", "client", "This agent may not use this model."),
+  ROUTE_NO_CANDIDATE: e(503, "unavailable", "upstream", "No model can serve this request."),
+  BUDGET_EXHAUSTED: e(402, "billing", "client", "The budget of this agent is used up and no local model can serve."),
+  BUDGET_LEDGER: e(
+    503,
+    "unavailable",
+    "internal",
+    "The ledger cannot be written, so nothing is spent; see `sanctum status`.",
+  ),
+  UPSTREAM_FAILED: e(503, "unavailable", "upstream", "All models that could answer have failed."),
+  UPSTREAM_CUT: e(502, "unavailable", "upstream", "The answer broke off."),
+  CLIENT_GONE: e(499, "invalid_request", "client", "The client went away."),
+  INTERNAL: e(500, "internal", "internal", "Internal error; the log has the details under this request id."),
+} as const satisfies Record<string, Entry>;
+
+function e(status: number, kind: ErrorKind, source: Source, text: string): Entry {
+  return { status, kind, source, text };
+}
+
+export type ErrorCode = keyof typeof table;
+
+/** All codes with what they mean; the reference is generated from this. */
+export const errorCodes: Readonly<Record<ErrorCode, Entry>> = table;
+
+interface Details {
+  /** Replaces the table's text. Must be safe to show: no secret, no prompt, no upstream address. */
+  readonly publicMessage?: string;
+  /** Seconds the client should wait; sent as `retry-after`. */
+  readonly retryAfterSeconds?: number;
+  /** Replaces the dialect's own `code` or adds one (OpenAI's `error.code`). */
+  readonly dialectCode?: string;
+  /** For the log only. */
+  readonly cause?: unknown;
+}
+
+/** A failure that was foreseen: what the client may know is in `publicMessage`, the rest stays in `cause`. */
+export class GatewayError extends Error {
+  override readonly name: string = "GatewayError";
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly kind: ErrorKind;
+  readonly source: Source;
+  readonly publicMessage: string;
+  readonly retryAfterSeconds: number | undefined;
+  readonly dialectCode: string | undefined;
+
+  constructor(code: ErrorCode, details: Details = {}) {
+    const entry: Entry = table[code];
+    super(`${code}: ${details.publicMessage ?? entry.text}`, { cause: details.cause });
+    this.code = code;
+    this.status = entry.status;
+    this.kind = entry.kind;
+    this.source = entry.source;
+    this.publicMessage = details.publicMessage ?? entry.text;
+    this.retryAfterSeconds = details.retryAfterSeconds;
+    this.dialectCode = details.dialectCode;
+  }
+}
+
+/**
+ * One attempt at one candidate failed, or was not made. `tryEach` goes on to the next candidate; nothing else may
+ * swallow it.
+ */
+export class AttemptError extends Error {
+  override readonly name = "AttemptError";
+  readonly outcome: AttemptOutcome;
+  /** The upstream's HTTP status, 0 when there was none. */
+  readonly status: number;
+  /**
+   * `none`: certainly not billed (connect refused, 4xx, 429, 503 before a body). `unknown`: the request may have been
+   * billed, so the hold is charged in full unless usage was seen.
+   */
+  readonly billed: "none" | "unknown";
+  /** Milliseconds the provider asked to wait, as far as it said so. */
+  readonly retryAfterMs: number | undefined;
+  /** Why, in our own words, for the audit and `explain`; never the upstream's text. */
+  readonly note: string | undefined;
+
+  constructor(
+    outcome: AttemptOutcome,
+    facts: {
+      status?: number;
+      billed?: "none" | "unknown";
+      retryAfterMs?: number | undefined;
+      note?: string;
+      cause?: unknown;
+    } = {},
+  ) {
+    super(outcome, { cause: facts.cause });
+    this.outcome = outcome;
+    this.status = facts.status ?? 0;
+    this.billed = facts.billed ?? "none";
+    this.retryAfterMs = facts.retryAfterMs;
+    this.note = facts.note;
+  }
+}

@@ -1,0 +1,50 @@
+// A value that does not print itself: printing, logging, inspecting and serialising show a placeholder.
+
+const placeholder = "[secret]";
+const inspect = Symbol.for("nodejs.util.inspect.custom");
+
+/** Holds a key as bytes. `reveal` is the only way to read it, and one word to search for. */
+export class Secret {
+  #bytes: Uint8Array | null;
+
+  /** Takes the bytes over; the caller must not keep them. */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  static fromString(text: string): Secret {
+    return new Secret(new TextEncoder().encode(text));
+  }
+
+  /** The value as a string, for building one header. Throws after `wipe`. */
+  reveal(): string {
+    if (this.#bytes === null) throw new Error("this secret was wiped");
+    return new TextDecoder().decode(this.#bytes);
+  }
+
+  get wiped(): boolean {
+    return this.#bytes === null;
+  }
+
+  /** Overwrites the bytes. */
+  wipe(): void {
+    this.#bytes?.fill(0);
+    this.#bytes = null;
+  }
+
+  toString(): string {
+    return placeholder;
+  }
+
+  toJSON(): string {
+    return placeholder;
+  }
+
+  [inspect](): string {
+    return placeholder;
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "Secret";
+  }
+}
