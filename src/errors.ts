@@ -1,6 +1,6 @@
 // Everything that can be foreseen to go wrong, in one table. A code starts with the folder that raises it.
 
-import type { AttemptOutcome } from "./request.ts";
+import type { AttemptOutcome, GatewayResponse } from "./request.ts";
 
 /** Who is at fault: for metrics and for the audit line. */
 export type Source = "client" | "upstream" | "internal";
@@ -44,6 +44,7 @@ const table = {
   DOOR_CONTENT_ENCODING: e(415, "invalid_request", "client", "Send the body without content-encoding."),
   DOOR_BODY_TOO_LARGE: e(413, "too_large", "client", "The request body exceeds 32 MB."),
   DOOR_HEADER: e(400, "invalid_request", "client", "A header is repeated or not readable."),
+  DOOR_BUSY: e(503, "unavailable", "internal", "Too many watchers; close one and try again."),
   DOOR_STOPPING: e(503, "unavailable", "internal", "The gateway is stopping; try again in a moment."),
   AUDIT_UNAVAILABLE: e(
     503,
@@ -135,10 +136,15 @@ export class AttemptError extends Error {
    * billed, so the hold is charged in full unless usage was seen.
    */
   readonly billed: "none" | "unknown";
-  /** Milliseconds the provider asked to wait, as far as it said so. */
-  readonly retryAfterMs: number | undefined;
+  /**
+   * Milliseconds until the provider may be asked again: as it said itself, or as `pace` decided (which fills it in, so
+   * that whoever tries again waits as long as `pace` will insist on).
+   */
+  retryAfterMs: number | undefined;
   /** Why, in our own words, for the audit and `explain`; never the upstream's text. */
   readonly note: string | undefined;
+  /** Context overflow: the upstream's own refusal, for the client where no candidate has a larger window. */
+  readonly relay: GatewayResponse | undefined;
 
   constructor(
     outcome: AttemptOutcome,
@@ -146,7 +152,8 @@ export class AttemptError extends Error {
       status?: number;
       billed?: "none" | "unknown";
       retryAfterMs?: number | undefined;
-      note?: string;
+      note?: string | undefined;
+      relay?: GatewayResponse;
       cause?: unknown;
     } = {},
   ) {
@@ -156,5 +163,6 @@ export class AttemptError extends Error {
     this.billed = facts.billed ?? "none";
     this.retryAfterMs = facts.retryAfterMs;
     this.note = facts.note;
+    this.relay = facts.relay;
   }
 }

@@ -49,6 +49,8 @@ export interface NeutralTool {
   form: "function" | "custom";
   /** The client's own namespace of the tool (Responses), restored on the way back. */
   namespace: string | undefined;
+  /** The client's own name, where `name` had to change to fit every dialect; answers carry it again. */
+  clientName?: string;
 }
 
 export type NeutralToolChoice =
@@ -164,6 +166,8 @@ export interface WireFacts {
   wantsUsageEvent: boolean;
   /** Upper bound of prompt tokens: bytes of the body without media, plus a ceiling per media item. */
   inputTokenBound: number;
+  /** Server tools that are paid by the call, by name, with the most calls that the request allows. */
+  serverTools?: { readonly [tool: string]: number };
 }
 
 /** What the target server of a translated request takes. Quirks are data here, not branches in the codecs. */

@@ -1,0 +1,114 @@
+// The two actors of `sanctum demo`: a cloud that answers, refuses, breaks off and stalls, and a local model that answers.
+
+/** What the cloud does with its next request. */
+export type Act = "answer" | "refuse" | "break_off" | "stall";
+
+export interface ScriptedModels {
+  readonly cloudUrl: string;
+  readonly localUrl: string;
+  /** The credentials that the cloud was shown, newest last. */
+  readonly shown: readonly string[];
+  next(act: Act): void;
+  stop(): Promise<void>;
+}
+
+const encoder = new TextEncoder();
+
+export function startScriptedModels(): ScriptedModels {
+  let act: Act = "answer";
+  const shown: string[] = [];
+  const cloud = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    idleTimeout: 60,
+    async fetch(request) {
+      shown.push(request.headers.get("x-api-key") ?? request.headers.get("authorization") ?? "");
+      const body = (await request.json()) as { model: string; stream?: boolean };
+      const { pathname } = new URL(request.url);
+      if (act === "refuse") return Response.json(overloaded, { status: 429 });
+      if (act === "stall") return new Promise<Response>(() => undefined);
+      if (act === "break_off") return brokenStream();
+      return pathname.endsWith("/messages") ? messagesAnswer(body) : chatAnswer(body.model, "Hello from the cloud.", body.stream);
+    },
+  });
+  const local = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      if (request.method === "GET") return Response.json({ object: "list", data: [{ id: "qwen2.5-coder:14b" }] });
+      const body = (await request.json()) as { model: string; stream?: boolean };
+      return chatAnswer(body.model, "Hello from your own machine.", body.stream);
+    },
+  });
+  return {
+    cloudUrl: `http://127.0.0.1:${cloud.port}`,
+    localUrl: `http://127.0.0.1:${local.port}/v1`,
+    shown,
+    next: (following) => {
+      act = following;
+    },
+    stop: async () => {
+      await Promise.all([cloud.stop(true), local.stop(true)]);
+    },
+  };
+}
+
+const overloaded = { type: "error", error: { type: "rate_limit_error", message: "This organisation is at its rate limit." } };
+
+/** A status of 200 and then nothing: the failure that most gateways hand on to the client. */
+function brokenStream(): Response {
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(encoder.encode(": accepted\n\n"));
+      controller.close();
+    },
+  });
+  return new Response(body, { headers: { "content-type": "text/event-stream" } });
+}
+
+function messagesAnswer({ model, stream }: { model: string; stream?: boolean }): Response {
+  const text = "Hello from the cloud.";
+  const message = { id: "msg_demo", type: "message", role: "assistant", model, stop_sequence: null };
+  const usage = { input_tokens: 1_200, output_tokens: 340 };
+  if (stream !== true) {
+    return Response.json({ ...message, content: [{ type: "text", text }], stop_reason: "end_turn", usage });
+  }
+  const start = { ...message, content: [], stop_reason: null, usage: { ...usage, output_tokens: 1 } };
+  return events([
+    ["message_start", { type: "message_start", message: start }],
+    ["content_block_start", { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } }],
+    ["content_block_delta", { type: "content_block_delta", index: 0, delta: { type: "text_delta", text } }],
+    ["content_block_stop", { type: "content_block_stop", index: 0 }],
+    ["message_delta", { type: "message_delta", delta: { stop_reason: "end_turn", stop_sequence: null }, usage }],
+    ["message_stop", { type: "message_stop" }],
+  ]);
+}
+
+function chatAnswer(model: string, text: string, stream: boolean | undefined): Response {
+  const usage = { prompt_tokens: 1_200, completion_tokens: 340, total_tokens: 1_540 };
+  const head = { id: "chatcmpl-demo", created: 1_767_225_600, model };
+  if (stream !== true) {
+    const choice = { index: 0, message: { role: "assistant", content: text }, finish_reason: "stop" };
+    return Response.json({ ...head, object: "chat.completion", choices: [choice], usage });
+  }
+  const chunk = (delta: object, finish: string | null): [null, object] => [
+    null,
+    { ...head, object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason: finish }] },
+  ];
+  return events([
+    chunk({ role: "assistant", content: text }, null),
+    chunk({}, "stop"),
+    [null, { ...head, object: "chat.completion.chunk", choices: [], usage }],
+    [null, "[DONE]"],
+  ]);
+}
+
+function events(list: readonly (readonly [string | null, object | string])[]): Response {
+  const text = list
+    .map(([name, data]) => {
+      const line = typeof data === "string" ? data : JSON.stringify(data);
+      return `${name === null ? "" : `event: ${name}\n`}data: ${line}\n\n`;
+    })
+    .join("");
+  return new Response(text, { headers: { "content-type": "text/event-stream" } });
+}

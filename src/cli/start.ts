@@ -1,0 +1,97 @@
+import { existsSync } from "node:fs";
+import { Command } from "commander";
+import { systemClock, systemRandom } from "../clock.ts";
+import { formatFault } from "../config/fault.ts";
+import { dangersIn, reexecuteClean } from "./environment.ts";
+import type { Io } from "./io.ts";
+
+/** Running streams may go on for so long after SIGTERM. */
+const graceMs = 30_000;
+const exitConfiguration = 78;
+
+/** `sanctum start`: runs the gateway in the foreground until SIGTERM, SIGINT or `sanctum stop`. */
+export function startCommand(io: Io): Command {
+  return new Command("start")
+    .description("run the gateway in the foreground")
+    .action(async () => {
+      const dangers = dangersIn(process.env);
+      if (dangers.length > 0) {
+        for (const danger of dangers) io.err(`sanctum: ${danger}\n`);
+        process.exitCode = 1;
+        return;
+      }
+      reexecuteClean((note) => io.err(`sanctum: ${note}\n`));
+      await run(io);
+    });
+}
+
+async function run(io: Io): Promise<void> {
+  // Loaded here, so that the other commands start without the daemon's parts.
+  const { ConfigurationError, Daemon, version } = await import("../daemon/daemon.ts");
+  const report = (line: string): void => io.err(`${new Date().toISOString()} ${line}\n`);
+  let daemon: Awaited<ReturnType<typeof Daemon.start>>;
+  try {
+    daemon = await Daemon.start({
+      home: io.home,
+      configFile: io.configFile,
+      clock: systemClock,
+      random: systemRandom,
+      report,
+    });
+  } catch (error) {
+    if (error instanceof ConfigurationError) {
+      for (const fault of error.faults) io.err(`${formatFault(fault)}\n`);
+      process.exitCode = exitConfiguration;
+    } else {
+      io.err(`sanctum: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.exitCode = 1;
+    }
+    return;
+  }
+  greet(io, daemon, version);
+  await untilStopped(daemon, report);
+}
+
+type RunningDaemon = Pick<
+  import("../daemon/daemon.ts").Daemon,
+  "urls" | "local" | "describeKeys" | "reload" | "stop" | "stopRequested"
+>;
+
+function greet(io: Io, daemon: RunningDaemon, version: string): void {
+  const url = daemon.urls[0]!;
+  const there = existsSync(io.configFile) ? "" : " (not there: built-in defaults)";
+  io.out(`Sanctum Cloud Proxy ${version}\n`);
+  io.out(`configuration: ${io.configFile}${there}\n`);
+  for (const key of daemon.describeKeys()) io.out(`key for ${key.provider}: ${keyText(key)}\n`);
+  if (daemon.local.models.length === 0) io.out("local models: none found; start one with e.g. `ollama serve`\n");
+  for (const { provider, model } of daemon.local.models.slice(0, 20)) io.out(`local model: ${provider}/${model}\n`);
+  for (const address of daemon.urls) io.out(`listening on ${address}\n`);
+  io.out("\nConnect a client:\n");
+  io.out(`  Claude Code, Anthropic SDKs   ANTHROPIC_BASE_URL=${url} ANTHROPIC_AUTH_TOKEN=anonymous\n`);
+  io.out(`  OpenAI SDKs, Codex, the rest  OPENAI_BASE_URL=${url}/v1 OPENAI_API_KEY=anonymous\n`);
+  io.out(`See who spends what: ${url}/stats\n`);
+}
+
+function keyText(key: ReturnType<RunningDaemon["describeKeys"]>[number]): string {
+  if (key.source === "none") return "none needed";
+  if (key.source === "passthrough") return "each client's own";
+  return key.state === "ok" ? `there (${key.source})` : `${key.state}: ${key.reason ?? key.source}`;
+}
+
+/** The first signal lets running streams finish, the second one ends them. */
+async function untilStopped(daemon: RunningDaemon, report: (line: string) => void): Promise<void> {
+  const first = Promise.withResolvers<void>();
+  const second = Promise.withResolvers<void>();
+  let signals = 0;
+  const onSignal = (): void => (++signals === 1 ? first.resolve() : second.resolve());
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  process.on("SIGHUP", () => void daemon.reload().then(({ ok, text }) => ok || report(text)));
+  await Promise.race([first.promise, daemon.stopRequested]);
+  report("stopping: no new requests; running ones may finish");
+  const gracefully = daemon.stop(graceMs);
+  await Promise.race([gracefully, second.promise.then(() => daemon.stop(0))]);
+  report("stopped");
+  // Upstream connections kept alive for reuse must not keep the process.
+  process.exit(0);
+}

@@ -1,0 +1,224 @@
+// `sanctum stats` and `sanctum status`: what the running gateway tells about itself.
+
+import { Command } from "commander";
+import { printable, type AgentStats, type ProviderStats, type StatsDocument } from "../layers/audit/index.ts";
+import type { Io } from "./io.ts";
+import { painted, tableText, wantsColour, type Cell } from "./table.ts";
+
+/** Rejects with an error whose message says what to do where no gateway answers. */
+export type FetchStats = () => Promise<StatsDocument>;
+
+/** The day in figures: agents, providers, models, audit. */
+export function statsCommand(io: Io, fetchStats: FetchStats): Command {
+  return new Command("stats")
+    .description("show spend, requests and providers of the running gateway")
+    .option("--json", "print the /stats document")
+    .action(async (options: { json?: boolean }) => {
+      await show(io, fetchStats, options.json === true, statsText);
+    });
+}
+
+/** Whether all is well, in a few lines; exit code 1 where it is not. */
+export function statusCommand(io: Io, fetchStats: FetchStats): Command {
+  return new Command("status")
+    .description("tell whether the gateway runs, and what is wrong")
+    .option("--json", "print the state as JSON")
+    .action(async (options: { json?: boolean }) => {
+      const json = options.json === true;
+      const stats = await show(io, fetchStats, false, (document, colour) =>
+        json ? `${JSON.stringify(statusOf(document), null, 2)}\n` : statusText(document, colour),
+      );
+      if (stats !== null && problemsOf(stats).length > 0) process.exitCode = 1;
+    });
+}
+
+async function show(
+  io: Io,
+  fetchStats: FetchStats,
+  json: boolean,
+  text: (stats: StatsDocument, colour: boolean) => string,
+): Promise<StatsDocument | null> {
+  let stats: StatsDocument;
+  try {
+    stats = await fetchStats();
+  } catch (error) {
+    io.err(`${error instanceof Error ? error.message : "the gateway does not answer"}\n`);
+    process.exitCode = 1;
+    return null;
+  }
+  io.out(json ? `${JSON.stringify(stats, null, 2)}\n` : text(stats, wantsColour(io)));
+  return stats;
+}
+
+/** The tables of `sanctum stats`. */
+export function statsText(stats: StatsDocument, colour: boolean): string {
+  const title = (text: string): string => `\n${painted(text, "bold", colour)}\n`;
+  const { totals } = stats;
+  let text =
+    `${painted(stats.day, "bold", colour)} until ${clockTime(stats.day_ends_at)}: ` +
+    `${totals.requests} requests, ${usd(totals.spent_usd)} spent, ${usd(totals.saved_usd)} saved, ` +
+    `${Math.round(totals.local_share * 100)} % local\n`;
+  text += title("Agents") + tableText(agentRows(stats), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11], colour);
+  text += title("Providers") + tableText(providerRows(stats), [3, 4, 5, 6], colour);
+  if (Object.keys(stats.models).length > 0) text += title("Models") + tableText(modelRows(stats), [1, 2, 3, 4], colour);
+  return text + title("Audit") + auditText(stats, colour);
+}
+
+function agentRows(stats: StatsDocument): Cell[][] {
+  const head = ["agent", "", "spent", "held", "cap", "req", "cloud", "local", "fallb", "refused", "errors", "tokens"];
+  const rows: Cell[][] = [head.map(dim)];
+  for (const [name, agent] of Object.entries(stats.agents)) {
+    rows.push([
+      printable(name),
+      capBar(agent),
+      usd(agent.spent_usd),
+      usd(agent.held_usd),
+      usd(agent.daily_usd),
+      String(agent.requests),
+      String(agent.cloud),
+      String(agent.local),
+      String(agent.fallbacks),
+      String(agent.refused),
+      agent.errors > 0 ? { text: String(agent.errors), colour: "red" } : "0",
+      String(agent.input_tokens + agent.output_tokens),
+    ]);
+  }
+  return rows;
+}
+
+const BAR_WIDTH = 12;
+
+/** How much of the cap is gone, held money included. */
+function capBar(agent: AgentStats): Cell {
+  const share = agent.daily_usd > 0 ? Math.min(1, 1 - agent.remaining_usd / agent.daily_usd) : 1;
+  const full = Math.round(share * BAR_WIDTH);
+  const text = `${"█".repeat(full)}${"░".repeat(BAR_WIDTH - full)}`;
+  if (agent.over_budget) return { text, colour: "red" };
+  return { text, colour: share >= 0.8 ? "yellow" : "green" };
+}
+
+function providerRows(stats: StatsDocument): Cell[][] {
+  const rows: Cell[][] = [["provider", "breaker", "key", "sent", "errors", "p50", "p95", "back off until"].map(dim)];
+  for (const [name, provider] of Object.entries(stats.providers)) {
+    rows.push([
+      printable(name),
+      breakerCell(provider),
+      keyCell(provider),
+      String(provider.requests),
+      provider.errors > 0 ? { text: String(provider.errors), colour: "red" } : "0",
+      ms(provider.latency_ms.p50),
+      ms(provider.latency_ms.p95),
+      provider.backoff_until === null ? "" : clockTime(provider.backoff_until),
+    ]);
+  }
+  return rows;
+}
+
+function breakerCell(provider: ProviderStats): Cell {
+  if (provider.state === "closed") return { text: "closed", colour: "green" };
+  return { text: provider.state, colour: provider.state === "open" ? "red" : "yellow" };
+}
+
+function keyCell(provider: ProviderStats): Cell {
+  const good = provider.key === "ok" || provider.key === "none";
+  return good ? provider.key : { text: provider.key, colour: "yellow" };
+}
+
+function modelRows(stats: StatsDocument): Cell[][] {
+  const rows: Cell[][] = [["model", "req", "spent", "input", "output"].map(dim)];
+  for (const [name, model] of Object.entries(stats.models)) {
+    rows.push([
+      printable(name),
+      String(model.requests),
+      usd(model.spent_usd),
+      String(model.input_tokens),
+      String(model.output_tokens),
+    ]);
+  }
+  return rows;
+}
+
+function auditText(stats: StatsDocument, colour: boolean): string {
+  const { audit } = stats;
+  const written = audit.last_written_at === null ? "nothing since the start" : clockTime(audit.last_written_at);
+  const line = `${audit.entries} entries, last written: ${written}, head ${audit.head}\n`;
+  return audit.fault === null ? line : line + painted(`fault: ${printable(audit.fault.message)}\n`, "red", colour);
+}
+
+interface Status {
+  readonly ok: boolean;
+  readonly version: string;
+  readonly uptime_s: number;
+  readonly in_flight: number;
+  readonly problems: readonly string[];
+}
+
+function statusOf(stats: StatsDocument): Status {
+  const problems = problemsOf(stats);
+  return {
+    ok: problems.length === 0,
+    version: stats.version,
+    uptime_s: stats.uptime_s,
+    in_flight: stats.in_flight,
+    problems,
+  };
+}
+
+/** The lines of `sanctum status`. */
+export function statusText(stats: StatsDocument, colour: boolean): string {
+  const problems = problemsOf(stats);
+  let text =
+    `running, version ${printable(stats.version)}, up ${duration(stats.uptime_s)}, ${stats.in_flight} in flight, ` +
+    `configuration ${stats.config.generation} loaded ${clockTime(stats.config.loaded_at)}\n`;
+  if (problems.length === 0) text += painted("all is well\n", "green", colour);
+  for (const problem of problems) text += `${painted(printable(problem), "yellow", colour)}\n`;
+  return text;
+}
+
+function problemsOf(stats: StatsDocument): string[] {
+  const problems: string[] = [];
+  const { fault } = stats.config;
+  if (fault !== null) {
+    problems.push(`the configuration file is refused since ${clockTime(fault.since)}; the one before stays in force:`);
+    for (const message of fault.messages) problems.push(`  ${message}`);
+  }
+  if (stats.audit.fault !== null) {
+    problems.push(`the audit trail: ${stats.audit.fault.message}, since ${clockTime(stats.audit.fault.since)}`);
+  }
+  for (const [name, provider] of Object.entries(stats.providers)) {
+    if (provider.state === "open") problems.push(`${name}: not asked for now, it failed too often`);
+    if (provider.key === "missing") problems.push(`${name}: no key; \`sanctum keys set ${name}\``);
+    if (provider.key === "locked") problems.push(`${name}: the keychain is locked; unlock it`);
+    if (provider.key === "rejected") problems.push(`${name}: refuses its key; \`sanctum keys set ${name}\``);
+  }
+  for (const [name, agent] of Object.entries(stats.agents)) {
+    if (agent.over_budget && agent.daily_usd > 0) problems.push(`${name}: the budget of the day is used up`);
+  }
+  return problems;
+}
+
+function dim(text: string): Cell {
+  return { text, colour: "dim" };
+}
+
+function usd(amount: number): string {
+  return `$${amount.toFixed(amount !== 0 && amount < 0.01 ? 6 : 4)}`;
+}
+
+function ms(value: number | null): string {
+  return value === null ? "–" : `${value} ms`;
+}
+
+/** `18:00:05` of an ISO time in its own zone. */
+function clockTime(iso: string): string {
+  return /T(\d\d:\d\d:\d\d)/.exec(iso)?.[1] ?? printable(iso);
+}
+
+function duration(seconds: number): string {
+  const days = Math.floor(seconds / 86_400);
+  const hours = Math.floor((seconds % 86_400) / 3_600);
+  const minutes = Math.floor((seconds % 3_600) / 60);
+  if (days > 0) return `${days} d ${hours} h`;
+  if (hours > 0) return `${hours} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min` : `${seconds} s`;
+}

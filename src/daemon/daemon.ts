@@ -1,0 +1,426 @@
+// The whole gateway as one object: opened in the order in which the parts need each other, closed in the reverse.
+
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { serveAdmin } from "../admin/admin-server.ts";
+import { listModels } from "../catalogue/index.ts";
+import type { Clock, Random } from "../clock.ts";
+import { defaultRetry, localTimeouts } from "../config/defaults.ts";
+import { formatFault } from "../config/fault.ts";
+import { Generations } from "../config/generations.ts";
+import { loadConfig } from "../config/load.ts";
+import { watchConfig } from "../config/watch.ts";
+import type { Config, Fault } from "../config/types.ts";
+import { GatewayError } from "../errors.ts";
+import {
+  FileSink,
+  StatsChanges,
+  Tally,
+  createStats,
+  createStatsText,
+  metricsText,
+  recordInterrupted,
+  type ProviderStatus,
+  type StatsDocument,
+} from "../layers/audit/index.ts";
+import { openSqliteLedger, type Ledger } from "../layers/budget/index.ts";
+import { AgentLimiter, Limits } from "../layers/limits/index.ts";
+import { KeyRing, createKeySources, type KeyDescription } from "../layers/vault/index.ts";
+import type { Arrived, GatewayResponse, Provider } from "../request.ts";
+import { listen, type Listener } from "../server/listener.ts";
+import type { ListedModel } from "../server/models.ts";
+import { createOperations, type ModelsQuestion, type Operations } from "../server/operations.ts";
+import { createRequestIds } from "../server/request-id.ts";
+import { Dispatcher } from "../upstream/dispatch.ts";
+import { Generation, type Shared } from "./generation.ts";
+import { findLocalServers, type LocalServers } from "./local-servers.ts";
+
+export const version = "1.0.0";
+
+export interface DaemonOptions {
+  readonly home: string;
+  readonly configFile: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** The operational log, a line at a time. */
+  readonly report: (line: string) => void;
+}
+
+/** The configuration can't be used: each fault says where and what to do. */
+export class ConfigurationError extends Error {
+  override readonly name = "ConfigurationError";
+  readonly faults: readonly Fault[];
+  constructor(faults: readonly Fault[]) {
+    super("the configuration is faulty");
+    this.faults = faults;
+  }
+}
+
+/** How often the local ports are asked again: a model server that is started later is found by itself. */
+const discoverEveryMs = 30_000;
+/** Counters are kept so often that a crash loses little; money never waits for this. */
+const saveCountersEveryMs = 1_000;
+
+export class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #ledger: Ledger;
+  readonly #sink: FileSink;
+  readonly #tally: Tally;
+  readonly #limits: Limits;
+  readonly #keys: KeyRing;
+  readonly #stats: () => StatsDocument;
+  readonly #statsText: () => string;
+  readonly #changes: StatsChanges;
+  readonly #firstConfig: Config;
+  /** Absent only while the daemon opens. */
+  #opened: Generations<Generation> | null = null;
+  #local: LocalServers = { found: [], models: [] };
+  #listeners: Listener[] = [];
+  #inFlight = 0;
+  #idle: (() => void) | null = null;
+  #stopping = false;
+  #savedRevision = -1;
+  readonly #timers: ReturnType<typeof setInterval>[] = [];
+  readonly #disposables: AsyncDisposable[] = [];
+  #stopRequested: () => void = () => undefined;
+  /** Resolves when somebody asked over the admin socket to stop. */
+  readonly stopRequested = new Promise<void>((resolve) => {
+    this.#stopRequested = resolve;
+  });
+
+  private constructor(options: DaemonOptions, config: Config, ledger: Ledger, sink: FileSink) {
+    const { clock, random } = options;
+    this.#firstConfig = config;
+    this.#options = options;
+    this.#ledger = ledger;
+    this.#sink = sink;
+    this.#tally = new Tally(() => ledger.day().key);
+    this.#limits = new Limits({ clock, random });
+    this.#keys = new KeyRing({ clock, sourceOf: createKeySources() });
+    this.#stats = createStats({
+      version,
+      clock,
+      tally: this.#tally,
+      timezone: () => this.config.timezone,
+      day: () => ledger.day(),
+      agents: () => [...this.config.agents].map(([name, { caps }]) => [name, caps] as const),
+      balances: (agent) => ledger.balances(agent),
+      config: () => this.#configStatus(),
+      providers: () => this.#providerStatus(),
+      audit: () => sink.health(),
+    });
+    // What changes without a request (a reload, a key) shows within the text's own age.
+    this.#statsText = createStatsText({ clock, build: this.#stats, revision: () => this.#tally.revision });
+    this.#changes = new StatsChanges(this.#stats);
+  }
+
+  /** Opens everything and listens. Throws ConfigurationError, or an Error that says what is in the way. */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const { home, configFile, clock, report } = options;
+    for (const folder of [home, join(home, "state"), join(home, "run"), join(home, "logs"), dirname(configFile)]) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+    }
+    const loaded = loadConfig(configFile, { home });
+    if ("faults" in loaded) throw new ConfigurationError(loaded.faults);
+    const { config } = loaded;
+    const ledger = openSqliteLedger({
+      file: join(home, "state/ledger.sqlite"),
+      clock,
+      timezone: config.timezone,
+      onFault: (fault) => report(fault === null ? "ledger: works again" : `ledger: ${fault}`),
+    });
+    let daemon: Daemon | null = null;
+    try {
+      const { file, rotate } = config.audit;
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      const sink = new FileSink({ path: file, clock, rotate, onNote: (note) => report(`audit: ${note}`) });
+      daemon = new Daemon(options, config, ledger, sink);
+      await daemon.#open(config);
+      return daemon;
+    } catch (error) {
+      await (daemon === null ? ledger.close() : daemon.close());
+      throw error;
+    }
+  }
+
+  get config(): Config {
+    return this.#opened?.current.config ?? this.#firstConfig;
+  }
+
+  get #generations(): Generations<Generation> {
+    if (this.#opened === null) throw new Error("the daemon is not open yet");
+    return this.#opened;
+  }
+
+  /** Where clients connect. */
+  get urls(): readonly string[] {
+    return this.#listeners.map((listener) => listener.url);
+  }
+
+  get local(): LocalServers {
+    return this.#local;
+  }
+
+  stats(): StatsDocument {
+    return this.#stats();
+  }
+
+  /** Where each key comes from and whether it is there. */
+  describeKeys(): readonly KeyDescription[] {
+    return this.#keys.describe();
+  }
+
+  /** Reads the configuration file again. Never throws: a faulty file changes nothing. */
+  async reload(): Promise<{ readonly ok: boolean; readonly text: string }> {
+    const { configFile, home } = this.#options;
+    const ok = await this.#generations.apply(loadConfig(configFile, { home }));
+    const { fault, current } = this.#generations;
+    return ok
+      ? { ok, text: `configuration ${current.number} is live` }
+      : { ok, text: (fault?.faults ?? []).map(formatFault).join("\n") };
+  }
+
+  /**
+   * Takes no new work, lets what runs finish for `graceMs`, then cuts it; settles and writes everything. Nothing is lost
+   * on either way.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    const stopped = Promise.all(this.#listeners.map((listener) => listener.stop()));
+    if (this.#inFlight > 0) {
+      const idle = new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+      const { promise: late, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, graceMs);
+      await Promise.race([idle, late]);
+      clearTimeout(timer);
+    }
+    await Promise.all(this.#listeners.map((listener) => listener.kill()));
+    void stopped;
+    if (this.#inFlight > 0) {
+      // Cut requests settle when their clients are gone, which is now: a turn or two of the event loop.
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+        setTimeout(resolve, 1_000);
+      });
+    }
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const part of this.#disposables.reverse()) await part[Symbol.asyncDispose]();
+    this.#saveCounters();
+    await this.#sink[Symbol.asyncDispose]();
+    await this.#ledger.close();
+    this.#keys.close();
+  }
+
+  async #open(config: Config): Promise<void> {
+    const { clock, random, report, home, configFile } = this.#options;
+    this.#restoreCounters();
+    const shared: Shared = {
+      clock,
+      random,
+      ledger: this.#ledger,
+      sink: this.#sink,
+      tally: this.#tally,
+      limits: this.#limits,
+      agentLimiter: new AgentLimiter(clock),
+      keys: this.#keys,
+      dispatcher: new Dispatcher(clock),
+      local: () => this.#local,
+    };
+    this.#opened = await Generations.start<Generation>(config, {
+      clock,
+      build: (next) => new Generation(next, shared),
+      onFault: (faults, cause) => {
+        report(`configuration refused, the old one stays: ${faults.map(formatFault).join(" | ")}`);
+        if (cause !== undefined) report(String(cause));
+      },
+      onLoaded: (generation) => {
+        this.#adopt(generation.config);
+        report(`configuration ${generation.number} is live`);
+      },
+      onRestartNeeded: () => report("`listen` has changed: that needs a restart (`sanctum stop`, then `sanctum start`)"),
+      onDisposeFailed: (error, number) => report(`configuration ${number} did not close: ${String(error)}`),
+    });
+    this.#adopt(config);
+    await this.#reconcile();
+    await Promise.all([this.#discover(), this.#keys.loadAll()]);
+    this.#listenAll(config);
+    this.#timers.push(setInterval(() => void this.#discover(), discoverEveryMs));
+    this.#disposables.push(
+      watchConfig(configFile, (source) => this.#applySource(source), { clock }),
+      serveAdmin(join(home, "run/admin.sock"), {
+        stats: () => this.#statsText(),
+        addresses: () => this.urls,
+        reload: () => this.reload(),
+        refreshKey: async (provider) => {
+          await this.#keys.refresh(provider);
+        },
+        stop: () => this.#stopRequested(),
+      }),
+    );
+    this.#timers.push(setInterval(() => this.#saveCounters(), saveCountersEveryMs));
+  }
+
+  async #applySource(source: Parameters<typeof loadConfig>[2]): Promise<void> {
+    const { configFile, home } = this.#options;
+    await this.#generations.apply(loadConfig(configFile, { home }, source));
+  }
+
+  /** What lives outside the generations takes over what the new one says about it. */
+  #adopt(config: Config): void {
+    const providers = [...this.#generations.current.value.providers().values()];
+    this.#limits.configure(providers);
+    this.#keys.configure(providers);
+    this.#ledger.setZone(config.timezone);
+  }
+
+  /** Requests that the last process left open get their line before the first new one is served. */
+  async #reconcile(): Promise<void> {
+    const open = this.#ledger.openRequests();
+    const parts = { sink: this.#sink, journal: this.#ledger, tally: this.#tally, clock: this.#options.clock };
+    const lines = await recordInterrupted(
+      parts,
+      open.map(({ requestId, facts, attempts }) => ({
+        id: requestId,
+        facts,
+        charges: attempts.map(({ candidate, chargedNanos }) => ({ candidate, nanos: chargedNanos })),
+      })),
+    );
+    if (lines > 0) this.#options.report(`${lines} requests were interrupted by the last stop; their holds are charged`);
+  }
+
+  async #discover(): Promise<void> {
+    const found = await findLocalServers({ providers: this.config.providers, own: this.urls, localProvider });
+    if (JSON.stringify(found) === JSON.stringify(this.#local)) return;
+    this.#local = found;
+    this.#adopt(this.config);
+  }
+
+  #listenAll(config: Config): void {
+    const newId = createRequestIds(this.#options.clock);
+    const operations = this.#operations();
+    for (const address of config.listen) {
+      this.#listeners.push(
+        listen({
+          address,
+          hostNames: config.hostNames,
+          tls: config.tls,
+          newId,
+          handle: (arrived) => this.#handle(arrived),
+          operations,
+          report: this.#options.report,
+        }),
+      );
+    }
+  }
+
+  async #handle(arrived: Arrived): Promise<GatewayResponse> {
+    if (this.#stopping) throw new GatewayError("DOOR_STOPPING", { retryAfterSeconds: 2 });
+    const generation = this.#generations.acquire();
+    this.#inFlight++;
+    const leave = (): void => {
+      this.#generations.release(generation);
+      if (--this.#inFlight === 0) this.#idle?.();
+    };
+    try {
+      const response = await generation.value.handle(arrived);
+      void response.finished.then(leave);
+      return response;
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+
+  #operations(): Operations {
+    return createOperations({
+      stats: this.#statsText,
+      metrics: () => metricsText(this.#stats(), this.#tally),
+      watchStats: (signal) => this.#changes.watch(signal),
+      notReady: () => this.#notReady(),
+      access: () => this.config.stats.access,
+      requireToken: (headers) => {
+        const { agent } = this.#generations.current.value.authenticate({ headers, claimedAgent: undefined, fromLoopback: false });
+        if (agent.auth !== "token") throw new GatewayError("IDENTITY_REQUIRED");
+      },
+      listModels: (question) => this.#listModels(question),
+    });
+  }
+
+  #listModels(question: ModelsQuestion): readonly ListedModel[] {
+    const { value } = this.#generations.current;
+    const { agent } = value.authenticate(question);
+    const usable = [...value.providers().values()].filter((p) => !p.local && this.#keys.state(p.name) !== "missing");
+    const cloud = usable.flatMap((p) =>
+      listModels(p.name).map((model) => ({ id: p.name === "openrouter" ? `openrouter/${model}` : model, provider: p.name, context: undefined })),
+    );
+    return [...value.models(agent.models), ...cloud];
+  }
+
+  #notReady(): string[] {
+    const reasons: string[] = [];
+    if (this.#stopping) reasons.push("stopping");
+    const audit = this.#sink.health().fault;
+    if (audit !== null) reasons.push(`audit: ${audit.message}`);
+    const ledger = this.#ledger.health().fault;
+    if (ledger !== null) reasons.push(`ledger: ${ledger}`);
+    const usable = [...this.#generations.current.value.providers().values()].some(
+      (p) => p.local || p.key.from === "passthrough" || ["ok", "none", "rejected"].includes(this.#keys.state(p.name)),
+    );
+    if (!usable) reasons.push("no candidate: no key is stored and no local model answers");
+    return reasons;
+  }
+
+  #configStatus(): { generation: number; loadedAt: number; fault: { since: number; messages: string[] } | null } {
+    const { current, fault } = this.#generations;
+    return {
+      generation: current.number,
+      loadedAt: current.loadedAt,
+      fault: fault === null ? null : { since: fault.since, messages: fault.faults.map(formatFault) },
+    };
+  }
+
+  *#providerStatus(): Iterable<readonly [string, ProviderStatus]> {
+    for (const name of this.#generations.current.value.providers().keys()) {
+      const { state, backoff_until, limits } = this.#limits.status(name);
+      yield [name, { state, limits, backoffUntil: backoff_until, key: this.#keys.state(name) }];
+    }
+  }
+
+  #saveCounters(): void {
+    if (this.#tally.revision === this.#savedRevision) return;
+    this.#savedRevision = this.#tally.revision;
+    this.#ledger.saveCounters("tally", JSON.stringify(this.#tally.snapshot()));
+  }
+
+  #restoreCounters(): void {
+    const saved = this.#ledger.loadCounters("tally").get("tally");
+    if (saved !== undefined) this.#tally.restore(JSON.parse(saved));
+  }
+}
+
+/** A model server that was found, with the settings that a configured local one has by default. */
+function localProvider(name: string, url: string): Provider {
+  return {
+    name,
+    url,
+    dialects: ["chat"],
+    local: true,
+    key: { from: "none" },
+    headers: {},
+    caFile: undefined,
+    timeouts: localTimeouts,
+    limits: {
+      requestsPerMinute: undefined,
+      inputTokensPerMinute: undefined,
+      outputTokensPerMinute: undefined,
+      concurrent: undefined,
+    },
+    retry: defaultRetry,
+  };
+}

@@ -1,0 +1,159 @@
+// What is built from one configuration. Everything that must survive a reload comes from outside, in `Shared`.
+
+import type { Clock, Random } from "../clock.ts";
+import type { Config } from "../config/types.ts";
+import { audit, openRequestFacts, type AuditSink, type Tally } from "../layers/audit/index.ts";
+import { fund, type Ledger } from "../layers/budget/index.ts";
+import { createAuthenticator, identify, type Caller, type Claim } from "../layers/identity/index.ts";
+import { backoffDelayMs, pace, parseRetryAfter, type AgentLimiter, type Limits } from "../layers/limits/index.ts";
+import { Directory, compileGlob, plan, tryEach, understand } from "../layers/routing/index.ts";
+import { createRedactor, unlock, type KeyRing } from "../layers/vault/index.ts";
+import { createPipeline } from "../pipeline.ts";
+import type { Arrived, Handler, Provider } from "../request.ts";
+import type { ListedModel } from "../server/models.ts";
+import type { Dispatcher } from "../upstream/dispatch.ts";
+import { send } from "../upstream/send.ts";
+import { countLocally } from "../upstream/count-locally.ts";
+import { codecs } from "../wire/codecs.ts";
+import { errorAnswer } from "../wire/errors.ts";
+import type { LocalServers } from "./local-servers.ts";
+
+/** Lives as long as the process. */
+export interface Shared {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ledger: Ledger;
+  readonly sink: AuditSink;
+  readonly tally: Tally;
+  readonly limits: Limits;
+  readonly agentLimiter: AgentLimiter;
+  readonly keys: KeyRing;
+  readonly dispatcher: Dispatcher;
+  readonly local: () => LocalServers;
+}
+
+export class Generation implements AsyncDisposable {
+  readonly config: Config;
+  readonly handle: Handler<Arrived>;
+  readonly authenticate: (claim: Claim) => Caller;
+  readonly #shared: Shared;
+  #directory: Directory;
+  #builtFor: LocalServers;
+
+  constructor(config: Config, shared: Shared) {
+    this.config = config;
+    this.#shared = shared;
+    this.#builtFor = shared.local();
+    this.#directory = this.#build();
+    this.authenticate = createAuthenticator({ anonymous: config.anonymous, agents: config.agents });
+    this.handle = this.#compose();
+  }
+
+  /** Rebuilt when discovery has found something else. */
+  get directory(): Directory {
+    const local = this.#shared.local();
+    if (local !== this.#builtFor) {
+      this.#builtFor = local;
+      this.#directory = this.#build();
+    }
+    return this.#directory;
+  }
+
+  /** Configured and discovered ones. */
+  providers(): ReadonlyMap<string, Provider> {
+    const all = new Map(this.config.providers);
+    for (const provider of this.#shared.local().found) if (!all.has(provider.name)) all.set(provider.name, provider);
+    return all;
+  }
+
+  /** What an agent may ask for by name. */
+  models(allowed: readonly string[] | undefined): readonly ListedModel[] {
+    const names = this.directory.names();
+    if (allowed === undefined) return names;
+    const tests = allowed.map(compileGlob);
+    return names.filter(({ id }) => tests.some((test) => test(id)));
+  }
+
+  /** Nothing of its own to close: connections and books are shared. */
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #build(): Directory {
+    return new Directory({
+      providers: this.providers(),
+      aliases: this.config.models,
+      localModels: this.#builtFor.models,
+      fallback: this.config.fallback,
+    });
+  }
+
+  #compose(): Handler<Arrived> {
+    const { clock, random, ledger, sink, tally, limits, agentLimiter, keys, dispatcher } = this.#shared;
+    const { config } = this;
+    const redact = createRedactor(() => keys.secrets());
+    return createPipeline({
+      audit: audit({
+        sink,
+        journal: ledger,
+        tally,
+        clock,
+        onFailure: config.audit.onFailure,
+        errorStatus: (dialect, error) => errorAnswer(dialect, error, "").status,
+      }),
+      identify: identify({ authenticate: this.authenticate, admit: (agent) => agentLimiter.admit(agent) }),
+      understand: understand(codecs),
+      plan: plan({
+        routes: config.routes,
+        directory: () => this.directory,
+        surroundings: {
+          minuteOfDay: () => minuteOfDay(clock.now(), config.timezone),
+          budgetUsed: ({ agent }) => {
+            const { spentNanos, heldNanos } = ledger.balances(agent.name);
+            return agent.caps.daily === 0 ? 1 : (spentNanos + heldNanos) / agent.caps.daily;
+          },
+        },
+      }),
+      tryEach: tryEach({
+        clock,
+        wait,
+        retryDelayMs: (failures, retry) => backoffDelayMs(failures, retry, random),
+        answerAlone: (request) => (request.operation === "count_tokens" ? countLocally(request) : null),
+      }),
+      pace: pace(limits),
+      fund: fund({ ledger, facts: openRequestFacts }),
+      unlock: unlock({ keys }),
+      send: send({
+        codecs,
+        dispatcher,
+        clock,
+        retryAfterMs: (headers) => parseRetryAfter(headers, clock.now()),
+        redact,
+      }),
+    });
+  }
+}
+
+/** Resolves after `ms`, or at once when the signal aborts. */
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function minuteOfDay(nowMs: number, timezone: string): number {
+  let format = formats.get(timezone);
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat("en-GB", { timeZone: timezone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    formats.set(timezone, format);
+  }
+  const [hour, minute] = format.format(nowMs).split(":");
+  return Number(hour) * 60 + Number(minute);
+}

@@ -1,0 +1,151 @@
+// The outermost layer: opens a record that is closed whatever happens, exactly once, as one line of the trail.
+
+import type { Clock } from "../../clock.ts";
+import { GatewayError } from "../../errors.ts";
+import type { Arrived, AuditRecord, Finish, GatewayResponse, Layer, Outcome, Recorded } from "../../request.ts";
+import type { Dialect } from "../../wire/neutral.ts";
+import type { AuditFacts, AuditSink } from "./sink.ts";
+
+/** The ledger's list of requests in progress, so that a crash leaves none without a line. */
+export interface RequestJournal {
+  /** The request's line is durable. */
+  closeRequest(requestId: string): void;
+}
+
+/** Counts what passes, for `/stats`. */
+export interface RequestTally {
+  opened(): void;
+  closed(facts: AuditFacts): void;
+}
+
+export interface AuditParts {
+  readonly sink: AuditSink;
+  readonly journal: RequestJournal;
+  readonly tally: RequestTally;
+  readonly clock: Clock;
+  /** The status with which the door answers this error in this dialect. */
+  readonly errorStatus: (dialect: Dialect, error: GatewayError) => number;
+  /** `audit.on_failure`: `continue` serves requests although their lines cannot be written for now. */
+  readonly onFailure: "refuse" | "continue";
+}
+
+/**
+ * Refuses with AUDIT_UNAVAILABLE, without a line, while the trail cannot be written. Otherwise every request ends in one
+ * line: after the last byte of its answer, or when a layer throws. The answer is not delayed; its `finished` resolves
+ * after the line was handed over.
+ */
+export function audit(parts: AuditParts): Layer<Arrived, Recorded> {
+  const { sink, tally, clock } = parts;
+  const refuse = parts.onFailure === "refuse";
+  return (next) => async (request) => {
+    if (refuse && sink.faulty) throw new GatewayError("AUDIT_UNAVAILABLE", { retryAfterSeconds: 2 });
+    const startedAt = clock.monotonic();
+    const record = openRecord(request.id, clock.now());
+    tally.opened();
+    let response: GatewayResponse;
+    try {
+      response = await next({ ...request, record });
+    } catch (error) {
+      const ended = endOfFailure(parts, request, error);
+      close(parts, request, record, ended.outcome, ended.status, startedAt, 0);
+      throw error;
+    }
+    const { status } = response;
+    const onFinish = (finish: Finish): Finish => {
+      close(parts, request, record, finish.outcome, status, startedAt, finish.bytesOut);
+      return finish;
+    };
+    // `finished` never rejects; if a layer breaks that promise the line must still be written.
+    const onBroken = (): Finish => onFinish({ outcome: "internal_error", bytesOut: 0 });
+    return {
+      status,
+      headers: response.headers,
+      body: response.body,
+      finished: response.finished.then(onFinish, onBroken),
+    };
+  };
+}
+
+function openRecord(id: string, arrivedAt: number): AuditRecord {
+  return {
+    id,
+    arrivedAt,
+    agent: null,
+    auth: null,
+    requestedModel: null,
+    stream: false,
+    intent: null,
+    route: null,
+    attempts: [],
+    served: null,
+    bytesIn: 0,
+    wouldHaveNanos: null,
+  };
+}
+
+function close(
+  parts: AuditParts,
+  request: Arrived,
+  record: AuditRecord,
+  outcome: Outcome,
+  status: number,
+  startedAt: number,
+  bytesOut: number,
+): void {
+  let nanos = 0;
+  let heldNanos = 0;
+  for (const attempt of record.attempts) {
+    nanos += attempt.nanos;
+    if (attempt.heldNanos > heldNanos) heldNanos = attempt.heldNanos;
+  }
+  const facts: AuditFacts = {
+    ts: record.arrivedAt,
+    id: record.id,
+    agent: record.agent,
+    auth: record.auth,
+    peer: request.peer,
+    dialect: request.dialect,
+    path: request.path,
+    stream: record.stream,
+    requestedModel: record.requestedModel,
+    intent: record.intent,
+    route: record.route,
+    attempts: record.attempts,
+    served: record.served,
+    outcome,
+    status,
+    nanos,
+    heldNanos,
+    wouldHaveNanos: record.wouldHaveNanos,
+    ms: Math.round(parts.clock.monotonic() - startedAt),
+    bytesIn: record.bytesIn,
+    bytesOut,
+  };
+  const durable = parts.sink.append(facts);
+  parts.tally.closed(facts);
+  // A line that was given up leaves the request open in the ledger: the next start writes one for it.
+  void durable.then((written) => {
+    if (written) parts.journal.closeRequest(record.id);
+  });
+}
+
+function endOfFailure(parts: AuditParts, request: Arrived, error: unknown): { outcome: Outcome; status: number } {
+  if (error instanceof GatewayError) {
+    return { outcome: outcomeOf(error), status: parts.errorStatus(request.dialect, error) };
+  }
+  // What breaks because the client left is the client's doing, whatever it looks like.
+  const code = request.signal.aborted ? "CLIENT_GONE" : "INTERNAL";
+  const stand = new GatewayError(code);
+  return { outcome: outcomeOf(stand), status: parts.errorStatus(request.dialect, stand) };
+}
+
+/** What the trail calls a request that ended in this error. */
+export function outcomeOf(error: GatewayError): Outcome {
+  const { code } = error;
+  if (code === "CLIENT_GONE") return "client_gone";
+  if (code.startsWith("IDENTITY_")) return "refused_identity";
+  if (code === "BUDGET_EXHAUSTED") return "refused_budget";
+  if (code.startsWith("LIMITS_")) return "refused_limit";
+  if (error.source === "client") return "client_error";
+  return error.source === "upstream" ? "upstream_error" : "internal_error";
+}

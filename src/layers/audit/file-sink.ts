@@ -1,0 +1,294 @@
+// The audit trail in a file. Lines of one event-loop turn go out in one write; then the file is synced in the
+// background, a few times a second at most, because a sync costs as much processor time as serving several requests.
+// After a crash of the process nothing is lost that was written; after a power cut, what the last sync had not reached
+// is found open in the ledger and gets its line at start-up.
+
+import { setImmediate } from "node:timers";
+import type { Clock } from "../../clock.ts";
+import { AuditFile, codeOf, type FileCalls } from "./audit-file.ts";
+import { hashLine } from "./chain.ts";
+import { entryLine } from "./entry.ts";
+import { auditFiles } from "./segments.ts";
+import type { AuditFacts, AuditHealth, AuditSink } from "./sink.ts";
+import { lastLines } from "./tail.ts";
+
+export interface FileSinkOptions {
+  /** Absolute path. */
+  readonly path: string;
+  readonly clock: Clock;
+  /** Rotation, as in the configuration. */
+  readonly rotate: { readonly sizeBytes: number; readonly keep: number };
+  /** At least this long between two syncs, milliseconds. */
+  readonly syncEveryMs?: number;
+  /** How often a faulty file is tried again, milliseconds. */
+  readonly retryEveryMs?: number;
+  /** How many lines are kept while the file is faulty. */
+  readonly maxPending?: number;
+  /** For the log: called when a fault begins, when it ends, and with what was mended. */
+  readonly onNote?: (text: string) => void;
+  /** For tests that need failing system calls. */
+  readonly calls?: FileCalls;
+}
+
+/** How much of the newest lines `recorded` looks through. */
+const RECORDED_SEARCH_BYTES = 4 * 1024 * 1024;
+const LINES_PER_WRITE = 256;
+const MAX_NOTES = 20;
+
+export class FileSink implements AuditSink, AsyncDisposable {
+  readonly #clock: Clock;
+  readonly #path: string;
+  readonly #file: AuditFile;
+  readonly #syncEveryMs: number;
+  readonly #retryEveryMs: number;
+  readonly #maxPending: number;
+  readonly #onNote: (text: string) => void;
+  readonly #notes: string[] = [];
+
+  #seq: number;
+  #head: string;
+  #lastWrittenAt: number | null = null;
+  #lost = 0;
+  #fault: { message: string; since: number } | null = null;
+
+  /** Lines without newline, in order, that are not in the file yet. */
+  #queue: string[] = [];
+  #flushPlanned = false;
+  /** What was written since the last successful sync, needed again if the next one fails. */
+  #unsynced: string[] = [];
+  /** Shared by all lines since the last sync began. */
+  #group = Promise.withResolvers<boolean>();
+  /** Groups of failed syncs, not durable yet. */
+  #waiting: PromiseWithResolvers<boolean>[] = [];
+  #syncing: Promise<void> | null = null;
+  #cooling: ReturnType<typeof setTimeout> | null = null;
+  #retry: ReturnType<typeof setInterval> | null = null;
+  #closed = false;
+
+  /** Opens the file, mends it, and goes on with its chain. Throws where that is impossible: do not start then. */
+  constructor(options: FileSinkOptions) {
+    this.#clock = options.clock;
+    this.#path = options.path;
+    this.#syncEveryMs = options.syncEveryMs ?? 100;
+    this.#retryEveryMs = options.retryEveryMs ?? 1_000;
+    this.#maxPending = options.maxPending ?? 10_000;
+    this.#onNote = options.onNote ?? (() => undefined);
+    this.#file = new AuditFile({
+      path: options.path,
+      rotateAtBytes: options.rotate.sizeBytes,
+      keep: options.rotate.keep,
+      note: (text) => this.#note(text),
+      ...(options.calls === undefined ? {} : { calls: options.calls }),
+    });
+    const position = this.#file.start(options.clock.now());
+    this.#seq = position.seq;
+    this.#head = position.head;
+  }
+
+  append(facts: AuditFacts): Promise<boolean> {
+    if (this.#closed || (this.#fault !== null && this.#queue.length >= this.#maxPending)) {
+      this.#lost++;
+      return Promise.resolve(false);
+    }
+    const line = entryLine(this.#seq + 1, this.#head, facts);
+    this.#seq++;
+    this.#head = hashLine(line);
+    this.#queue.push(line);
+    if (!this.#flushPlanned && this.#fault === null) {
+      this.#flushPlanned = true;
+      setImmediate(this.#flushTurn);
+    }
+    return this.#group.promise;
+  }
+
+  get faulty(): boolean {
+    return this.#fault !== null;
+  }
+
+  health(): AuditHealth {
+    return {
+      entries: this.#seq,
+      head: this.#head,
+      lastWrittenAt: this.#lastWrittenAt,
+      fault: this.#fault,
+      pending: this.#queue.length,
+      lost: this.#lost,
+      notes: this.#notes,
+    };
+  }
+
+  async recorded(ids: ReadonlySet<string>): Promise<Set<string>> {
+    const found = new Set<string>();
+    if (ids.size === 0) return found;
+    let budget = RECORDED_SEARCH_BYTES;
+    for (const path of auditFiles(this.#path).toReversed()) {
+      for (const line of lastLines(path, Number.MAX_SAFE_INTEGER, budget)) {
+        budget -= line.length + 1;
+        const id = /"id":"([^"\\]*)"/.exec(line)?.[1];
+        if (id !== undefined && ids.has(id)) found.add(id);
+      }
+      if (budget <= 0 || found.size === ids.size) break;
+    }
+    return found;
+  }
+
+  /** Writes and syncs what is queued, whatever the pace; tries a faulty file once more. True: all lines are durable. */
+  async flush(): Promise<boolean> {
+    this.#write();
+    // The first round may only wait for a sync that began before the write.
+    for (let round = 0; round < 2 && this.#fault === null && this.#unsynced.length > 0; round++) {
+      this.#startSync();
+      await this.#syncing;
+    }
+    if (this.#fault !== null) {
+      await this.#syncing;
+      await this.#recover();
+    }
+    return this.#fault === null;
+  }
+
+  /** Writes, syncs and closes. Lines that could not be written are given up. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    await this.flush();
+    this.#closed = true;
+    if (this.#cooling !== null) clearTimeout(this.#cooling);
+    if (this.#retry !== null) clearInterval(this.#retry);
+    this.#lost += this.#queue.length;
+    this.#queue = [];
+    for (const group of [...this.#waiting.splice(0), this.#group]) group.resolve(false);
+    this.#file.close();
+  }
+
+  readonly #flushTurn = (): void => {
+    this.#flushPlanned = false;
+    if (this.#closed) return;
+    this.#write();
+    if (this.#cooling === null) this.#startSync();
+  };
+
+  /** Writes the queue; on failure what is not written stays queued and the sink is faulty. */
+  #write(): void {
+    if (this.#fault !== null) return;
+    try {
+      this.#writeQueue();
+    } catch (error) {
+      this.#fail(`write failed: ${codeOf(error)}`);
+    }
+  }
+
+  #writeQueue(): void {
+    let next = 0;
+    try {
+      while (next < this.#queue.length) {
+        const end = Math.min(next + LINES_PER_WRITE, this.#queue.length);
+        const whole = next === 0 && end === this.#queue.length;
+        const text = `${(whole ? this.#queue : this.#queue.slice(next, end)).join("\n")}\n`;
+        const now = this.#clock.now();
+        this.#file.ensure();
+        this.#file.rotateIfFull(text.length, now);
+        // Lines are ASCII, so characters are bytes.
+        this.#file.write(Buffer.from(text, "latin1"));
+        this.#unsynced.push(text);
+        this.#lastWrittenAt = now;
+        next = end;
+      }
+    } finally {
+      if (next === this.#queue.length) this.#queue = [];
+      else if (next > 0) this.#queue.splice(0, next);
+    }
+  }
+
+  #startSync(): void {
+    if (this.#syncing !== null || this.#fault !== null || this.#unsynced.length === 0) return;
+    if (this.#cooling !== null) {
+      clearTimeout(this.#cooling);
+      this.#cooling = null;
+    }
+    this.#syncing = this.#sync().finally(() => {
+      this.#syncing = null;
+    });
+  }
+
+  async #sync(): Promise<void> {
+    const group = this.#group;
+    const batches = this.#unsynced.length;
+    this.#group = Promise.withResolvers<boolean>();
+    try {
+      await this.#file.sync();
+    } catch (error) {
+      this.#waiting.push(group);
+      this.#fail(`sync failed: ${codeOf(error)}`);
+      return;
+    }
+    this.#unsynced.splice(0, batches);
+    group.resolve(true);
+    this.#coolDown();
+  }
+
+  /** The next sync comes when the pause is over; until then lines gather. */
+  #coolDown(): void {
+    if (this.#closed || this.#cooling !== null) return;
+    this.#cooling = setTimeout(() => {
+      this.#cooling = null;
+      if (this.#closed) return;
+      this.#write();
+      this.#startSync();
+    }, this.#syncEveryMs);
+    this.#cooling.unref();
+  }
+
+  #fail(message: string): void {
+    if (this.#fault === null) {
+      this.#fault = { message, since: this.#clock.now() };
+      this.#onNote(`the audit file cannot be written: ${message}`);
+    } else if (this.#fault.message !== message) {
+      this.#fault = { message, since: this.#fault.since };
+    }
+    if (this.#retry !== null || this.#closed) return;
+    this.#retry = setInterval(() => void this.#recover(), this.#retryEveryMs);
+    this.#retry.unref();
+  }
+
+  /** Writes again what a failed sync may have lost, then the queue, and syncs; only then is the fault over. */
+  async #recover(): Promise<void> {
+    if (this.#fault === null || this.#syncing !== null) return;
+    this.#syncing = this.#tryAgain().finally(() => {
+      this.#syncing = null;
+    });
+    await this.#syncing;
+  }
+
+  async #tryAgain(): Promise<void> {
+    const group = this.#group;
+    let step = "write";
+    try {
+      this.#file.ensure();
+      if (this.#unsynced.length > 0) this.#file.rewrite(Buffer.from(this.#unsynced.join(""), "latin1"));
+      this.#writeQueue();
+      this.#group = Promise.withResolvers<boolean>();
+      this.#waiting.push(group);
+      const batches = this.#unsynced.length;
+      step = "sync";
+      await this.#file.sync();
+      this.#unsynced.splice(0, batches);
+    } catch (error) {
+      this.#fail(`${step} failed: ${codeOf(error)}`);
+      return;
+    }
+    this.#fault = null;
+    if (this.#retry !== null) clearInterval(this.#retry);
+    this.#retry = null;
+    for (const durable of this.#waiting.splice(0)) durable.resolve(true);
+    this.#onNote("the audit file is written again");
+    // Lines that came during the sync.
+    this.#write();
+    this.#coolDown();
+  }
+
+  #note(text: string): void {
+    this.#notes.push(text);
+    if (this.#notes.length > MAX_NOTES) this.#notes.shift();
+    this.#onNote(`audit: ${text}`);
+  }
+}

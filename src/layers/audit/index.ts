@@ -1,0 +1,30 @@
+export { audit, outcomeOf } from "./audit.ts";
+export type { AuditParts, RequestJournal, RequestTally } from "./audit.ts";
+export { CHAIN_START, GENESIS } from "./chain.ts";
+export type { ChainPosition } from "./chain.ts";
+export { FileSink } from "./file-sink.ts";
+export type { FileSinkOptions } from "./file-sink.ts";
+export { openRequestFacts, recordInterrupted } from "./interrupted.ts";
+export type { InterruptedParts, InterruptedRequest, OpenRequestFacts } from "./interrupted.ts";
+export { METRICS_CONTENT_TYPE, metricsText } from "./metrics.ts";
+export { printable } from "./printable.ts";
+export { auditFiles, readPruned } from "./segments.ts";
+export type { AuditFacts, AuditHealth, AuditSink } from "./sink.ts";
+export { StatsChanges } from "./stats-changes.ts";
+export { createStatsText } from "./stats-text.ts";
+export { createStats } from "./stats.ts";
+export type {
+  AgentStats,
+  ConfigStatus,
+  LimitStatus,
+  ModelStats,
+  ProviderStats,
+  ProviderStatus,
+  StatsDocument,
+  StatsParts,
+} from "./stats.ts";
+export { lastLines } from "./tail.ts";
+export { Tally } from "./tally.ts";
+export type { TallySnapshot } from "./tally.ts";
+export { verifyAudit } from "./verify.ts";
+export type { AuditBreak, BreakRule, VerifyResult } from "./verify.ts";

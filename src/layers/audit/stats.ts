@@ -1,0 +1,266 @@
+// The `/stats` document, put together from what each part tells about itself. Everything with a count is of the current
+// budget day; latency is of the last attempts.
+
+import type { Clock } from "../../clock.ts";
+import { usdFromNanos, type Nanos } from "../../money.ts";
+import type { Percentiles } from "./latency-window.ts";
+import type { AuditHealth } from "./sink.ts";
+import type { AgentCounts, Tally } from "./tally.ts";
+import { createZonedTime } from "./zoned-time.ts";
+
+export interface LimitStatus {
+  readonly limit: number;
+  readonly remaining: number;
+  /** ISO 8601; null: not known. */
+  readonly resets_at: string | null;
+}
+
+/** What limits and keys tell about one provider. */
+export interface ProviderStatus {
+  readonly state: "closed" | "open" | "half_open";
+  readonly key: "ok" | "missing" | "locked" | "rejected" | "none";
+  readonly limits: {
+    readonly requests?: LimitStatus;
+    readonly input_tokens?: LimitStatus;
+    readonly output_tokens?: LimitStatus;
+  };
+  /** ISO 8601. */
+  readonly backoffUntil: string | null;
+}
+
+export interface ConfigStatus {
+  readonly generation: number;
+  /** Wall clock, milliseconds. */
+  readonly loadedAt: number;
+  /** The newest file was refused; null: the newest file is the one in force. */
+  readonly fault: { readonly since: number; readonly messages: readonly string[] } | null;
+}
+
+export interface StatsParts {
+  readonly version: string;
+  readonly clock: Clock;
+  readonly tally: Tally;
+  /** IANA name. */
+  timezone(): string;
+  /** The budget day: its name, and its end in milliseconds since the epoch. */
+  day(): { readonly key: string; readonly endsAt: number };
+  /** The configured agents and their caps. */
+  agents(): Iterable<readonly [name: string, caps: { readonly daily: Nanos }]>;
+  /** The ledger's figures of the current day. */
+  balances(agent: string): { readonly spentNanos: Nanos; readonly heldNanos: Nanos };
+  config(): ConfigStatus;
+  /** The providers in use. */
+  providers(): Iterable<readonly [name: string, status: ProviderStatus]>;
+  audit(): AuditHealth;
+}
+
+export interface AgentStats {
+  readonly daily_usd: number;
+  readonly spent_usd: number;
+  readonly held_usd: number;
+  readonly remaining_usd: number;
+  readonly over_budget: boolean;
+  readonly requests: number;
+  readonly cloud: number;
+  readonly local: number;
+  readonly fallbacks: number;
+  readonly refused: number;
+  readonly errors: number;
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+}
+
+export interface ProviderStats {
+  readonly state: ProviderStatus["state"];
+  readonly requests: number;
+  readonly errors: number;
+  readonly key: ProviderStatus["key"];
+  readonly latency_ms: Percentiles;
+  readonly limits: ProviderStatus["limits"];
+  readonly backoff_until: string | null;
+}
+
+export interface ModelStats {
+  readonly requests: number;
+  readonly spent_usd: number;
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+}
+
+export interface StatsDocument {
+  readonly version: string;
+  readonly now: string;
+  readonly day: string;
+  readonly day_ends_at: string;
+  readonly uptime_s: number;
+  readonly in_flight: number;
+  readonly config: {
+    readonly generation: number;
+    readonly loaded_at: string;
+    readonly fault: { readonly since: string; readonly messages: readonly string[] } | null;
+  };
+  readonly agents: Readonly<Record<string, AgentStats>>;
+  readonly providers: Readonly<Record<string, ProviderStats>>;
+  readonly models: Readonly<Record<string, ModelStats>>;
+  readonly audit: {
+    readonly entries: number;
+    readonly head: string;
+    readonly last_written_at: string | null;
+    readonly fault: { readonly since: string; readonly message: string } | null;
+  };
+  readonly totals: {
+    readonly requests: number;
+    readonly spent_usd: number;
+    readonly saved_usd: number;
+    readonly local_share: number;
+  };
+}
+
+/** Returns a function that builds the document of this moment; `uptime_s` counts from now. */
+export function createStats(parts: StatsParts): () => StatsDocument {
+  const startedAt = parts.clock.monotonic();
+  let timezone = parts.timezone();
+  let zoned = createZonedTime(timezone);
+  return () => {
+    if (parts.timezone() !== timezone) {
+      timezone = parts.timezone();
+      zoned = createZonedTime(timezone);
+    }
+    const day = parts.day();
+    const health = parts.audit();
+    const { agents, spentMicros } = agentStats(parts);
+    return {
+      version: parts.version,
+      now: zoned(parts.clock.now()),
+      day: day.key,
+      day_ends_at: zoned(day.endsAt),
+      uptime_s: Math.floor((parts.clock.monotonic() - startedAt) / 1000),
+      in_flight: parts.tally.inFlight,
+      config: configStats(parts.config(), zoned),
+      agents,
+      providers: providerStats(parts),
+      models: modelStats(parts.tally),
+      audit: {
+        entries: health.entries,
+        head: health.head,
+        last_written_at: health.lastWrittenAt === null ? null : zoned(health.lastWrittenAt),
+        fault: health.fault === null ? null : { since: zoned(health.fault.since), message: health.fault.message },
+      },
+      totals: totalStats(parts.tally, spentMicros),
+    };
+  };
+}
+
+function configStats(config: ConfigStatus, zoned: (ms: number) => string): StatsDocument["config"] {
+  const { fault } = config;
+  return {
+    generation: config.generation,
+    loaded_at: zoned(config.loadedAt),
+    fault: fault === null ? null : { since: zoned(fault.since), messages: fault.messages },
+  };
+}
+
+const idle: AgentCounts = {
+  requests: 0,
+  cloud: 0,
+  local: 0,
+  fallbacks: 0,
+  refused: 0,
+  errors: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+};
+
+/** Configured agents, and those that a reload has taken away but that were active today: their spend counts too. */
+function agentStats(parts: StatsParts): { agents: Record<string, AgentStats>; spentMicros: number } {
+  const counted = parts.tally.agents();
+  const caps = new Map<string, Nanos>();
+  for (const [name, { daily }] of parts.agents()) caps.set(name, daily);
+  for (const name of counted.keys()) if (!caps.has(name)) caps.set(name, 0);
+  const agents: [string, AgentStats][] = [];
+  let spentMicros = 0;
+  for (const [name, cap] of caps) {
+    const { spentNanos, heldNanos } = parts.balances(name);
+    const counts = counted.get(name) ?? idle;
+    // Rounded so that the shown figures add up, and never to more than the cap that the exact ones keep to.
+    const spent = micros(spentNanos);
+    const used = micros(spentNanos + heldNanos);
+    const remaining = Math.max(0, micros(cap) - used);
+    spentMicros += spent;
+    agents.push([
+      name,
+      {
+        daily_usd: usdFromMicros(micros(cap)),
+        spent_usd: usdFromMicros(spent),
+        held_usd: usdFromMicros(used - spent),
+        remaining_usd: usdFromMicros(remaining),
+        over_budget: remaining === 0,
+        requests: counts.requests,
+        cloud: counts.cloud,
+        local: counts.local,
+        fallbacks: counts.fallbacks,
+        refused: counts.refused,
+        errors: counts.errors,
+        input_tokens: counts.inputTokens,
+        output_tokens: counts.outputTokens,
+      },
+    ]);
+  }
+  return { agents: Object.fromEntries(agents), spentMicros };
+}
+
+function providerStats(parts: StatsParts): Record<string, ProviderStats> {
+  const counted = parts.tally.providers();
+  const providers: [string, ProviderStats][] = [];
+  for (const [name, status] of parts.providers()) {
+    const counts = counted.get(name);
+    providers.push([
+      name,
+      {
+        state: status.state,
+        requests: counts?.requests ?? 0,
+        errors: counts?.errors ?? 0,
+        key: status.key,
+        latency_ms: parts.tally.latency(name)?.percentiles() ?? { p50: null, p95: null, p99: null },
+        limits: status.limits,
+        backoff_until: status.backoffUntil,
+      },
+    ]);
+  }
+  return Object.fromEntries(providers);
+}
+
+function modelStats(tally: Tally): Record<string, ModelStats> {
+  const models: [string, ModelStats][] = [];
+  for (const [name, counts] of tally.models()) {
+    models.push([
+      name,
+      {
+        requests: counts.requests,
+        spent_usd: usdFromNanos(counts.spentNanos),
+        input_tokens: counts.inputTokens,
+        output_tokens: counts.outputTokens,
+      },
+    ]);
+  }
+  return Object.fromEntries(models);
+}
+
+function totalStats(tally: Tally, spentMicros: number): StatsDocument["totals"] {
+  const { requests, cloud, local, savedNanos } = tally.totals();
+  const served = cloud + local;
+  return {
+    requests,
+    spent_usd: usdFromMicros(spentMicros),
+    saved_usd: usdFromNanos(savedNanos),
+    local_share: served === 0 ? 0 : Math.round((local / served) * 10_000) / 10_000,
+  };
+}
+
+function micros(nanos: Nanos): number {
+  return Math.round(nanos / 1_000);
+}
+
+function usdFromMicros(amount: number): number {
+  return amount / 1_000_000;
+}

@@ -1,0 +1,260 @@
+// Counts of the day, fed with every closed request. They survive a restart (the ledger keeps the snapshot) and start
+// afresh with each budget day; the counters for `/metrics` run on, as Prometheus expects.
+
+import type { Nanos } from "../../money.ts";
+import type { AttemptRecord, Outcome } from "../../request.ts";
+import type { RequestTally } from "./audit.ts";
+import { LatencyWindow } from "./latency-window.ts";
+import type { AuditFacts } from "./sink.ts";
+
+export interface AgentCounts {
+  requests: number;
+  /** Served by a provider that is not local. */
+  cloud: number;
+  local: number;
+  /** Served by another candidate than the first. */
+  fallbacks: number;
+  refused: number;
+  /** Neither served, nor refused, nor left by the client. */
+  errors: number;
+  inputTokens: number;
+  outputTokens: number;
+}
+
+export interface ProviderCounts {
+  /** Attempts that were sent. */
+  requests: number;
+  errors: number;
+}
+
+export interface ModelCounts {
+  requests: number;
+  spentNanos: Nanos;
+  inputTokens: number;
+  outputTokens: number;
+}
+
+export interface TotalCounts {
+  requests: number;
+  cloud: number;
+  local: number;
+  savedNanos: Nanos;
+}
+
+/** What the ledger keeps over a restart. */
+export interface TallySnapshot {
+  readonly v: 1;
+  readonly day: string;
+  readonly agents: Readonly<Record<string, AgentCounts>>;
+  readonly providers: Readonly<Record<string, ProviderCounts>>;
+  readonly models: Readonly<Record<string, ModelCounts>>;
+  readonly totals: TotalCounts;
+}
+
+// Model names come from clients: without a bound each invented one would cost memory for the rest of the day.
+const MAX_NAMES = 200;
+const OTHER = "other";
+const NOBODY = "none";
+
+const noAgent = (): AgentCounts => ({
+  requests: 0,
+  cloud: 0,
+  local: 0,
+  fallbacks: 0,
+  refused: 0,
+  errors: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+});
+const noProvider = (): ProviderCounts => ({ requests: 0, errors: 0 });
+const noModel = (): ModelCounts => ({ requests: 0, spentNanos: 0, inputTokens: 0, outputTokens: 0 });
+const noTotals = (): TotalCounts => ({ requests: 0, cloud: 0, local: 0, savedNanos: 0 });
+
+export class Tally implements RequestTally {
+  readonly #dayKey: () => string;
+  readonly #latencies = new Map<string, LatencyWindow>();
+  readonly #outcomes = new Map<string, Map<Outcome, number>>();
+  #day: string;
+  #agents = new Map<string, AgentCounts>();
+  #providers = new Map<string, ProviderCounts>();
+  #models = new Map<string, ModelCounts>();
+  #totals = noTotals();
+  #inFlight = 0;
+  #revision = 0;
+
+  /** `dayKey` names the current budget day, e.g. `2026-11-23`; asked for at every request, so it must be cheap. */
+  constructor(dayKey: () => string) {
+    this.#dayKey = dayKey;
+    this.#day = dayKey();
+  }
+
+  opened(): void {
+    this.#inFlight++;
+    this.#revision++;
+  }
+
+  closed(facts: AuditFacts): void {
+    this.#rollOver();
+    this.#inFlight--;
+    this.#revision++;
+    this.#totals.requests++;
+    const { served } = facts;
+    if (served !== null) {
+      if (served.local) this.#totals.local++;
+      else this.#totals.cloud++;
+      if (served.local && facts.wouldHaveNanos !== null) this.#totals.savedNanos += facts.wouldHaveNanos;
+    }
+    this.#countOutcome(facts);
+    if (facts.agent !== null) countAgent(entry(this.#agents, facts.agent, noAgent), facts);
+    for (const attempt of facts.attempts) this.#countAttempt(attempt);
+  }
+
+  /** Grows with every change. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  agents(): ReadonlyMap<string, AgentCounts> {
+    this.#rollOver();
+    return this.#agents;
+  }
+
+  providers(): ReadonlyMap<string, ProviderCounts> {
+    this.#rollOver();
+    return this.#providers;
+  }
+
+  models(): ReadonlyMap<string, ModelCounts> {
+    this.#rollOver();
+    return this.#models;
+  }
+
+  totals(): TotalCounts {
+    this.#rollOver();
+    return this.#totals;
+  }
+
+  latency(provider: string): LatencyWindow | undefined {
+    return this.#latencies.get(provider);
+  }
+
+  /** Since the start of the process, by agent (`none`: no agent was found) and outcome. */
+  outcomes(): ReadonlyMap<string, ReadonlyMap<Outcome, number>> {
+    return this.#outcomes;
+  }
+
+  snapshot(): TallySnapshot {
+    this.#rollOver();
+    return {
+      v: 1,
+      day: this.#day,
+      agents: Object.fromEntries(this.#agents),
+      providers: Object.fromEntries(this.#providers),
+      models: Object.fromEntries(this.#models),
+      totals: { ...this.#totals },
+    };
+  }
+
+  /** Goes on counting from a snapshot of the same day. Anything else, or a damaged one, is left aside: returns false. */
+  restore(snapshot: unknown): boolean {
+    const stored = recordOf(snapshot);
+    if (stored["v"] !== 1 || stored["day"] !== this.#dayKey()) return false;
+    this.#agents = restored(stored["agents"], noAgent);
+    this.#providers = restored(stored["providers"], noProvider);
+    this.#models = restored(stored["models"], noModel);
+    this.#totals = counts(stored["totals"], noTotals());
+    this.#revision++;
+    return true;
+  }
+
+  #countOutcome(facts: AuditFacts): void {
+    const outcomes = entry(this.#outcomes, facts.agent ?? NOBODY, () => new Map<Outcome, number>());
+    outcomes.set(facts.outcome, (outcomes.get(facts.outcome) ?? 0) + 1);
+  }
+
+  #countAttempt(attempt: AttemptRecord): void {
+    const { outcome } = attempt;
+    if (outcome?.startsWith("skipped_") === true) return;
+    const provider = entry(this.#providers, attempt.provider, noProvider);
+    provider.requests++;
+    if (outcome !== "ok" && outcome !== "client_gone") provider.errors++;
+    if (outcome === "ok" && attempt.ms !== null) {
+      entry(this.#latencies, attempt.provider, () => new LatencyWindow()).add(attempt.ms);
+    }
+    const model = entry(this.#models, attempt.candidate, noModel);
+    model.requests++;
+    model.spentNanos += attempt.nanos;
+    if (attempt.usage === null) return;
+    model.inputTokens += promptTokens(attempt.usage);
+    model.outputTokens += attempt.usage.output;
+  }
+
+  #rollOver(): void {
+    const day = this.#dayKey();
+    if (day === this.#day) return;
+    this.#day = day;
+    this.#agents = new Map();
+    this.#providers = new Map();
+    this.#models = new Map();
+    this.#totals = noTotals();
+    this.#revision++;
+  }
+}
+
+function countAgent(agent: AgentCounts, facts: AuditFacts): void {
+  const { served } = facts;
+  agent.requests++;
+  if (facts.outcome.startsWith("refused_")) agent.refused++;
+  else if (facts.outcome !== "ok" && facts.outcome !== "client_gone") agent.errors++;
+  for (const attempt of facts.attempts) {
+    if (attempt.usage === null) continue;
+    agent.inputTokens += promptTokens(attempt.usage);
+    agent.outputTokens += attempt.usage.output;
+  }
+  if (served === null) return;
+  if (served.local) agent.local++;
+  else agent.cloud++;
+  if (facts.attempts[0]?.candidate !== served.candidate) agent.fallbacks++;
+}
+
+function promptTokens(usage: NonNullable<AttemptRecord["usage"]>): number {
+  return usage.input + usage.cacheRead + usage.cacheWrite5m + usage.cacheWrite1h;
+}
+
+function entry<T>(map: Map<string, T>, name: string, create: () => T): T {
+  const known = map.get(name);
+  if (known !== undefined) return known;
+  const key = map.size < MAX_NAMES ? name : OTHER;
+  const existing = map.get(key);
+  if (existing !== undefined) return existing;
+  const created = create();
+  map.set(key, created);
+  return created;
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+function restored<T extends { [K in keyof T]: number }>(value: unknown, create: () => T): Map<string, T> {
+  const map = new Map<string, T>();
+  for (const [name, stored] of Object.entries(recordOf(value))) {
+    if (map.size <= MAX_NAMES) map.set(name, counts(stored, create()));
+  }
+  return map;
+}
+
+/** Fills in the members of `fresh` that the stored value has as sound counts. */
+function counts<T extends { [K in keyof T]: number }>(stored: unknown, fresh: T): T {
+  const found = recordOf(stored);
+  const filled: Partial<Record<keyof T, number>> = {};
+  for (const key in fresh) {
+    const value = found[key];
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) filled[key] = value;
+  }
+  return { ...fresh, ...filled };
+}

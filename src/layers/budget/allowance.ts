@@ -1,0 +1,161 @@
+// How much output a hold pays for. A stream whose every token is seen gets it in slices, so that a large `max_tokens` does
+// not lock a small cap; what can't be watched (JSON answers, hidden reasoning) is paid for in full before it is sent.
+
+import type { Nanos } from "../../money.ts";
+import type { Allowance, Paced, Price } from "../../request.ts";
+import type { JsonObject } from "../../wire/neutral.ts";
+import { boundNanos, outputRate } from "./cost.ts";
+import type { Hold } from "./ledger.ts";
+import { askedFactor, type Factor, times } from "./surcharge.ts";
+
+const slice = 2_048;
+/** Less output than this is not worth an attempt, where more was asked for. */
+const leastTokens = 1_024;
+/** What a full allowance may always have, however little of the cap that leaves to others. */
+const fairTokens = 8_192;
+/** Where neither the client nor the catalogue knows a limit. */
+const usualTokens = 32_000;
+/** The largest window that any vendor sells: what a long-prompt price at or above the listed window stands for. */
+const largestWindow = 1_000_000;
+
+/** Money and tokens that an attempt needs before it is sent. */
+export interface Need {
+  readonly nanos: Nanos;
+  /** Output tokens that `nanos` covers, over all answers. */
+  readonly outputTokens: number;
+  readonly clampTo: number | undefined;
+  /** Set where the rest is drawn as it flows. */
+  readonly draw: { readonly limit: number; readonly nanosPerToken: number } | null;
+}
+
+interface Terms {
+  readonly price: Price;
+  readonly factor: Factor;
+  readonly prompt: number;
+  readonly choices: number;
+  /** Nano-dollars for the prompt alone. */
+  readonly promptNanos: Nanos;
+  /** Nano-dollars, not rounded, for one output token in each of `choices` answers. */
+  readonly tokenNanos: number;
+}
+
+/** What to hold at this room; null: the room does not cover the least. */
+export function needOf({ request, candidate }: Paced, price: Price, room: Nanos): Need | null {
+  const { facts, operation } = request;
+  const terms = termsOf(request, candidate, price);
+  if (operation === "embeddings") {
+    return terms.promptNanos > room
+      ? null
+      : { nanos: terms.promptNanos, outputTokens: 0, clampTo: undefined, draw: null };
+  }
+  const limit = candidate.maxOutput ?? Number.POSITIVE_INFINITY;
+  const asked = Math.min(facts.maxOutputTokens ?? candidate.maxOutput ?? usualTokens, limit);
+  const affordable =
+    terms.tokenNanos === 0 ? asked : Math.floor(Math.max(0, room - terms.promptNanos) / terms.tokenNanos);
+  const watched = facts.stream && !facts.hasThinking && !candidate.hiddenReasoning;
+  const least = watched ? Math.min(asked, leastTokens) : leastOf(asked, request.body);
+  if (terms.promptNanos > room || affordable < least) return null;
+
+  if (watched) {
+    const tokens = Math.min(asked, affordable, Math.ceil(slice / terms.choices));
+    const clampTo = facts.maxOutputTokens !== undefined && asked < facts.maxOutputTokens ? asked : undefined;
+    const given = facts.maxOutputTokens === undefined ? limit : asked;
+    const nanosPerToken = terms.tokenNanos / terms.choices;
+    return needed(terms, tokens, clampTo, { limit: given * terms.choices, nanosPerToken });
+  }
+  const quarter = terms.tokenNanos === 0 ? asked : Math.floor(room / 4 / terms.tokenNanos);
+  const tokens = Math.min(asked, affordable, Math.max(fairTokens, quarter, least));
+  const clamped = facts.maxOutputTokens === undefined || tokens < facts.maxOutputTokens;
+  return needed(terms, tokens, clamped ? tokens : undefined, null);
+}
+
+function termsOf(request: Paced["request"], candidate: Paced["candidate"], price: Price): Terms {
+  const { facts } = request;
+  const factor = askedFactor(candidate.provider.name, request.body);
+  const prompt = Math.min(facts.inputTokenBound, windowOf(candidate.context, price));
+  const choices = Math.max(1, facts.choices);
+  return {
+    price,
+    factor,
+    prompt,
+    choices,
+    promptNanos: times(boundNanos(prompt, 0, price, 1), factor),
+    tokenNanos: (outputRate(prompt, price) * choices * factor) / 100_000,
+  };
+}
+
+function needed(terms: Terms, tokens: number, clampTo: number | undefined, draw: Need["draw"]): Need {
+  const nanos = times(boundNanos(terms.prompt, tokens, terms.price, terms.choices), terms.factor);
+  return { nanos, outputTokens: tokens * terms.choices, clampTo, draw };
+}
+
+// A prompt cannot be longer than the model's window; but a window that a switch widens (Anthropic's `context-1m` beta)
+// shows in a price for prompts beyond it.
+function windowOf(context: number | undefined, price: Price): number {
+  if (context === undefined) return Number.POSITIVE_INFINITY;
+  return price.long !== null && price.long.threshold >= context ? Math.max(context, largestWindow) : context;
+}
+
+// An output limit that does not exceed the thinking budget is refused (Anthropic, docs "Extended thinking"), so it is never
+// clamped below that.
+function leastOf(asked: number, body: JsonObject): number {
+  const budget = numberIn(body["thinking"], "budget_tokens") ?? numberIn(body["reasoning"], "max_tokens") ?? 0;
+  return Math.min(asked, budget + leastTokens);
+}
+
+function numberIn(value: unknown, key: string): number | undefined {
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+  const found = (value as JsonObject)[key];
+  return typeof found === "number" && found > 0 ? found : undefined;
+}
+
+/** Free, or paid for up front. */
+export function fixedAllowance(outputTokens: number, clampTo: number | undefined): Allowance {
+  return { outputTokens, clampTo, draw: () => true };
+}
+
+/** Draws slices ahead of what was seen, so that tokens flow out of money that is already on disk. */
+export class DrawnAllowance implements Allowance {
+  readonly clampTo: number | undefined;
+  readonly #hold: Hold;
+  readonly #room: () => Nanos;
+  readonly #onGrant: () => void;
+  readonly #limit: number;
+  readonly #nanosPerToken: number;
+  #granted: number;
+
+  /** `room`: what is left of the agent's caps now. `onGrant`: the hold has grown. */
+  constructor(need: Need, draw: NonNullable<Need["draw"]>, hold: Hold, room: () => Nanos, onGrant: () => void) {
+    this.clampTo = need.clampTo;
+    this.#granted = need.outputTokens;
+    this.#limit = draw.limit;
+    this.#nanosPerToken = draw.nanosPerToken;
+    this.#hold = hold;
+    this.#room = room;
+    this.#onGrant = onGrant;
+  }
+
+  get outputTokens(): number {
+    return this.#granted;
+  }
+
+  draw(outputTokensSeen: number): boolean {
+    // The upstream itself stops at the limit: what is seen counts bytes, and may be more than the tokens.
+    if (this.#granted >= this.#limit || outputTokensSeen <= this.#granted - slice / 2) return true;
+    const missing = outputTokensSeen + slice / 2 - this.#granted;
+    const tokens = Math.min(Math.ceil(missing / slice) * slice, this.#limit - this.#granted);
+    if (!this.#grow(tokens)) this.#grow(Math.min(tokens, this.#affordable()));
+    return this.#granted >= this.#limit || outputTokensSeen <= this.#granted;
+  }
+
+  #grow(tokens: number): boolean {
+    if (tokens <= 0 || !this.#hold.extend(Math.ceil(tokens * this.#nanosPerToken))) return false;
+    this.#granted += tokens;
+    this.#onGrant();
+    return true;
+  }
+
+  #affordable(): number {
+    return Math.floor(Math.max(0, this.#room()) / this.#nanosPerToken);
+  }
+}

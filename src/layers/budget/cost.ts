@@ -1,0 +1,92 @@
+// What usage costs. Sums run in whole pico-dollars, exact in a double up to 9,007 USD, and are rounded up to nano-dollars
+// once, at the end. No answer costs more than that; where an upstream says so, the largest charge is booked.
+
+import type { Nanos } from "../../money.ts";
+import type { Price } from "../../request.ts";
+import type { Usage } from "../../wire/neutral.ts";
+
+/** No single charge is larger, so that a lying upstream cannot push a balance out of the exact range: 9,000 USD. */
+export const largestCharge: Nanos = 9_000_000_000_000;
+
+type Rates = Omit<Price, "long" | "source">;
+
+// Fees per call, in pico-dollars; reported in usage, not in tokens. Anthropic, docs "Pricing: web search" and OpenAI,
+// docs "Pricing: built-in tools": $10 per 1,000 searches, $2.50 per 1,000 file searches, $0.03 a container.
+const toolFees: Readonly<Record<string, number>> = {
+  web_fetch: 0,
+  file_search: 2_500_000_000,
+  code_interpreter: 30_000_000_000,
+};
+// A tool that is not in the list costs what the usual one does: nothing that a vendor counts is taken as free.
+const usualToolFee = 10_000_000_000;
+
+/** Exact cost of what was used, rounded up to a nano-dollar; from 0 to `largestCharge`, whatever the counts are. */
+export function costNanos(usage: Usage, price: Price): Nanos {
+  const input = count(usage.input);
+  const read = count(usage.cacheRead);
+  const write5m = count(usage.cacheWrite5m);
+  const write1h = count(usage.cacheWrite1h);
+  // A count of reasoning above the output that should include it is taken as the output.
+  const output = Math.max(count(usage.output), count(usage.reasoning));
+  const rates = ratesAt(price, input + read + write5m + write1h);
+  const picos =
+    input * rates.input +
+    read * rates.cacheRead +
+    write5m * rates.cacheWrite5m +
+    write1h * rates.cacheWrite1h +
+    output * rates.output +
+    feesOf(usage.serverTools);
+  return Math.min(Math.ceil(picos / 1_000), largestCharge);
+}
+
+/**
+ * No answer to this request can cost more: every prompt token at the dearest of input and cache write, at long-prompt
+ * rates if the bound crosses the threshold, and `outputTokens` for each of `choices` answers. Nano-dollars.
+ */
+export function boundNanos(inputTokens: number, outputTokens: number, price: Price, choices: number): Nanos {
+  const prompt = count(inputTokens);
+  const rates = ratesAt(price, prompt);
+  const picos = prompt * inputRate(rates) + count(outputTokens) * count(choices) * rates.output;
+  // Beyond the exact range there is no bound that a cap could cover.
+  return picos <= Number.MAX_SAFE_INTEGER ? Math.ceil(picos / 1_000) : Number.MAX_SAFE_INTEGER;
+}
+
+/** Pico-dollars per output token for a prompt of at most this many tokens. */
+export function outputRate(inputTokens: number, price: Price): number {
+  return ratesAt(price, count(inputTokens)).output;
+}
+
+/** A provider's own figure as nano-dollars, rounded up; null where it is not an amount. */
+export function reportedNanos(usd: number | undefined): Nanos | null {
+  if (usd === undefined || !Number.isFinite(usd) || usd < 0) return null;
+  // 0.000123 USD is not exact in binary: to the nearest thousandth of a nano-dollar first.
+  return Math.min(Math.ceil(Math.round(usd * 1e12) / 1_000), largestCharge);
+}
+
+/** What this usage would have cost at the model that was asked for; null where that has no price. */
+export function wouldHaveNanos(usage: Usage | null, price: Price | null): Nanos | null {
+  return usage === null || price === null ? null : costNanos(usage, price);
+}
+
+function ratesAt(price: Price, promptTokens: number): Rates {
+  return price.long !== null && promptTokens > price.long.threshold ? price.long : price;
+}
+
+function inputRate(rates: Rates): number {
+  return Math.max(rates.input, rates.cacheRead, rates.cacheWrite5m, rates.cacheWrite1h);
+}
+
+function feesOf(tools: Usage["serverTools"]): number {
+  if (tools === undefined) return 0;
+  let picos = 0;
+  for (const [tool, calls] of Object.entries(tools)) {
+    picos += count(calls) * (Object.hasOwn(toolFees, tool) ? toolFees[tool]! : usualToolFee);
+  }
+  return picos;
+}
+
+/** Usage is what an upstream wrote: a count is a whole number from 0, fractions count up, nonsense is none. */
+function count(tokens: number): number {
+  if (!(tokens > 0)) return 0;
+  return tokens < Number.MAX_SAFE_INTEGER ? Math.ceil(tokens) : Number.MAX_SAFE_INTEGER;
+}

@@ -1,0 +1,171 @@
+import { bareName, priceOf } from "../../catalogue/index.ts";
+import { AttemptError } from "../../errors.ts";
+import type { Nanos } from "../../money.ts";
+import type { AttemptRecord, Finish, Funded, Handler, Layer, Paced, Planned, Price } from "../../request.ts";
+import type { Usage } from "../../wire/neutral.ts";
+import { DrawnAllowance, fixedAllowance, needOf } from "./allowance.ts";
+import { costNanos, reportedNanos, wouldHaveNanos } from "./cost.ts";
+import type { Hold, Ledger } from "./ledger.ts";
+import { billedFactor, times } from "./surcharge.ts";
+
+export interface FundParts {
+  readonly ledger: Pick<Ledger, "hold" | "room">;
+  /** JSON text about a request, kept with its first hold until its audit line is durable. */
+  readonly facts: (request: Planned) => string;
+}
+
+const free = fixedAllowance(Number.MAX_SAFE_INTEGER, undefined);
+
+/**
+ * Puts an attempt's worst case aside before it is sent, and ends the hold on every way out, exactly once: by the usage
+ * that is known, in full where none is, at nothing where the attempt certainly was not billed. Throws an AttemptError
+ * `skipped_budget` where the caps do not cover it, and a GatewayError BUDGET_LEDGER while the ledger stands still.
+ */
+export function fund(parts: FundParts): Layer<Paced, Funded> {
+  return (next) => async (paced) => {
+    // Anthropic, docs "Token counting": free of charge.
+    const price = paced.request.operation === "count_tokens" ? null : paced.candidate.price;
+    return price === null ? serveFree(parts, next, paced) : servePaid(parts, next, paced, price);
+  };
+}
+
+async function serveFree(parts: FundParts, next: Handler<Funded>, paced: Paced): ReturnType<Handler<Paced>> {
+  const { request, attempt } = paced;
+  attempt.price = "free";
+  const hold = await holdFor(parts, paced, 0);
+  const close = (): void => {
+    hold?.settle(0, "free");
+    if (attempt.usage !== null && request.operation === "generate") {
+      request.record.wouldHaveNanos = wouldHaveNanos(attempt.usage, askedPrice(request));
+    }
+  };
+  return closing(next, { ...paced, allowance: free }, close, close);
+}
+
+async function servePaid(
+  parts: FundParts,
+  next: Handler<Funded>,
+  paced: Paced,
+  price: Price,
+): ReturnType<Handler<Paced>> {
+  const { request, attempt } = paced;
+  const { agent } = request;
+  const room = (): Nanos => parts.ledger.room(agent.name, agent.caps);
+  attempt.price = price.source;
+  const need = needOf(paced, price, room());
+  const hold = need === null ? null : await holdFor(parts, paced, need.nanos);
+  if (need === null || hold === null) {
+    throw new AttemptError("skipped_budget", { note: "the budget does not cover the worst case" });
+  }
+  attempt.heldNanos = hold.nanos;
+  const allowance =
+    need.draw === null
+      ? fixedAllowance(need.outputTokens, need.clampTo)
+      : new DrawnAllowance(need, need.draw, hold, room, () => {
+          attempt.heldNanos = hold.nanos;
+        });
+  const closeFinished = (finish: Finish): void => {
+    // A refusal of the request itself is not billed; whatever else came back is.
+    if (finish.outcome === "client_error" && attempt.usage === null) hold.void("refused");
+    else settle(hold, paced, price);
+  };
+  const closeFailed = (error: unknown): void => {
+    if (error instanceof AttemptError && error.billed === "none") hold.void(error.outcome);
+    else if (error instanceof AttemptError) settle(hold, paced, price);
+    else charge(hold, attempt, hold.nanos, "failed");
+  };
+  return closing(next, { ...paced, allowance }, closeFinished, closeFailed);
+}
+
+function holdFor({ ledger, facts }: FundParts, { request, candidate }: Paced, nanos: Nanos): Promise<Hold | null> {
+  return ledger.hold({
+    requestId: request.id,
+    attempt: request.record.attempts.length,
+    agent: request.agent.name,
+    caps: request.agent.caps,
+    nanos,
+    candidate: candidate.name,
+    facts: () => facts(request),
+  });
+}
+
+/** Calls `next` and one of the two closing steps: before its error goes on, or once the answer has ended. */
+async function closing(
+  next: Handler<Funded>,
+  funded: Funded,
+  closeFinished: (finish: Finish) => void,
+  closeFailed: (error: unknown) => void,
+): ReturnType<Handler<Paced>> {
+  try {
+    const response = await next(funded);
+    const finished = response.finished.then(
+      (finish) => {
+        closeFinished(finish);
+        return finish;
+      },
+      (error: unknown) => {
+        closeFailed(error);
+        throw error;
+      },
+    );
+    return { ...response, finished };
+  } catch (error) {
+    closeFailed(error);
+    throw error;
+  }
+}
+
+function settle(hold: Hold, paced: Paced, price: Price): void {
+  const { attempt } = paced;
+  if (attempt.usage === null) {
+    charge(hold, attempt, hold.nanos, "unknown");
+    return;
+  }
+  const cost = costOf(paced, attempt.usage, price);
+  attempt.price = cost.source;
+  charge(hold, attempt, cost.nanos, attempt.usageSource ?? "usage");
+}
+
+function charge(hold: Hold, attempt: AttemptRecord, nanos: Nanos, why: string): void {
+  attempt.nanos = nanos;
+  hold.settle(nanos, why);
+}
+
+function costOf(
+  { candidate, attempt, request }: Paced,
+  usage: Usage,
+  price: Price,
+): { nanos: Nanos; source: AttemptRecord["price"] } {
+  const provider = candidate.provider.name;
+  if (provider === "openrouter" && attempt.usageSource === "upstream") {
+    const reported = reportedNanos(usage.reportedUsd);
+    if (reported !== null) return { nanos: reported, source: "reported" };
+  }
+  const factor = billedFactor(provider, request.body, usage.tier);
+  const nanos = costNanos(usage, price);
+  const other = otherPrice(provider, candidate.model, attempt.reportedModel, price);
+  const otherNanos = other === null ? 0 : costNanos(usage, other);
+  return otherNanos > nanos
+    ? { nanos: times(otherNanos, factor), source: other!.source }
+    : { nanos: times(nanos, factor), source: price.source };
+}
+
+/**
+ * The listed price of a model that answered in the place of the one that was sent. A price from the configuration holds
+ * for its model under all of that model's names: only another, listed as dearer, replaces it.
+ */
+function otherPrice(provider: string, sent: string, reported: string | null, price: Price): Price | null {
+  if (reported === null || reported === sent) return null;
+  const other = priceOf(provider, reported);
+  if (other === null || price.source !== "config") return other;
+  const listed = priceOf(provider, sent);
+  return listed !== null && listed.output < other.output ? other : null;
+}
+
+/** What the client asked for, at its price: the first candidate of the plan that has one, else by the name alone. */
+function askedPrice({ candidates, facts }: Planned): Price | null {
+  const planned = candidates.find((candidate) => candidate.price !== null);
+  if (planned !== undefined) return planned.price;
+  const [listed] = bareName(facts.model);
+  return listed === undefined ? null : priceOf(listed.provider, listed.model);
+}

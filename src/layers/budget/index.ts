@@ -1,0 +1,7 @@
+// Money: what may be spent, what was, and the layer that puts it aside before an attempt is sent.
+export { boundNanos, costNanos, outputRate, wouldHaveNanos } from "./cost.ts";
+export { fund } from "./fund.ts";
+export type { FundParts } from "./fund.ts";
+export type { Balances, Hold, HoldAsk, HoldEnd, Ledger, LedgerHealth, OpenRequest } from "./ledger.ts";
+export { openSqliteLedger } from "./sqlite-ledger.ts";
+export type { SqliteLedgerOptions } from "./sqlite-ledger.ts";

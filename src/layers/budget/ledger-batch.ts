@@ -1,0 +1,37 @@
+// What one transaction of the ledger writes, while it gathers.
+
+import type { EndRow, HoldRow, LedgerBatch } from "./ledger-store.ts";
+import type { OpenHold } from "./open-hold.ts";
+import type { WindowKeys } from "./windows.ts";
+
+export class Batch implements LedgerBatch {
+  readonly holds: OpenHold[] = [];
+  readonly grown = new Set<HoldRow>();
+  readonly ends: EndRow[] = [];
+  readonly closed: number[] = [];
+  readonly counters = new Map<string, string>();
+  windows: WindowKeys | null = null;
+  /** Settled when the batch is durable; made only where somebody waits. */
+  durable: PromiseWithResolvers<void> | null = null;
+
+  get empty(): boolean {
+    return (
+      this.holds.length === 0 &&
+      this.grown.size === 0 &&
+      this.ends.length === 0 &&
+      this.closed.length === 0 &&
+      this.counters.size === 0 &&
+      this.windows === null
+    );
+  }
+
+  /** What was not written, and is still true, goes before what came since. */
+  prepend(failed: Batch): void {
+    this.holds.unshift(...failed.holds.filter((hold) => !hold.refused));
+    for (const hold of failed.grown) this.grown.add(hold);
+    this.ends.unshift(...failed.ends);
+    this.closed.unshift(...failed.closed);
+    for (const [key, json] of failed.counters) if (!this.counters.has(key)) this.counters.set(key, json);
+    this.windows ??= failed.windows;
+  }
+}

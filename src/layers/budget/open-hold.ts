@@ -1,0 +1,67 @@
+import type { Nanos } from "../../money.ts";
+import type { Caps } from "../../request.ts";
+import type { Book } from "./books.ts";
+import type { Hold, HoldAsk, HoldEnd } from "./ledger.ts";
+import type { HoldRow } from "./ledger-store.ts";
+import type { WindowKeys } from "./windows.ts";
+
+/** Who keeps the books of a hold. */
+export interface HoldKeeper {
+  extend(hold: OpenHold, nanos: Nanos): boolean;
+  end(hold: OpenHold, ended: HoldEnd, nanos: Nanos, why: string): boolean;
+}
+
+/** A hold in memory; it is also the row that is written. */
+export class OpenHold implements Hold, HoldRow {
+  readonly id: number;
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly agent: string;
+  readonly keys: WindowKeys;
+  readonly candidate: string;
+  readonly takenAt: number;
+  readonly facts: string | null;
+  readonly caps: Caps;
+  readonly book: Book;
+  nanos: Nanos;
+  /** It ended, or was never granted. */
+  over = false;
+  /** Its batch could not be written: it does not exist. */
+  refused = false;
+  readonly #ledger: HoldKeeper;
+
+  constructor(
+    ledger: HoldKeeper,
+    id: number,
+    ask: HoldAsk,
+    keys: WindowKeys,
+    book: Book,
+    now: number,
+    facts: string | null,
+  ) {
+    this.#ledger = ledger;
+    this.id = id;
+    this.requestId = ask.requestId;
+    this.attempt = ask.attempt;
+    this.agent = ask.agent;
+    this.keys = keys;
+    this.candidate = ask.candidate;
+    this.takenAt = now;
+    this.facts = facts;
+    this.caps = ask.caps;
+    this.book = book;
+    this.nanos = ask.nanos;
+  }
+
+  extend(nanos: Nanos): boolean {
+    return this.#ledger.extend(this, nanos);
+  }
+
+  settle(nanos: Nanos, why: string): boolean {
+    return this.#ledger.end(this, "settled", nanos, why);
+  }
+
+  void(why: string): boolean {
+    return this.#ledger.end(this, "voided", 0, why);
+  }
+}

@@ -1,0 +1,340 @@
+// The ledger in one process: balances in memory, every record in SQLite. A hold is decided in memory in one step; its
+// promise waits for the batch that it is written with. While one batch is being synced the next one gathers, so that the
+// cost of a sync is shared by whoever came meanwhile.
+
+import type { Clock } from "../../clock.ts";
+import { GatewayError } from "../../errors.ts";
+import type { Nanos } from "../../money.ts";
+import type { Caps } from "../../request.ts";
+import { type Balance, Books, give, LedgerBreach, roomIn, take } from "./books.ts";
+import type { Balances, Hold, HoldAsk, HoldEnd, Ledger, LedgerHealth, OpenRequest } from "./ledger.ts";
+import { Batch } from "./ledger-batch.ts";
+import { LedgerStore } from "./ledger-store.ts";
+import { type HoldKeeper, OpenHold } from "./open-hold.ts";
+import { type WindowKeys, Windows } from "./windows.ts";
+
+// Records nobody waits for ride along with the next hold, or go by themselves after this long.
+const lazyMs = 10;
+const retryMs = 1_000;
+const foldStep = 500;
+
+export interface SqliteLedgerOptions {
+  readonly file: string;
+  /** IANA zone of the budget's calendar. */
+  readonly timezone: string;
+  readonly clock: Clock;
+  /** Told once for each fault: why nothing is spent any more, and null when that is over. For the log. */
+  readonly onFault?: (fault: string | null) => void;
+}
+
+/**
+ * Opens the ledger: holds found open are charged in full before it returns. Throws a GatewayError BUDGET_LEDGER (its
+ * public message says what to do) and a RangeError for an unknown zone.
+ */
+export function openSqliteLedger(options: SqliteLedgerOptions): Ledger {
+  return new SqliteLedger(options);
+}
+
+interface EndedDay {
+  readonly day: string;
+  readonly balances: ReadonlyMap<string, Balance>;
+}
+
+class SqliteLedger implements Ledger, HoldKeeper {
+  readonly #clock: Clock;
+  readonly #store: LedgerStore;
+  readonly #windows: Windows;
+  readonly #books: Books;
+  readonly #onFault: (fault: string | null) => void;
+  /** First hold of each request that has no audit line yet. */
+  readonly #open: Map<string, number>;
+  readonly #openAtStart: readonly OpenRequest[];
+  #keys: WindowKeys;
+  #nextId: number;
+  #batch = new Batch();
+  #flushing = false;
+  #soon = false;
+  #later: ReturnType<typeof setTimeout> | null = null;
+  #folding = true;
+  /** A day that has ended since the last write, with the balances that its records must bear out. */
+  #passed: EndedDay | null = null;
+  #fault: string | null = null;
+  #hopeless = false;
+  #exceeded = 0;
+  #closing = false;
+
+  constructor(options: SqliteLedgerOptions) {
+    this.#clock = options.clock;
+    this.#onFault = options.onFault ?? (() => undefined);
+    this.#store = new LedgerStore(options.file);
+    try {
+      this.#windows = new Windows(options.timezone, this.#store.windows());
+      this.#store.chargeOpenHolds();
+      this.#keys = this.#windows.at(this.#clock.now());
+      // Windows never go back, so what was spent matters in the present ones only.
+      const spent = this.#store.spentIn(this.#keys);
+      this.#books = new Books((agent, window) => spent.get(agent)?.get(window) ?? 0);
+      this.#openAtStart = this.#store.openRequests();
+      this.#open = this.#store.openFirstHolds();
+      this.#nextId = this.#store.lastHoldId() + 1;
+      this.#batch.windows = this.#keys;
+    } catch (error) {
+      this.#store.abandon();
+      throw error;
+    }
+    this.#writeLater();
+  }
+
+  // Not `async`: the decision must be taken before the caller gets on, and a free hold costs no promise chain.
+  hold(ask: HoldAsk): Promise<Hold | null> {
+    if (this.#fault !== null || this.#closing) return Promise.reject(this.#refusal());
+    const now = this.#clock.now();
+    const keys = this.#windowsAt(now);
+    const book = this.#books.of(ask.agent, keys);
+    const granted = this.#checked(() => take(book, ask.caps, ask.nanos));
+    if (granted === undefined) return Promise.reject(this.#refusal());
+    if (!granted) return Promise.resolve(null);
+
+    const id = this.#nextId++;
+    const first = !this.#open.has(ask.requestId);
+    if (first) this.#open.set(ask.requestId, id);
+    const hold = new OpenHold(this, id, ask, keys, book, now, first ? ask.facts() : null);
+    this.#batch.holds.push(hold);
+    if (ask.nanos === 0) {
+      this.#writeLater();
+      return Promise.resolve(hold);
+    }
+    this.#batch.durable ??= Promise.withResolvers<void>();
+    this.#writeSoon();
+    return this.#batch.durable.promise.then(
+      () => hold,
+      (error: unknown) => {
+        if (first) this.#open.delete(ask.requestId);
+        throw error;
+      },
+    );
+  }
+
+  extend(hold: OpenHold, nanos: Nanos): boolean {
+    if (hold.over || this.#fault !== null || this.#closing) return false;
+    if (this.#checked(() => take(hold.book, hold.caps, nanos)) !== true) return false;
+    hold.nanos += nanos;
+    this.#batch.grown.add(hold);
+    this.#writeSoon();
+    return true;
+  }
+
+  end(hold: OpenHold, ended: HoldEnd, nanos: Nanos, why: string): boolean {
+    if (hold.over) return false;
+    hold.over = true;
+    if (nanos > hold.nanos) this.#exceeded++;
+    this.#checked(() => give(hold.book, hold.nanos, nanos));
+    this.#batch.ends.push({ hold: hold.id, ended, nanos, why });
+    this.#writeLater();
+    return true;
+  }
+
+  room(agent: string, caps: Caps): Nanos {
+    return roomIn(this.#books.of(agent, this.#windowsAt(this.#clock.now())), caps);
+  }
+
+  balances(agent: string): Balances {
+    const { day } = this.#books.of(agent, this.#windowsAt(this.#clock.now()));
+    return { spentNanos: day.spent, heldNanos: day.held };
+  }
+
+  day(): { readonly key: string; readonly endsAt: number } {
+    const { day } = this.#windowsAt(this.#clock.now());
+    return { key: day, endsAt: this.#windows.dayEndsAt };
+  }
+
+  setZone(zone: string): void {
+    this.#windows.setZone(zone);
+  }
+
+  closeRequest(requestId: string): void {
+    const id = this.#open.get(requestId);
+    if (id === undefined) return;
+    this.#open.delete(requestId);
+    this.#batch.closed.push(id);
+    this.#writeLater();
+  }
+
+  openRequests(): readonly OpenRequest[] {
+    return this.#openAtStart.filter((request) => this.#open.has(request.requestId));
+  }
+
+  saveCounters(key: string, json: string): void {
+    this.#batch.counters.set(key, json);
+    this.#writeLater();
+  }
+
+  loadCounters(prefix: string): ReadonlyMap<string, string> {
+    const found = this.#store.counters(prefix);
+    for (const [key, json] of this.#batch.counters) if (key.startsWith(prefix)) found.set(key, json);
+    return found;
+  }
+
+  health(): LedgerHealth {
+    return { fault: this.#fault, exceeded: this.#exceeded };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    if (this.#later !== null) clearTimeout(this.#later);
+    while (this.#flushing) await this.#flushed;
+    if (!this.#hopeless) await this.#flush();
+    if (this.#fault === null) await this.#store.close();
+    else this.#store.abandon();
+  }
+
+  // ------------------------------------------------------------------------------------------------ group commit
+
+  #flushed: Promise<void> = Promise.resolve();
+
+  #writeSoon(): void {
+    if (this.#soon || this.#flushing) return;
+    this.#soon = true;
+    setImmediate(() => {
+      this.#soon = false;
+      this.#startFlush();
+    });
+  }
+
+  #writeLater(delayMs = lazyMs): void {
+    if (this.#soon || this.#flushing || this.#later !== null || this.#closing) return;
+    this.#later = setTimeout(() => this.#startFlush(), delayMs);
+  }
+
+  #startFlush(): void {
+    if (this.#later !== null) clearTimeout(this.#later);
+    this.#later = null;
+    if (this.#flushing || this.#hopeless || this.#closing) return;
+    this.#flushed = this.#flush();
+  }
+
+  /** Never rejects. */
+  async #flush(): Promise<void> {
+    this.#flushing = true;
+    const batch = this.#batch;
+    this.#batch = new Batch();
+    try {
+      this.#write(batch);
+      await this.#store.sync().catch((cause: unknown) => this.#stop("The ledger cannot be synced to disk", cause));
+      if (this.#hopeless) this.#reject(batch);
+      else {
+        this.#recovered();
+        batch.durable?.resolve();
+      }
+    } catch (cause) {
+      this.#reject(batch);
+      if (cause instanceof LedgerBreach) this.#stop("The ledger's records and balances differ", cause);
+      else {
+        this.#batch.prepend(batch);
+        this.#suspend("The ledger cannot be written", cause);
+      }
+    }
+    this.#flushing = false;
+    this.#next();
+  }
+
+  #write(batch: Batch): void {
+    if (!batch.empty) this.#store.write(batch);
+    // Right after a write, and only then, file and memory must agree: nothing is queued.
+    if (this.#passed !== null) this.#compare(this.#passed);
+    this.#passed = null;
+    if (this.#folding) this.#folding = this.#store.fold(this.#keys, foldStep);
+  }
+
+  #next(): void {
+    if (this.#hopeless || this.#closing) return;
+    if (this.#fault !== null) this.#writeLater(retryMs);
+    else if (this.#batch.durable !== null || this.#batch.grown.size > 0) this.#writeSoon();
+    else if (this.#folding || !this.#batch.empty) this.#writeLater();
+  }
+
+  /** Whoever waits for this batch is refused, and gets back what was taken. */
+  #reject(batch: Batch): void {
+    if (batch.durable === null) return;
+    for (const hold of batch.holds) {
+      if (hold.nanos === 0 || hold.over) continue;
+      hold.over = true;
+      hold.refused = true;
+      this.#checked(() => give(hold.book, hold.nanos, 0));
+    }
+    batch.durable.reject(this.#refusal());
+  }
+
+  // ------------------------------------------------------------------------------------------------------ faults
+
+  #refusal(): GatewayError {
+    return new GatewayError("BUDGET_LEDGER", { cause: this.#fault });
+  }
+
+  /** A fault that may pass (a full disk): what is queued is tried again. */
+  #suspend(what: string, cause: unknown): void {
+    const fault = `${what} (${nameOf(cause)}); free space on its disk. It is tried again every second.`;
+    const news = this.#fault === null;
+    this.#fault = fault;
+    // So that the next try writes something and does not succeed for want of work.
+    this.#batch.windows ??= this.#keys;
+    if (news) this.#onFault(fault);
+  }
+
+  #recovered(): void {
+    if (this.#fault === null || this.#hopeless) return;
+    this.#fault = null;
+    this.#onFault(null);
+  }
+
+  /** A fault after which nobody knows what the file holds: only a restart, which reads it anew, can help. */
+  #stop(what: string, cause: unknown): void {
+    if (this.#hopeless) return;
+    this.#hopeless = true;
+    this.#fault = `${what} (${nameOf(cause)}); check the disk and restart the gateway.`;
+    this.#onFault(this.#fault);
+  }
+
+  /** Undefined: the sums were wrong, and the ledger has stopped. */
+  #checked<T>(step: () => T): T | undefined {
+    try {
+      return step();
+    } catch (error) {
+      if (!(error instanceof LedgerBreach)) throw error;
+      this.#stop("The ledger's sums are wrong", error);
+      return undefined;
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------- a new window
+
+  #windowsAt(now: number): WindowKeys {
+    const keys = this.#windows.at(now);
+    if (keys !== this.#keys) this.#turn(keys);
+    return keys;
+  }
+
+  #turn(keys: WindowKeys): void {
+    if (keys.day !== this.#keys.day) {
+      this.#passed = { day: this.#keys.day, balances: this.#books.days() };
+      this.#folding = true;
+    }
+    this.#keys = keys;
+    this.#batch.windows = keys;
+    this.#writeLater();
+  }
+
+  #compare({ day, balances }: EndedDay): void {
+    for (const [agent, balance] of balances) {
+      if (balance.key === day && this.#store.spentOn(agent, day) !== balance.spent) {
+        throw new LedgerBreach(`the records of ${agent} on ${day} do not add up to the balance`);
+      }
+    }
+  }
+}
+
+function nameOf(cause: unknown): string {
+  if (cause instanceof Error && "code" in cause && typeof cause.code === "string") return cause.code;
+  return cause instanceof Error ? cause.message : "unknown";
+}

@@ -1,0 +1,7 @@
+export { AgentLimiter } from "./agent-limiter.ts";
+export { Backoff, backoffDelayMs, type BackoffRange } from "./backoff.ts";
+export { MemoryBreaker, type Breaker, type BreakerState } from "./breaker.ts";
+export { Limits, type LimitsStatus } from "./limits.ts";
+export { pace, type PaceParts } from "./pace.ts";
+export { MemoryQuota, type Quota, type QuotaStatus } from "./quota.ts";
+export { MAX_WAIT_MS, parseRetryAfter } from "./retry-after.ts";

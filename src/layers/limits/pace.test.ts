@@ -1,0 +1,286 @@
+import { describe, expect, test } from "bun:test";
+import { AttemptError, GatewayError } from "../../errors.ts";
+import type { AttemptOutcome, Chosen, Finish, GatewayResponse, Handler, Paced, ProviderLimits } from "../../request.ts";
+import { Limits } from "./limits.ts";
+import { pace } from "./pace.ts";
+import { chosenFor, providerNamed, usageOf } from "./sample-request.ts";
+import { ManualClock } from "./manual-clock.ts";
+import { seededRandom } from "./seeded-random.ts";
+
+interface SetUp {
+  readonly clock: ManualClock;
+  readonly limits: Limits;
+  /** Runs one attempt whose inner layers do `inner`. */
+  readonly attempt: (inner: Handler<Paced>, chosen?: Chosen) => Promise<GatewayResponse>;
+  readonly provider: ReturnType<typeof providerNamed>;
+}
+
+function setUp(limited: Partial<ProviderLimits> = {}, key: "keychain" | "passthrough" = "keychain"): SetUp {
+  const clock = new ManualClock();
+  const limits = new Limits({ clock, random: seededRandom(5) });
+  const provider = providerNamed("anthropic", limited, key);
+  limits.configure([provider]);
+  const attempt: SetUp["attempt"] = (inner, chosen) => pace(limits)(inner)(chosen ?? chosenFor(provider));
+  return { clock, limits, attempt, provider };
+}
+
+function answer(finished: Promise<Finish> = Promise.resolve({ outcome: "ok", bytesOut: 1 })): GatewayResponse {
+  return { status: 200, headers: {}, body: "{}", finished };
+}
+
+const ends =
+  (outcome: AttemptOutcome, finish: Finish["outcome"] = "ok"): Handler<Paced> =>
+  async (paced) => {
+    paced.attempt.outcome = outcome;
+    return answer(Promise.resolve({ outcome: finish, bytesOut: 0 }));
+  };
+
+const throws =
+  (error: unknown): Handler<Paced> =>
+  async () => {
+    throw error;
+  };
+
+async function errorOf(promise: Promise<unknown>): Promise<unknown> {
+  return await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+async function skipOf(promise: Promise<unknown>): Promise<AttemptError> {
+  const error = await errorOf(promise);
+  if (error instanceof AttemptError) return error;
+  throw new Error("not skipped");
+}
+
+async function settled(response: Promise<GatewayResponse>): Promise<Finish> {
+  return await (
+    await response
+  ).finished;
+}
+
+describe("what pace does with the ways an attempt ends", () => {
+  test("the concurrency is freed exactly once on every way out", async () => {
+    const ways: Handler<Paced>[] = [
+      ends("ok"),
+      ends("cut_stream", "upstream_error"),
+      ends("client_gone", "client_gone"),
+      ends("upstream_400", "client_error"),
+      throws(new AttemptError("upstream_500", { status: 500 })),
+      throws(new AttemptError("connect_failed")),
+      throws(new AttemptError("skipped_budget")),
+      throws(new GatewayError("CLIENT_GONE")),
+      throws(new TypeError("a bug")),
+      async () => answer(Promise.reject(new Error("a broken promise to never reject"))),
+    ];
+    for (const way of ways) {
+      const { attempt } = setUp({ concurrent: 1 });
+      for (let i = 0; i < 3; i++) {
+        const outcome = await errorOf(settled(attempt(way)));
+        expect(outcome instanceof AttemptError && outcome.outcome === "skipped_limit").toBeFalse();
+      }
+    }
+  });
+
+  test("a stream holds its place until it has ended", async () => {
+    const { attempt } = setUp({ concurrent: 1 });
+    const { promise, resolve } = Promise.withResolvers<Finish>();
+    const stream = await attempt(async () => answer(promise));
+    expect((await skipOf(attempt(ends("ok")))).outcome).toBe("skipped_limit");
+    resolve({ outcome: "ok", bytesOut: 3 });
+    expect(await stream.finished).toEqual({ outcome: "ok", bytesOut: 3 });
+    await settled(attempt(ends("ok")));
+  });
+
+  test("the error that ended the attempt comes through unchanged", async () => {
+    const { attempt } = setUp();
+    for (const error of [new AttemptError("skipped_key"), new GatewayError("INTERNAL"), new RangeError("x")]) {
+      expect(await errorOf(attempt(throws(error)))).toBe(error);
+    }
+  });
+
+  test("tokens are corrected by the usage of the attempt", async () => {
+    const { attempt, limits, provider } = setUp({ inputTokensPerMinute: 10_000, outputTokensPerMinute: 10_000 });
+    const chosen = chosenFor(provider, { inputTokenBound: 4_000, maxOutputTokens: 500 });
+    const response = await attempt(async (paced) => {
+      expect(limits.status("anthropic").limits.input_tokens?.remaining).toBe(6_000);
+      expect(limits.status("anthropic").limits.output_tokens?.remaining).toBe(9_500);
+      paced.attempt.usage = usageOf({ input: 700, cacheRead: 5_000, cacheWrite5m: 300, output: 40 });
+      paced.attempt.outcome = "ok";
+      return answer();
+    }, chosen);
+    await response.finished;
+    expect(limits.status("anthropic").limits.input_tokens?.remaining).toBe(9_000);
+    expect(limits.status("anthropic").limits.output_tokens?.remaining).toBe(9_960);
+  });
+
+  test("a refused attempt costs a request but no tokens, one that was never sent costs nothing", async () => {
+    const { attempt, clock, limits } = setUp({ requestsPerMinute: 10, inputTokensPerMinute: 10_000 });
+    await errorOf(attempt(throws(new AttemptError("upstream_429", { status: 429, retryAfterMs: 1 }))));
+    const after = limits.status("anthropic").limits;
+    expect([after.requests?.remaining, after.input_tokens?.remaining]).toEqual([9, 10_000]);
+    clock.advance(1);
+    await errorOf(attempt(throws(new AttemptError("skipped_budget"))));
+    await errorOf(attempt(throws(new AttemptError("connect_failed"))));
+    expect(limits.status("anthropic").limits.requests?.remaining).toBe(9);
+  });
+});
+
+describe("when the provider asks to be left alone", () => {
+  test("a 429 with retry-after keeps every request away for exactly that long", async () => {
+    const { attempt, clock, limits } = setUp();
+    await errorOf(attempt(throws(new AttemptError("upstream_429", { status: 429, retryAfterMs: 7_000 }))));
+    expect(limits.status("anthropic").backoff_until).toBe("2026-11-23T18:00:07.000Z");
+    const skip = await skipOf(attempt(ends("ok")));
+    expect(skip).toMatchObject({ outcome: "skipped_limit", billed: "none" });
+    expect(skip.note).toMatch(/^backing off for another \d+ ms$/);
+    clock.advance(7_000);
+    await settled(attempt(ends("ok")));
+    expect(limits.status("anthropic").backoff_until).toBeNull();
+  });
+
+  test("the wait is read from the headers where the error does not carry it", async () => {
+    const { attempt, limits } = setUp();
+    await errorOf(
+      attempt(async (paced) => {
+        paced.permit.learn(new Headers({ "retry-after": "11" }), 429);
+        throw new AttemptError("upstream_429", { status: 429 });
+      }),
+    );
+    expect(limits.status("anthropic").backoff_until).toBe("2026-11-23T18:00:11.000Z");
+  });
+
+  test("503, 529, 402 and an overload told inside a stream count, 500 and 400 do not", async () => {
+    const cases: [AttemptOutcome, number, boolean][] = [
+      ["upstream_503", 503, true],
+      ["upstream_529", 529, true],
+      ["upstream_402", 402, true],
+      ["error_event", 529, true],
+      ["upstream_500", 500, false],
+      ["upstream_400", 400, false],
+      ["error_event", 500, false],
+    ];
+    for (const [outcome, status, backsOff] of cases) {
+      const { attempt, limits } = setUp();
+      await errorOf(attempt(throws(new AttemptError(outcome, { status, retryAfterMs: 5_000 }))));
+      expect([outcome, limits.status("anthropic").backoff_until !== null]).toEqual([outcome, backsOff]);
+    }
+  });
+
+  test("who tries again after the wait that the error names is let through", async () => {
+    const { attempt, clock } = setUp();
+    for (let i = 0; i < 5; i++) {
+      const error = await skipOf(attempt(throws(new AttemptError("upstream_529", { status: 529 }))));
+      expect(error.outcome).toBe("upstream_529");
+      expect(error.retryAfterMs).toBeDefined();
+      clock.advance((error.retryAfterMs ?? 0) - 1);
+    }
+  });
+
+  test("a caller with a key of its own is left alone by itself", async () => {
+    const { attempt, provider } = setUp({}, "passthrough");
+    const of = (agent: string): Chosen => chosenFor(provider, {}, agent);
+    await errorOf(attempt(throws(new AttemptError("upstream_429", { status: 429, retryAfterMs: 9_000 })), of("windu")));
+    expect((await skipOf(attempt(ends("ok"), of("windu")))).outcome).toBe("skipped_limit");
+    await settled(attempt(ends("ok"), of("mothma")));
+  });
+
+  test("a told quota of nothing skips the candidate until its reset", async () => {
+    const { attempt, clock } = setUp();
+    await settled(
+      attempt(async (paced) => {
+        paced.permit.learn(
+          new Headers({ "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6s" }),
+          200,
+        );
+        paced.attempt.outcome = "ok";
+        return answer();
+      }),
+    );
+    const skip = await skipOf(attempt(ends("ok")));
+    expect(skip).toMatchObject({ outcome: "skipped_limit", retryAfterMs: 6_000 });
+    expect(skip.note).toBe("requests for another 6000 ms");
+    clock.advance(6_000);
+    await settled(attempt(ends("ok")));
+  });
+});
+
+describe("the breaker", () => {
+  const failures: [AttemptOutcome, number][] = [
+    ["connect_failed", 0],
+    ["timeout_first_byte", 0],
+    ["upstream_500", 500],
+    ["error_event", 500],
+    ["timeout_first_content", 0],
+  ];
+
+  test("opens by five failures of different kinds, and its skip says for how long", async () => {
+    const { attempt, limits } = setUp();
+    for (const [outcome, status] of failures) await errorOf(attempt(throws(new AttemptError(outcome, { status }))));
+    expect(limits.status("anthropic").state).toBe("open");
+    const skip = await skipOf(attempt(ends("ok")));
+    expect(skip).toMatchObject({ outcome: "skipped_breaker", retryAfterMs: 10_000 });
+    expect(skip.note).toBe("open for another 10000 ms");
+  });
+
+  test("opens by streams that are cut after they began", async () => {
+    const { attempt, limits } = setUp();
+    for (let i = 0; i < 5; i++) await settled(attempt(ends("cut_stream", "upstream_error")));
+    expect(limits.status("anthropic").state).toBe("open");
+  });
+
+  test("does not count clients that leave, refusals, skips, or bugs", async () => {
+    const { attempt, clock, limits } = setUp();
+    const harmless: Handler<Paced>[] = [
+      ends("client_gone", "client_gone"),
+      throws(new GatewayError("CLIENT_GONE")),
+      throws(new AttemptError("upstream_401", { status: 401 })),
+      throws(new AttemptError("upstream_403", { status: 403 })),
+      throws(new AttemptError("upstream_404", { status: 404 })),
+      throws(new AttemptError("upstream_429", { status: 429 })),
+      throws(new AttemptError("skipped_budget")),
+      ends("upstream_400", "client_error"),
+      throws(new TypeError("a bug")),
+    ];
+    for (const way of harmless) {
+      for (let i = 0; i < 6; i++) {
+        await errorOf(settled(attempt(way)));
+        clock.advance(10_000);
+      }
+    }
+    expect(limits.status("anthropic").state).toBe("closed");
+  });
+
+  test("lets one probe through, and the others as soon as its answer has begun", async () => {
+    const { attempt, clock } = setUp();
+    for (const [outcome, status] of failures) await errorOf(attempt(throws(new AttemptError(outcome, { status }))));
+    clock.advance(10_000);
+    const begun = Promise.withResolvers<GatewayResponse>();
+    const probe = attempt(() => begun.promise);
+    expect((await skipOf(attempt(ends("ok")))).outcome).toBe("skipped_breaker");
+    begun.resolve(answer(new Promise(() => undefined)));
+    await probe;
+    await settled(attempt(ends("ok")));
+  });
+
+  test("a probe that a later layer skips leaves the place to the next, and the quota untouched", async () => {
+    const { attempt, clock, limits } = setUp({ requestsPerMinute: 10 });
+    for (let i = 0; i < 5; i++) await errorOf(attempt(throws(new AttemptError("connect_failed"))));
+    clock.advance(10_000);
+    await errorOf(attempt(throws(new AttemptError("skipped_budget"))));
+    await settled(attempt(ends("ok")));
+    expect(limits.status("anthropic")).toMatchObject({ state: "closed", limits: { requests: { remaining: 9 } } });
+  });
+
+  test("and all other state outlive a reload; a provider that is gone and comes back starts anew", async () => {
+    const { attempt, limits, provider } = setUp();
+    for (let i = 0; i < 5; i++) await errorOf(attempt(throws(new AttemptError("connect_failed"))));
+    limits.configure([providerNamed("anthropic", { concurrent: 3 }), providerNamed("openai")]);
+    expect(limits.status("anthropic").state).toBe("open");
+    expect(limits.status("openai")).toEqual({ state: "closed", backoff_until: null, limits: {} });
+    limits.configure([]);
+    limits.configure([provider]);
+    expect(limits.status("anthropic").state).toBe("closed");
+  });
+});

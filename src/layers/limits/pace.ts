@@ -1,0 +1,163 @@
+import type { Clock } from "../../clock.ts";
+import { AttemptError } from "../../errors.ts";
+import type { Chosen, Finish, GatewayResponse, Layer, Paced, Permit } from "../../request.ts";
+import type { Backoff } from "./backoff.ts";
+import type { Breaker, Pass } from "./breaker.ts";
+import type { Need, Quota, Ticket, Used } from "./quota.ts";
+import { parseRetryAfter } from "./retry-after.ts";
+import { endOfAnswer, endOfError, type End } from "./verdict.ts";
+
+export interface PaceParts {
+  readonly quota: Quota;
+  readonly breakers: { of(provider: string): Breaker };
+  readonly backoff: Backoff;
+  readonly clock: Clock;
+}
+
+/**
+ * Output is taken by this much at most before it is known: a client's `max_tokens` is many times what it gets, and taking
+ * that would let one request at a time through. What was used is charged afterwards, into debt where need be.
+ */
+const MAX_OUTPUT_GUESS = 1_024;
+/** Timers may fire a little early; who waited as long as it was told must not be sent away for a fraction. */
+const TIMER_SLACK_MS = 5;
+
+/**
+ * Asks the provider's breaker, backoff and quotas, and hands on a permit; never waits. Throws AttemptError
+ * `skipped_breaker` or `skipped_limit`, with `retryAfterMs` and a note, where the candidate may not be used now.
+ */
+export function pace(parts: PaceParts): Layer<Chosen, Paced> {
+  return (next) => async (chosen) => {
+    const account = accountOf(chosen);
+    const attempt = await start(parts, chosen, account);
+    let response: GatewayResponse;
+    try {
+      response = await next({
+        request: chosen.request,
+        candidate: chosen.candidate,
+        attempt: chosen.attempt,
+        signal: chosen.signal,
+        permit: attempt,
+      });
+    } catch (error) {
+      attempt.fail(error);
+      throw error;
+    }
+    return attempt.watch(response);
+  };
+}
+
+/**
+ * Each caller brings an account of its own where the key is its own: the refusals that one earns must not lock out the
+ * others.
+ */
+function accountOf(chosen: Chosen): string {
+  const { provider } = chosen.candidate;
+  return provider.key.from === "passthrough" ? `${provider.name}\n${chosen.request.agent.name}` : provider.name;
+}
+
+async function start(parts: PaceParts, chosen: Chosen, account: string): Promise<Attempt> {
+  const { name } = chosen.candidate.provider;
+  const breaker = parts.breakers.of(name);
+  refuseWhile("skipped_breaker", "open", breaker.waitMs());
+  refuseWhile("skipped_limit", "backing off", parts.backoff.waitMs(account, parts.clock.monotonic()) - TIMER_SLACK_MS);
+  const taking = parts.quota.take(account, name, needOf(chosen));
+  const ticket = taking instanceof Promise ? await taking : taking;
+  if ("refusedBy" in ticket) throw refusal("skipped_limit", ticket.refusedBy, ticket.waitMs);
+  // Last, because a probe that is claimed must be made.
+  const pass = breaker.enter();
+  if (typeof pass !== "number") return new Attempt(parts, chosen, account, breaker, ticket, pass);
+  parts.quota.giveBack(ticket);
+  throw refusal("skipped_breaker", "open", pass);
+}
+
+function refuseWhile(outcome: "skipped_breaker" | "skipped_limit", why: string, waitMs: number): void {
+  if (waitMs > 0) throw refusal(outcome, why, waitMs);
+}
+
+function refusal(outcome: "skipped_breaker" | "skipped_limit", why: string, waitMs: number): AttemptError {
+  const retryAfterMs = Math.ceil(waitMs);
+  return new AttemptError(outcome, { retryAfterMs, note: `${why} for another ${retryAfterMs} ms` });
+}
+
+function needOf(chosen: Chosen): Need {
+  const { facts, operation } = chosen.request;
+  const { context, maxOutput } = chosen.candidate;
+  const inputTokens = Math.min(facts.inputTokenBound, context ?? Infinity);
+  const asked = Math.min(facts.maxOutputTokens ?? MAX_OUTPUT_GUESS, maxOutput ?? Infinity, MAX_OUTPUT_GUESS);
+  return { inputTokens, outputTokens: operation === "generate" ? asked * facts.choices : 0 };
+}
+
+/** Tokens as the provider counts them: Anthropic leaves out what was read from its cache ("Rate limits"). */
+function usedBy({ attempt, candidate }: Chosen): Used | null {
+  const { usage } = attempt;
+  if (usage === null) return null;
+  const written = usage.input + usage.cacheWrite5m + usage.cacheWrite1h;
+  const inputTokens = candidate.dialect === "messages" ? written : written + usage.cacheRead;
+  return { inputTokens, outputTokens: usage.output };
+}
+
+const nothingUsed: Used = { inputTokens: 0, outputTokens: 0 };
+
+/** One attempt's permit; closes its books exactly once, on whichever way out comes first. */
+class Attempt implements Permit {
+  readonly #parts: PaceParts;
+  readonly #chosen: Chosen;
+  readonly #account: string;
+  readonly #breaker: Breaker;
+  readonly #ticket: Ticket;
+  readonly #pass: Pass;
+  #toldRetryAfterMs: number | undefined;
+  #open = true;
+
+  constructor(parts: PaceParts, chosen: Chosen, account: string, breaker: Breaker, ticket: Ticket, pass: Pass) {
+    this.#parts = parts;
+    this.#chosen = chosen;
+    this.#account = account;
+    this.#breaker = breaker;
+    this.#ticket = ticket;
+    this.#pass = pass;
+  }
+
+  learn(headers: Headers, status: number): void {
+    this.#parts.quota.learn(this.#account, this.#chosen.candidate.provider.name, headers);
+    if (status >= 400) this.#toldRetryAfterMs = parseRetryAfter(headers, this.#parts.clock.now());
+  }
+
+  fail(error: unknown): void {
+    const end = endOfError(error);
+    const told = error instanceof AttemptError ? error.retryAfterMs : undefined;
+    this.#close(end, told ?? this.#toldRetryAfterMs);
+    if (!end.backsOff || !(error instanceof AttemptError)) return;
+    error.retryAfterMs = Math.ceil(this.#parts.backoff.waitMs(this.#account, this.#parts.clock.monotonic()));
+  }
+
+  /** The answer has begun; its end closes the attempt. */
+  watch(response: GatewayResponse): GatewayResponse {
+    if (this.#pass.probe && response.status < 500) this.#breaker.answered(this.#pass);
+    const finished = response.finished.then(
+      (finish: Finish) => {
+        this.#close(endOfAnswer(this.#chosen.attempt, finish), this.#toldRetryAfterMs);
+        return finish;
+      },
+      (error: unknown) => {
+        this.#close(endOfError(error), undefined);
+        throw error;
+      },
+    );
+    return { status: response.status, headers: response.headers, body: response.body, finished };
+  }
+
+  #close(end: End, retryAfterMs: number | undefined): void {
+    if (!this.#open) return;
+    this.#open = false;
+    const { quota, backoff, clock } = this.#parts;
+    if (end.unsent) quota.giveBack(this.#ticket);
+    else quota.settle(this.#ticket, end.refused ? nothingUsed : usedBy(this.#chosen));
+    this.#breaker.report(this.#pass, end.verdict);
+    const now = clock.monotonic();
+    const provider = this.#chosen.candidate.provider.name;
+    if (end.backsOff) backoff.refused(this.#account, provider, retryAfterMs, now);
+    else if (end.verdict === "success") backoff.succeeded(this.#account, now);
+  }
+}

@@ -1,0 +1,6 @@
+export { Directory, candidateOf, type DirectoryParts, type LocalModel } from "./directory.ts";
+export { compileGlob } from "./glob.ts";
+export { createPlanner, plan } from "./plan.ts";
+export { likelyTokens, type Surroundings } from "./routes.ts";
+export { tryEach } from "./try-each.ts";
+export { understand } from "./understand.ts";

@@ -1,0 +1,143 @@
+import type { StartTimer } from "./deadline.ts";
+import { systemTimer } from "./deadline.ts";
+import { KeyFault, type KeySource } from "./key-source.ts";
+
+const TIMEOUT_MS = 10_000;
+const MAX_OUTPUT_BYTES = 8_192;
+
+/**
+ * What the programs that print keys need beside PATH and HOME to find their own agents, sockets and settings. None of them
+ * is a secret; what a program needs beyond them it has to read from its own files.
+ */
+const usualVariables: readonly string[] = [
+  "USER",
+  "LOGNAME",
+  "LANG",
+  "TMPDIR",
+  "XDG_CONFIG_HOME",
+  "XDG_DATA_HOME",
+  "XDG_RUNTIME_DIR",
+  "DBUS_SESSION_BUS_ADDRESS",
+  "SSH_AUTH_SOCK",
+  "GNUPGHOME",
+  "PASSWORD_STORE_DIR",
+];
+
+interface Parts {
+  /** The environment to choose from (this process's own unless given): PATH, HOME and `allow` are handed on, nothing else. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly allow?: readonly string[];
+  readonly timer?: StartTimer;
+}
+
+/**
+ * Runs a program that prints the key (`op read …`, `pass show …`). No shell is involved. Its output is never logged, its
+ * error output is discarded: both may hold the key. It gets no terminal and no input, so it cannot ask anyone anything.
+ */
+export function createCommandSource(argv: readonly string[], parts: Parts = {}): KeySource {
+  const env = minimalEnvironment(parts);
+  const timer = parts.timer ?? systemTimer;
+  return { load: (_provider, signal) => runOnce(argv, env, timer, signal) };
+}
+
+function minimalEnvironment({ env = process.env, allow = usualVariables }: Parts): Record<string, string> {
+  const chosen: Record<string, string> = {};
+  for (const name of ["PATH", "HOME", ...allow]) {
+    const value = env[name];
+    if (value !== undefined) chosen[name] = value;
+  }
+  return chosen;
+}
+
+async function runOnce(
+  argv: readonly string[],
+  env: Record<string, string>,
+  timer: StartTimer,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const child = start(argv, env);
+  const output = child.stdout.getReader();
+  let stopped: string | null = null;
+  const stop = (why: string): void => {
+    stopped ??= why;
+    killGroup(child.pid);
+    // A grandchild that left the group may keep the pipe open: it is not waited for.
+    output.cancel().catch(() => undefined);
+  };
+  const cancelTimer = timer(TIMEOUT_MS, () => stop(`the key command took longer than ${TIMEOUT_MS / 1_000} s`));
+  const onAbort = (): void => stop("the key command was given up");
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    const bytes = await readAtMost(output, () => stop(`the key command printed more than ${MAX_OUTPUT_BYTES} bytes`));
+    const exitCode = stopped === null ? await child.exited : null;
+    if (stopped === null && exitCode === 0 && bytes.length > 0) return trimmed(bytes);
+    bytes.fill(0);
+    if (stopped !== null) throw new KeyFault("missing", stopped);
+    throw new KeyFault("missing", exitCode === 0 ? "the key command printed nothing" : exitText(exitCode));
+  } finally {
+    cancelTimer();
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+type Child = Bun.Subprocess<"ignore", "pipe", "ignore">;
+
+function start(argv: readonly string[], env: Record<string, string>): Child {
+  try {
+    // Detached: a process group of its own, which can be ended as a whole, and no controlling terminal to ask on.
+    return Bun.spawn([...argv], { env, stdin: "ignore", stdout: "pipe", stderr: "ignore", detached: true });
+  } catch (error) {
+    throw new KeyFault("missing", "the key command cannot be started: no such program, or it may not be run", {
+      cause: error,
+    });
+  }
+}
+
+/** False: it ended by itself in this moment. */
+function killGroup(pid: number): boolean {
+  try {
+    return process.kill(-pid, "SIGKILL");
+  } catch {
+    return false;
+  }
+}
+
+async function readAtMost(
+  output: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
+  tooMuch: () => void,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(MAX_OUTPUT_BYTES);
+  let length = 0;
+  for (;;) {
+    const { done, value } = await output.read();
+    if (done) break;
+    const fits = length + value.length <= MAX_OUTPUT_BYTES;
+    if (fits) bytes.set(value, length);
+    length += value.length;
+    value.fill(0);
+    if (fits) continue;
+    tooMuch();
+    length = 0;
+    break;
+  }
+  const result = bytes.slice(0, length);
+  bytes.fill(0);
+  return result;
+}
+
+/** Without the one line break that programs end their output with. */
+function trimmed(bytes: Uint8Array): Uint8Array {
+  let end = bytes.length;
+  if (bytes[end - 1] === 0x0a) end--;
+  if (end < bytes.length && bytes[end - 1] === 0x0d) end--;
+  const key = bytes.slice(0, end);
+  bytes.fill(0);
+  return key;
+}
+
+function exitText(exitCode: number | null): string {
+  return exitCode === null
+    ? "the key command was ended by a signal"
+    : `the key command ended with exit code ${exitCode}`;
+}

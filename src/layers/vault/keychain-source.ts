@@ -1,0 +1,89 @@
+import { KeyFault, type KeyStore } from "./key-source.ts";
+import { secretServiceLocked } from "./secret-service-lock.ts";
+
+/** Under this name the keys stand in the operating system's keychain; the account is the provider's name. */
+export const KEYCHAIN_SERVICE = "sanctum-proxy";
+
+/** The part of `Bun.secrets` that is used: Keychain on macOS, Secret Service on Linux, Credential Manager on Windows. */
+export interface Keychain {
+  get(entry: { service: string; name: string }): Promise<string | null>;
+  set(entry: { service: string; name: string; value: string }): Promise<void>;
+  delete(entry: { service: string; name: string }): Promise<boolean>;
+}
+
+interface Parts {
+  readonly keychain?: Keychain;
+  /** Whether the keychain is locked, asked in a way that opens no dialog; null: it can't be told. */
+  readonly locked?: () => Promise<boolean | null>;
+}
+
+/** Keys in the operating system's keychain. Its calls run on other threads, so the event loop goes on. */
+export function createKeychainSource(parts: Parts = {}): KeyStore {
+  const keychain = parts.keychain ?? Bun.secrets;
+  const locked = parts.locked ?? secretServiceLocked;
+  const entry = (name: string): { service: string; name: string } => ({ service: KEYCHAIN_SERVICE, name });
+
+  return {
+    async load(provider) {
+      // A locked Secret Service answers "no such key", after a dialog where there is a desktop: so it is asked first, and
+      // no request can make dialogs appear.
+      if ((await locked()) === true) throw lockedFault();
+      const value = await inKeychain(() => keychain.get(entry(provider)));
+      return value === null || value === "" ? null : new TextEncoder().encode(value);
+    },
+
+    async save(provider, key) {
+      const value = new TextDecoder().decode(key);
+      try {
+        await keychain.set({ ...entry(provider), value });
+      } catch (error) {
+        throw (await locked()) === true ? lockedFault(error) : faultOf(error);
+      }
+    },
+
+    async remove(provider) {
+      if ((await locked()) === true) throw lockedFault();
+      return await inKeychain(() => keychain.delete(entry(provider)));
+    },
+  };
+}
+
+async function inKeychain<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw faultOf(error);
+  }
+}
+
+function lockedFault(cause?: unknown): KeyFault {
+  return new KeyFault("locked", "the keyring is locked; unlock it (the key is then found by itself)", { cause });
+}
+
+/** By Bun's error codes; the texts are the platform's and not looked at. */
+function faultOf(error: unknown): KeyFault {
+  const details = { cause: error };
+  switch (codeOf(error)) {
+    case "ERR_SECRETS_INTERACTION_NOT_ALLOWED":
+    case "ERR_SECRETS_INTERACTION_REQUIRED":
+      return new KeyFault("locked", "the keychain is locked and no dialog can be shown here; unlock it", details);
+    case "ERR_SECRETS_USER_CANCELED":
+    case "ERR_SECRETS_AUTH_FAILED":
+    case "ERR_SECRETS_ACCESS_DENIED":
+      return new KeyFault("locked", "the keychain refused access; allow it, then run `sanctum reload`", {
+        ...details,
+        asked: true,
+      });
+    default:
+      return new KeyFault("missing", noKeychainText, details);
+  }
+}
+
+const noKeychainText =
+  process.platform === "linux"
+    ? "no Secret Service in this session; use `key: {command: [...]}` or start one (gnome-keyring, KeePassXC)"
+    : "the operating system's keychain cannot be used in this session; use `key: {command: [...]}`";
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}

@@ -1,0 +1,45 @@
+import { AttemptError } from "../../errors.ts";
+import type { Funded, GatewayResponse, Keyed, Layer } from "../../request.ts";
+import type { KeyRing, Loan } from "./key-ring.ts";
+
+/**
+ * Lends the provider's key to this one attempt and takes it back when the answer is over. Throws AttemptError
+ * `skipped_key` where there is none: the next candidate may have one.
+ */
+export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keyed> {
+  return (next) => async (funded) => {
+    const { provider } = funded.candidate;
+    const borrowed = keys.borrow(provider, funded.request.passthrough);
+    const loan = borrowed instanceof Promise ? await borrowed : borrowed;
+    if ("unavailable" in loan) throw new AttemptError("skipped_key", { note: `${loan.unavailable}: ${loan.reason}` });
+    // The last line of defence against a key that goes to somebody else: a defect here ends the request, loudly.
+    if (loan.provider !== provider.name) throw new Error("a key was lent for another provider");
+    let response: GatewayResponse;
+    try {
+      response = await next({
+        request: funded.request,
+        candidate: funded.candidate,
+        attempt: funded.attempt,
+        signal: funded.signal,
+        permit: funded.permit,
+        allowance: funded.allowance,
+        key: loan.key,
+      });
+    } catch (error) {
+      if (isRejection(error)) keys.rejected(loan);
+      keys.giveBack(loan);
+      throw error;
+    }
+    if (response.status < 400) keys.accepted(loan);
+    return returnedAtEnd(keys, loan, response);
+  };
+}
+
+function isRejection(error: unknown): boolean {
+  return error instanceof AttemptError && (error.status === 401 || error.status === 403);
+}
+
+function returnedAtEnd(keys: KeyRing, loan: Loan, response: GatewayResponse): GatewayResponse {
+  const finished = response.finished.finally(() => keys.giveBack(loan));
+  return { status: response.status, headers: response.headers, body: response.body, finished };
+}

@@ -1,0 +1,191 @@
+import type { Server } from "bun";
+import { networkInterfaces } from "node:os";
+import { GatewayError } from "../errors.ts";
+import type { Arrived, GatewayResponse, Handler } from "../request.ts";
+import { createDoor, type Door } from "./door.ts";
+import type { Operations } from "./operations.ts";
+import { readBody } from "./read-body.ts";
+import { toErrorResponse, toResponse } from "./respond.ts";
+import { dataRoutes, modelsPath, prefixes, resembles, type DataRoute } from "./routes.ts";
+
+export interface ListenOn {
+  readonly text: string;
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly socketPath: string | undefined;
+  readonly loopback: boolean;
+}
+
+export interface ListenerParts {
+  readonly address: ListenOn;
+  readonly hostNames: readonly string[];
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly newId: () => string;
+  /** The pipeline of the current configuration. */
+  readonly handle: Handler<Arrived>;
+  readonly operations: Operations;
+  /** One line for the operational log. */
+  readonly report: (line: string) => void;
+}
+
+export interface Listener {
+  /** As a client writes it, e.g. `http://127.0.0.1:4040`. */
+  readonly url: string;
+  /** Stops taking connections; resolves when the running requests are done. */
+  stop(): Promise<void>;
+  /** Ends everything now. */
+  kill(): Promise<void>;
+}
+
+type BunRequest = Request & { readonly params?: Record<string, string> };
+type RouteHandler = (request: BunRequest, server: Server<undefined>) => Response | Promise<Response>;
+
+/** Above the limit that `readBody` enforces, so that a too large body gets an answer in its dialect. */
+const runtimeBodyLimit = 4 * 1024 * 1024 * 1024 - 1;
+
+export function listen(parts: ListenerParts): Listener {
+  const { address } = parts;
+  let door: Door = createDoor([], parts.hostNames);
+  const guarded = (run: RouteHandler): RouteHandler => guard(run, () => door, parts);
+  const routes: Record<string, RouteHandler> = {};
+  for (const { prefix, named } of prefixes) {
+    for (const route of dataRoutes) {
+      routes[prefix + route.path] = guarded((request, server) => serve(request, server, route, named, parts));
+    }
+    routes[prefix + modelsPath] = guarded((request) => models(request, named, null, parts));
+    routes[`${prefix}${modelsPath}/*`] = guarded((request) => models(request, named, idOf(request), parts));
+  }
+  for (const path of parts.operations.paths) {
+    routes[path] = guarded((request, server) => {
+      if (path === "/stats/stream") server.timeout(request, 0);
+      return parts.operations.answer(path, request, address.loopback);
+    });
+  }
+  routes["/"] = guarded((request) => greeting(request));
+
+  const server = Bun.serve({
+    ...(address.socketPath === undefined
+      ? { hostname: address.host!, port: address.port! }
+      : { unix: address.socketPath }),
+    ...(parts.tls === undefined ? {} : { tls: { cert: Bun.file(parts.tls.certFile), key: Bun.file(parts.tls.keyFile) } }),
+    routes,
+    maxRequestBodySize: runtimeBodyLimit,
+    development: false,
+    fetch: guarded((request) => {
+      const { pathname } = new URL(request.url);
+      return toErrorResponse(new GatewayError("DOOR_PATH"), parts.newId(), resembles(pathname, request.headers), parts.report);
+    }),
+    error: (error) => toErrorResponse(error, parts.newId(), "chat", parts.report),
+  } as Bun.Serve.Options<undefined>);
+
+  door = createDoor(address.socketPath === undefined ? authoritiesOf(address.host!, server.port!) : [], parts.hostNames);
+  const scheme = parts.tls === undefined ? "http" : "https";
+  return {
+    url: address.socketPath === undefined ? `${scheme}://${bracketed(address.host!)}:${server.port}` : address.text,
+    stop: async () => server.stop(false),
+    kill: async () => server.stop(true),
+  };
+}
+
+/** Host and Origin first, for every path; what is thrown becomes an answer here and nowhere else. */
+function guard(run: RouteHandler, door: () => Door, parts: ListenerParts): RouteHandler {
+  return (request, server) => {
+    try {
+      // A Unix socket is reached by its path: no browser gets there, and clients send any Host.
+      if (parts.address.socketPath === undefined) door().check(request.headers);
+      return run(request, server);
+    } catch (error) {
+      return toErrorResponse(error, parts.newId(), resembles(new URL(request.url).pathname, request.headers), parts.report);
+    }
+  };
+}
+
+async function serve(
+  request: BunRequest,
+  server: Server<undefined>,
+  route: DataRoute,
+  named: boolean,
+  parts: ListenerParts,
+): Promise<Response> {
+  const id = parts.newId();
+  try {
+    checkMethod(request, "POST");
+    const arrived: Arrived = {
+      id,
+      operation: route.operation,
+      dialect: route.dialect,
+      path: route.path,
+      claimedAgent: claimedAgent(request, named),
+      headers: request.headers,
+      peer: server.requestIP(request)?.address ?? "unix",
+      fromLoopback: parts.address.loopback,
+      signal: request.signal,
+      readBody: async () => {
+        const body = await readBody(request);
+        // From here on our own deadlines hold: an upstream may think for minutes.
+        server.timeout(request, 0);
+        return body;
+      },
+    };
+    const answer: GatewayResponse = await parts.handle(arrived);
+    return toResponse(answer, id, route.dialect);
+  } catch (error) {
+    return toErrorResponse(error, id, route.dialect, parts.report);
+  }
+}
+
+function models(request: BunRequest, named: boolean, id: string | null, parts: ListenerParts): Response {
+  checkMethod(request, "GET");
+  return parts.operations.models({
+    headers: request.headers,
+    claimedAgent: claimedAgent(request, named),
+    fromLoopback: parts.address.loopback,
+    id,
+    query: new URL(request.url).searchParams,
+  });
+}
+
+/** RFC 9110 section 7.8: an upgrade that is not offered. Codex falls back to HTTP at once on 426, and on nothing else. */
+function checkMethod(request: Request, method: "GET" | "POST"): void {
+  if (request.headers.has("upgrade")) throw new GatewayError("DOOR_UPGRADE");
+  if (request.method !== method) throw new GatewayError("DOOR_METHOD");
+}
+
+function claimedAgent(request: BunRequest, named: boolean): string | undefined {
+  if (!named) return undefined;
+  // The router decodes parameters: a name written with an escape is not a name.
+  if (/^\/agent\/[^/]*%/.test(new URL(request.url).pathname)) throw new GatewayError("DOOR_PATH");
+  return request.params?.["agent"] ?? "";
+}
+
+/** Model ids hold slashes and colons, encoded or not. */
+function idOf(request: Request): string {
+  const { pathname } = new URL(request.url);
+  const id = pathname.slice(pathname.indexOf(`${modelsPath}/`) + modelsPath.length + 1);
+  try {
+    return decodeURIComponent(id);
+  } catch (cause) {
+    throw new GatewayError("DOOR_PATH", { cause });
+  }
+}
+
+/** Claude Code probes `HEAD /` before its first request. */
+function greeting(request: Request): Response {
+  if (request.method !== "GET" && request.method !== "HEAD") throw new GatewayError("DOOR_METHOD");
+  return new Response("Sanctum Cloud Proxy. See /stats and the documentation.\n", {
+    headers: { "content-type": "text/plain; charset=utf-8" },
+  });
+}
+
+/** Everything that a client may rightly write in its Host header for this listener. */
+function authoritiesOf(host: string, port: number): string[] {
+  const bare = host.toLowerCase().replace(/^\[|\]$/g, "");
+  const wildcard = bare === "0.0.0.0" || bare === "::";
+  const addresses = wildcard ? Object.values(networkInterfaces()).flatMap((list) => list ?? []) : [];
+  return [bare, ...addresses.map((entry) => entry.address.toLowerCase())].map((name) => `${bracketed(name)}:${port}`);
+}
+
+function bracketed(host: string): string {
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+}
+

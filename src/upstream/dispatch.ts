@@ -1,0 +1,132 @@
+import { readFileSync } from "node:fs";
+import { AttemptError } from "../errors.ts";
+import type { Provider } from "../request.ts";
+import type { Clock } from "../clock.ts";
+import type { Deadline } from "./deadline.ts";
+
+export interface Call {
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly body: string;
+  readonly provider: Provider;
+  readonly deadline: Deadline;
+}
+
+/** An origin that answered this recently needs no proof that it can be reached. */
+const reachableForMs = 60_000;
+
+/**
+ * Sends one request and returns when the answer's headers are there. Throws AttemptError connect_failed, timeout_connect,
+ * timeout_first_byte or cut_stream (the connection broke before an answer). Follows no redirect and has no other
+ * deadline than the caller's.
+ */
+export class Dispatcher {
+  readonly #clock: Clock;
+  readonly #reachedAt = new Map<string, number>();
+  readonly #certificates = new Map<string, string>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async send(call: Call): Promise<Response> {
+    const { deadline, provider } = call;
+    deadline.arm("timeout_first_byte", provider.timeouts.firstByteMs);
+    const probe = this.#probeSoon(provider, deadline);
+    try {
+      const response = await fetch(call.url, {
+        method: "POST",
+        headers: call.headers,
+        body: call.body,
+        signal: deadline.signal,
+        redirect: "manual",
+        // Bun: no hidden five-minute limit, no decompression behind our back, no proxy from the environment.
+        timeout: false,
+        decompress: false,
+        ...(provider.caFile === undefined ? {} : { tls: { ca: this.#certificate(provider.caFile) } }),
+      } as RequestInit);
+      this.#reachedAt.set(provider.name, this.#clock.monotonic());
+      return response;
+    } catch (error) {
+      throw failureOf(error, deadline);
+    } finally {
+      clearTimeout(probe);
+    }
+  }
+
+  /**
+   * `fetch` does not tell connecting from waiting. When an origin that has not answered lately is still silent at half
+   * of the connect deadline, a bare TCP connection is tried for the other half: it alone shows a black hole.
+   */
+  #probeSoon(provider: Provider, deadline: Deadline): ReturnType<typeof setTimeout> | undefined {
+    const reachedAt = this.#reachedAt.get(provider.name);
+    if (reachedAt !== undefined && this.#clock.monotonic() - reachedAt < reachableForMs) return undefined;
+    const halfMs = provider.timeouts.connectMs / 2;
+    if (halfMs * 2 >= provider.timeouts.firstByteMs) return undefined;
+    return setTimeout(() => {
+      void canConnect(provider.url, halfMs).then((reached) => {
+        if (!reached) deadline.expire("timeout_connect");
+      });
+    }, halfMs);
+  }
+
+  #certificate(file: string): string {
+    let text = this.#certificates.get(file);
+    if (text === undefined) {
+      text = readFileSync(file, "utf8");
+      this.#certificates.set(file, text);
+    }
+    return text;
+  }
+}
+
+async function canConnect(base: string, withinMs: number): Promise<boolean> {
+  const url = new URL(base);
+  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), withinMs);
+  try {
+    const socket = await Promise.race([
+      Bun.connect({
+        hostname: url.hostname.replace(/^\[|\]$/g, ""),
+        port,
+        socket: { data: () => undefined, error: () => resolve(false), connectError: () => resolve(false) },
+      }),
+      promise,
+    ]);
+    if (typeof socket === "boolean") return socket;
+    socket.end();
+    return true;
+  } catch {
+    // A refusal is an answer of the network: fetch itself reports it.
+    return true;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Bun's error codes before a byte was sent: nothing can have been billed. */
+const notConnected = new Set([
+  "ConnectionRefused",
+  "FailedToOpenSocket",
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "DNSException",
+]);
+
+export function failureOf(error: unknown, deadline: Deadline): AttemptError {
+  if (deadline.expired !== null) {
+    const billed = deadline.expired === "timeout_connect" ? "none" : "unknown";
+    return new AttemptError(deadline.expired, { billed, cause: error });
+  }
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (notConnected.has(code)) return new AttemptError("connect_failed", { cause: error });
+  if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME/i.test(code)) {
+    return new AttemptError("connect_failed", { note: "the TLS certificate was refused", cause: error });
+  }
+  // The connection broke after the request was on its way: it may have been worked on.
+  return new AttemptError("cut_stream", { billed: "unknown", note: "no answer before the connection broke", cause: error });
+}

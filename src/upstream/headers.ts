@@ -1,0 +1,64 @@
+// Header allow-lists, both ways. Everything that is not named here stays behind.
+
+import type { Provider } from "../request.ts";
+import type { Secret } from "../secret.ts";
+import type { Dialect } from "../wire/neutral.ts";
+
+const userAgent = "sanctum-proxy/1.0";
+const defaultAnthropicVersion = "2023-06-01";
+/** RFC 9110 field values that we let through: visible ASCII, spaces and tabs. */
+const safeValue = /^[\x20-\x7e\t]{0,4096}$/;
+
+interface Outgoing {
+  readonly provider: Provider;
+  readonly dialect: Dialect;
+  readonly stream: boolean;
+  readonly key: Secret | null;
+  /** The client's own headers where it speaks the same dialect as the provider; else null. */
+  readonly client: Headers | null;
+}
+
+/**
+ * Built from nothing: a client's credentials, cookies, forwarding and identity headers can't get upstream because
+ * nobody copies them. `anthropic-*` names are an open list towards a provider of that dialect: the vendor adds
+ * some with each release, and a beta travels as header and body field together.
+ */
+export function upstreamHeaders({ provider, dialect, stream, key, client }: Outgoing): Record<string, string> {
+  const headers: Record<string, string> = {
+    "content-type": "application/json",
+    accept: stream ? "text/event-stream" : "application/json",
+    // An answer that we rewrite must arrive as plain text; a compressed one is refused.
+    "accept-encoding": "identity",
+    "user-agent": userAgent,
+    ...provider.headers,
+  };
+  if (dialect === "messages") {
+    headers["anthropic-version"] = defaultAnthropicVersion;
+    client?.forEach((value, name) => {
+      if (name.startsWith("anthropic-") && name !== "anthropic-dangerous-direct-browser-access" && safeValue.test(value)) {
+        headers[name] = value;
+      }
+    });
+    if (key !== null) authorize(headers, key, provider);
+  } else if (key !== null) {
+    headers["authorization"] = `Bearer ${key.reveal()}`;
+  }
+  return headers;
+}
+
+/** Anthropic takes API keys as `x-api-key` and OAuth tokens of its subscriptions as bearer. */
+function authorize(headers: Record<string, string>, key: Secret, provider: Provider): void {
+  const value = key.reveal();
+  if (value.startsWith("sk-ant-oat") || /^https:\/\/openrouter\.ai\b/.test(provider.url)) {
+    headers["authorization"] = `Bearer ${value}`;
+  } else headers["x-api-key"] = value;
+}
+
+/** For every streamed answer: proxies in between must not buffer it. */
+export const streamHeaders: Readonly<Record<string, string>> = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache",
+  "x-accel-buffering": "no",
+};
+
+export const jsonHeaders: Readonly<Record<string, string>> = { "content-type": "application/json" };

@@ -1,0 +1,265 @@
+// One streamed answer on its way from the upstream to the client: held back until the first real content, then passed on
+// chunk by chunk, measured, and closed exactly once.
+
+import { AttemptError } from "../errors.ts";
+import type { AttemptOutcome, Finish, Keyed } from "../request.ts";
+import type { Clock } from "../clock.ts";
+import type { NeutralEvent, SseEvent, UpstreamFault } from "../wire/neutral.ts";
+import { SseLimitError, SseParser } from "../wire/sse.ts";
+import type { Deadline } from "./deadline.ts";
+import { failureOf } from "./dispatch.ts";
+import { Meter } from "./meter.ts";
+
+/** How events become what the client sees. */
+export interface Rendering {
+  /** Upstream event → neutral events, for measuring and deciding. */
+  read(event: SseEvent): NeutralEvent[];
+  /** What of it goes to the client; empty: nothing. */
+  render(event: SseEvent, events: readonly NeutralEvent[]): string;
+  /** The upstream said why it stopped but not that it ended: the dialect's terminal event. */
+  terminal(): string;
+  /** A failure after the first byte. */
+  fail(fault: UpstreamFault): string;
+}
+
+interface Parts {
+  readonly keyed: Keyed;
+  readonly deadline: Deadline;
+  readonly rendering: Rendering;
+  readonly clock: Clock;
+  readonly source: Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
+}
+
+/** Before commit at most this much is held back. */
+const maxHeldBackChars = 256 * 1024;
+const encoder = new TextEncoder();
+
+export class StreamRelay {
+  readonly finished: Promise<Finish>;
+  readonly #parts: Parts;
+  readonly #parser = new SseParser();
+  readonly #meter = new Meter();
+  readonly #finish: (finish: Finish) => void;
+  #committed = false;
+  #contentSeen = false;
+  #closed = false;
+  #sourceDone = false;
+  #fault: UpstreamFault | null = null;
+  #overCap = false;
+  #usefulAt: number;
+  #bytesOut = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    const { promise, resolve } = Promise.withResolvers<Finish>();
+    this.finished = promise;
+    this.#finish = resolve;
+    this.#usefulAt = parts.clock.monotonic();
+  }
+
+  /**
+   * Reads until the first content and returns what is to be sent by then. Throws AttemptError where the stream fails
+   * before: the client has seen nothing, so another candidate can still answer.
+   */
+  async firstContent(): Promise<string> {
+    const { keyed, deadline, clock } = this.#parts;
+    const { timeouts } = keyed.candidate.provider;
+    const elapsedMs = clock.monotonic() - keyed.attempt.startedAt;
+    deadline.arm("timeout_first_content", Math.max(1, timeouts.firstContentMs - elapsedMs));
+    let held = "";
+    try {
+      while (!this.#contentSeen && held.length < maxHeldBackChars) {
+        held += await this.#step();
+        if (this.#fault !== null) throw new AttemptError("error_event", { billed: "unknown", status: this.#fault.status });
+        if (this.#sourceDone && !this.#contentSeen) {
+          throw new AttemptError("cut_stream", { billed: "unknown", note: "the answer ended before any content" });
+        }
+      }
+    } catch (error) {
+      this.#abandon();
+      throw error instanceof AttemptError ? error : failureOf(error, deadline);
+    }
+    keyed.attempt.ttftMs = clock.monotonic() - keyed.attempt.startedAt;
+    this.#committed = true;
+    this.#watchIdle();
+    return held;
+  }
+
+  /** The body for the client: pulls from the upstream only as fast as the client reads. */
+  body(held: string): ReadableStream<Uint8Array> {
+    let first: string | null = held;
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          const text = first ?? (await this.#nextText());
+          first = null;
+          if (text !== "") {
+            const bytes = encoder.encode(text);
+            this.#bytesOut += bytes.byteLength;
+            controller.enqueue(bytes);
+          }
+          if (this.#closed || (this.#sourceDone && text === "")) controller.close();
+        },
+        cancel: () => this.#clientLeft(),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  async #nextText(): Promise<string> {
+    let text = "";
+    try {
+      while (text === "" && !this.#sourceDone && this.#fault === null && !this.#overCap) {
+        text += await this.#step();
+      }
+    } catch (error) {
+      return text + this.#broken(error);
+    }
+    if (this.#overCap) return text + this.#cut("cut_stream", "the budget is used up", budgetFault, "refused_budget");
+    // The error event itself was rendered by the codec: only the books are left to close.
+    if (this.#fault !== null) return text + this.#cut("error_event", null, null, "upstream_error");
+    if (this.#sourceDone) return text + this.#end();
+    return text;
+  }
+
+  /** Reads one chunk; returns what it means for the client. */
+  async #step(): Promise<string> {
+    const { source } = this.#parts;
+    const { done, value } = await source.read();
+    if (done) {
+      this.#sourceDone = true;
+      const tail = this.#parser.end();
+      return tail === null ? "" : this.#take(tail);
+    }
+    let text = "";
+    for (const event of this.#parser.push(value)) {
+      // After the terminal event nothing may follow, whatever the upstream sends.
+      if (this.#meter.ended || this.#fault !== null) break;
+      text += this.#take(event);
+    }
+    return text;
+  }
+
+  #take(event: SseEvent): string {
+    const { rendering, keyed, clock } = this.#parts;
+    const events = rendering.read(event);
+    let useful = false;
+    for (const one of events) {
+      this.#meter.see(one);
+      if (one.type === "error") this.#fault = one.fault;
+      else if (one.type !== "other") useful = true;
+      if (isContent(one)) this.#contentSeen = true;
+    }
+    if (useful) this.#usefulAt = clock.monotonic();
+    // Before commit an error must not be shown: the next candidate answers.
+    if (this.#fault !== null && !this.#committed) return "";
+    if (!keyed.allowance.draw(this.#meter.outputBound)) this.#overCap = true;
+    return rendering.render(event, events);
+  }
+
+  /** One timer a stream, re-armed by what is left: no timer per chunk. */
+  #watchIdle(): void {
+    const { deadline, keyed, clock } = this.#parts;
+    deadline.watch("timeout_idle", keyed.candidate.provider.timeouts.idleMs, () => clock.monotonic() - this.#usefulAt);
+  }
+
+  /** The upstream's body ended. */
+  #end(): string {
+    if (this.#closed) return "";
+    const { rendering } = this.#parts;
+    if (this.#meter.ended) {
+      this.#close("ok", null, { outcome: "ok" });
+      return "";
+    }
+    if (this.#meter.stopped) {
+      const text = rendering.terminal();
+      this.#close("ok", null, { outcome: "ok" });
+      return text;
+    }
+    return this.#cut("cut_stream", null, cutFault, "upstream_error");
+  }
+
+  #broken(error: unknown): string {
+    const { deadline } = this.#parts;
+    if (deadline.clientGone) {
+      this.#clientLeft();
+      return "";
+    }
+    // The reason to stop was given: a connection that breaks behind it loses nothing.
+    if (this.#meter.stopped || this.#meter.ended) return this.#end();
+    if (error instanceof SseLimitError) return this.#cut("cut_stream", "an event is too large", cutFault, "upstream_error");
+    const outcome = deadline.expired ?? "cut_stream";
+    return this.#cut(outcome, null, cutFault, "upstream_error");
+  }
+
+  #cut(outcome: AttemptOutcome, note: string | null, fault: UpstreamFault | null, end: Finish["outcome"]): string {
+    if (this.#closed) return "";
+    const text = fault === null ? "" : this.#parts.rendering.fail(fault);
+    this.#close(outcome, note, { outcome: end });
+    return text;
+  }
+
+  #clientLeft(): void {
+    this.#close("client_gone", null, { outcome: "client_gone" });
+  }
+
+  #close(outcome: AttemptOutcome, note: string | null, finish: Pick<Finish, "outcome">): void {
+    if (this.#closed) return;
+    const { attempt, request } = this.#parts.keyed;
+    attempt.outcome = outcome;
+    attempt.status = 200;
+    attempt.note = note;
+    attempt.ms = this.#parts.clock.monotonic() - attempt.startedAt;
+    this.#meter.close(attempt, request.facts.inputTokenBound);
+    this.#release();
+    this.#finish({ outcome: finish.outcome, bytesOut: this.#bytesOut });
+  }
+
+  /** Nothing was shown: what the upstream worked on is charged as counted, and its call is ended. */
+  #abandon(): void {
+    const { attempt, request } = this.#parts.keyed;
+    this.#meter.close(attempt, request.facts.inputTokenBound);
+    this.#release();
+  }
+
+  #release(): void {
+    this.#closed = true;
+    const { deadline, source } = this.#parts;
+    deadline.close();
+    deadline.abort();
+    // The call is over either way; a failing cancel has nobody to tell.
+    source.cancel().catch(() => undefined);
+  }
+}
+
+function isContent(event: NeutralEvent): boolean {
+  switch (event.type) {
+    case "text":
+    case "refusal":
+    case "thinking":
+      return event.text !== "";
+    case "thinking_signature":
+    case "redacted_thinking":
+    case "tool_start":
+      return true;
+    case "stop":
+      // A refusal or a full window without a word is an answer; a plain stop without one is a failure.
+      return event.reason === "filtered" || event.reason === "length" || event.reason === "pause";
+    case "start":
+    case "tool_delta":
+    case "tool_end":
+    case "block_end":
+    case "usage":
+    case "end":
+    case "error":
+    case "other":
+      return false;
+  }
+}
+
+const cutFault: UpstreamFault = { status: 502, code: undefined, message: "The answer broke off before it was complete." };
+const budgetFault: UpstreamFault = {
+  status: 402,
+  code: "insufficient_quota",
+  message: "The budget of this agent was used up while the answer was streaming.",
+};

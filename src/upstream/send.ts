@@ -1,0 +1,189 @@
+import { AttemptError } from "../errors.ts";
+import type { Handler, Keyed } from "../request.ts";
+import type { Clock } from "../clock.ts";
+import { sseErrorEvent } from "../wire/errors.ts";
+import type { AnswerContext, Codec, Dialect, JsonObject, NeutralRequest } from "../wire/neutral.ts";
+import { bufferedAnswer } from "./answer.ts";
+import { Deadline } from "./deadline.ts";
+import type { Dispatcher } from "./dispatch.ts";
+import { endpointOf } from "./endpoint.ts";
+import { streamHeaders, upstreamHeaders } from "./headers.ts";
+import { recordUsage } from "./meter.ts";
+import { refusalOf } from "./refusal.ts";
+import { StreamRelay, type Rendering } from "./relay.ts";
+import { profileOf } from "./profile.ts";
+
+export interface SendParts {
+  readonly codecs: Readonly<Record<Dialect, Codec>>;
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+  /** `retry-after` in all its forms, in milliseconds. */
+  readonly retryAfterMs: (headers: Headers) => number | undefined;
+  /** Takes keys out of an upstream's error text before it goes to the client. */
+  readonly redact: (text: string) => string;
+}
+
+/** The innermost handler: one call to one candidate, translated both ways. */
+export function send(parts: SendParts): Handler<Keyed> {
+  const neutralOf = memoise(parts.codecs);
+  return async (keyed) => {
+    const { request, candidate, permit, signal } = keyed;
+    if (request.operation === "count_tokens" && candidate.dialect !== "messages") {
+      throw new AttemptError("skipped_policy", { note: "counted here" });
+    }
+    const same = candidate.dialect === request.dialect;
+    const client = parts.codecs[request.dialect];
+    const upstream = parts.codecs[candidate.dialect];
+    const body = same ? patched(keyed, client) : translated(keyed, upstream, neutralOf(keyed));
+    const deadline = new Deadline(signal);
+    let open = false;
+    try {
+      const response = await parts.dispatcher.send({
+        url: endpointOf(candidate.provider, candidate.dialect, request.operation),
+        headers: upstreamHeaders({
+          provider: candidate.provider,
+          dialect: candidate.dialect,
+          stream: request.facts.stream,
+          key: keyed.key,
+          client: same ? request.headers : null,
+        }),
+        body,
+        provider: candidate.provider,
+        deadline,
+      });
+      permit.learn(response.headers, response.status);
+      if (response.status >= 300) {
+        const retryAfterMs = parts.retryAfterMs(response.headers);
+        return await refusalOf({ response, codec: upstream, keyed, redact: parts.redact, retryAfterMs, clock: parts.clock });
+      }
+      checkEncoding(response);
+      const context = same ? null : contextOf(keyed, neutralOf(keyed), parts.clock);
+      if (!request.facts.stream || isJson(response)) {
+        return await bufferedAnswer({ response, keyed, client, upstream, context, deadline, clock: parts.clock });
+      }
+      if (!isEventStream(response)) {
+        throw new AttemptError("error_event", { status: response.status, note: "the answer is not an event stream" });
+      }
+      const relay = new StreamRelay({
+        keyed,
+        deadline,
+        clock: parts.clock,
+        source: response.body!.getReader(),
+        rendering: context === null ? passing(keyed, client) : translating(client, upstream, context),
+      });
+      const held = await relay.firstContent();
+      open = true;
+      return { status: 200, headers: { ...streamHeaders }, body: relay.body(held), finished: relay.finished };
+    } catch (error) {
+      chargeWhatIsKnown(error, keyed);
+      throw error;
+    } finally {
+      if (!open) {
+        deadline.close();
+        deadline.abort();
+      }
+    }
+  };
+}
+
+/**
+ * A stream that failed before its first event has produced nothing that was seen and was ended at once: its prompt is
+ * charged. An answer that is not streamed may have been written in full, so its whole hold stays charged.
+ */
+function chargeWhatIsKnown(error: unknown, { request, attempt }: Keyed): void {
+  if (!(error instanceof AttemptError) || error.billed === "none" || attempt.usage !== null) return;
+  if (request.facts.stream) recordUsage(attempt, null, false, 0, request.facts.inputTokenBound);
+}
+
+/** The same dialect on both sides: the client's bytes, changed only where they must be. */
+function patched({ request, candidate, allowance }: Keyed, codec: Codec): string {
+  if (request.operation !== "generate") {
+    return candidate.model === request.facts.model ? request.text : codec.patchAnswer(request.text, candidate.model);
+  }
+  return codec.patchRequest(request.text, request.body, {
+    ...(candidate.model === request.facts.model ? {} : { model: candidate.model }),
+    ...(allowance.clampTo === undefined ? {} : { maxOutputTokens: allowance.clampTo }),
+    ...(request.facts.stream && codec.dialect === "chat" ? { includeUsage: true } : {}),
+  });
+}
+
+function translated({ request, candidate, allowance }: Keyed, codec: Codec, neutral: NeutralRequest): string {
+  if (request.operation !== "generate") throw new AttemptError("skipped_policy", { note: "not offered in this dialect" });
+  const target = {
+    profile: profileOf(candidate.provider),
+    model: candidate.model,
+    maxOutputTokens: allowance.clampTo ?? neutral.maxOutputTokens ?? candidate.maxOutput,
+  };
+  return JSON.stringify(codec.fromNeutral(neutral, target));
+}
+
+/** A request is read into the neutral form at most once, however many candidates are tried. */
+function memoise(codecs: SendParts["codecs"]): (keyed: Keyed) => NeutralRequest {
+  const known = new WeakMap<JsonObject, NeutralRequest>();
+  return ({ request }) => {
+    let neutral = known.get(request.body);
+    if (neutral === undefined) {
+      neutral = codecs[request.dialect].toNeutral(request.body);
+      known.set(request.body, neutral);
+    }
+    return neutral;
+  };
+}
+
+function contextOf({ request }: Keyed, neutral: NeutralRequest, clock: Clock): AnswerContext {
+  return {
+    model: request.facts.model,
+    id: request.id.replace(/^req_/, ""),
+    createdAt: Math.floor(clock.now() / 1_000),
+    includeUsage: request.facts.wantsUsageEvent,
+    request: neutral,
+  };
+}
+
+function passing({ request }: Keyed, codec: Codec): Rendering {
+  const reader = codec.createReader();
+  const context = { model: request.facts.model, includeUsage: request.facts.wantsUsageEvent };
+  return {
+    read: (event) => reader.read(event),
+    render: (event) => codec.patchEvent(event, context) ?? "",
+    terminal: () => terminals[codec.dialect],
+    fail: (fault) => sseErrorEvent(codec.dialect, fault),
+  };
+}
+
+/** Ends a stream whose upstream gave its stop reason and then forgot the last event. */
+const terminals: Readonly<Record<Dialect, string>> = {
+  messages: 'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+  chat: "data: [DONE]\n\n",
+  responses: "",
+};
+
+function translating(client: Codec, upstream: Codec, context: AnswerContext): Rendering {
+  const reader = upstream.createReader();
+  const writer = client.createWriter(context);
+  return {
+    read: (event) => reader.read(event),
+    render: (_, events) => {
+      let text = "";
+      for (const event of events) text += event.type === "error" ? writer.fail(event.fault) : writer.write(event);
+      return text;
+    },
+    terminal: () => writer.write({ type: "end" }),
+    fail: (fault) => writer.fail(fault),
+  };
+}
+
+function checkEncoding(response: Response): void {
+  const encoding = response.headers.get("content-encoding");
+  if (encoding !== null && encoding !== "identity") {
+    throw new AttemptError("error_event", { status: response.status, billed: "unknown", note: "the answer is compressed" });
+  }
+}
+
+function isJson(response: Response): boolean {
+  return /^application\/json\b/i.test(response.headers.get("content-type") ?? "");
+}
+
+function isEventStream(response: Response): boolean {
+  return response.body !== null && /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
+}

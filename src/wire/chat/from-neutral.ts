@@ -1,0 +1,125 @@
+// The neutral form to a Chat request (wire.md A).
+
+import { AttemptError } from "../../errors.ts";
+import type { JsonObject, NeutralFormat, NeutralReasoning, NeutralRequest, NeutralTool, Target } from "../neutral.ts";
+import { grammarSchema } from "./grammar-schema.ts";
+import { messagesFromNeutral } from "./messages-from-neutral.ts";
+import { isReasoningModel } from "./model-families.ts";
+import { chatProfiles, type ChatProfile } from "./target-profiles.ts";
+
+/** Throws AttemptError `skipped_policy` where the target can't serve the request. */
+export function chatFromNeutral(request: NeutralRequest, target: Target): JsonObject {
+  const profile = chatProfiles[target.profile];
+  // A cache warm-up has no answer, and only Anthropic has that cache (A31).
+  if (request.maxOutputTokens === 0)
+    throw new AttemptError("skipped_policy", { note: "the request is a cache warm-up" });
+  const reasons = target.profile === "openai" && isReasoningModel(target.model);
+  const body: JsonObject = { model: target.model, messages: messagesFromNeutral(request, profile) };
+  const limit = target.maxOutputTokens ?? request.maxOutputTokens;
+  if (limit !== undefined) body[reasons ? "max_completion_tokens" : "max_tokens"] = limit;
+  addTools(request, profile, body);
+  if (!reasons) addSampling(request, profile, body);
+  if (request.reasoning !== undefined) addReasoning(request.reasoning, profile, target, body);
+  if (request.format !== undefined) body["response_format"] = responseFormat(request.format, profile);
+  addContinuation(profile, body);
+  if (request.stream) {
+    body["stream"] = true;
+    // Without it nothing tells what the answer cost.
+    body["stream_options"] = { include_usage: true };
+  }
+  if (target.profile === "openrouter") body["usage"] = { include: true };
+  return body;
+}
+
+function addTools(request: NeutralRequest, profile: ChatProfile, body: JsonObject): void {
+  if (request.tools.length === 0) return;
+  let tools = request.tools;
+  const choice = request.toolChoice;
+  if (choice?.type === "tool" || choice?.type === "required") {
+    if (profile.toolChoice === "ignored") {
+      throw new AttemptError("skipped_policy", { note: "this server can't be made to call a tool" });
+    }
+    body["tool_choice"] = "required";
+    if (choice.type === "tool") {
+      if (profile.toolChoice === "names") {
+        body["tool_choice"] = { type: "function", function: { name: choice.name } };
+      } else tools = tools.filter((tool) => tool.name === choice.name);
+    }
+  } else if (choice !== undefined) body["tool_choice"] = choice.type;
+  body["tools"] = tools.map((tool) => toolFromNeutral(tool, profile));
+  if (request.parallelTools === false) body["parallel_tool_calls"] = false;
+}
+
+function toolFromNeutral(tool: NeutralTool, profile: ChatProfile): JsonObject {
+  const parameters = profile.grammar ? grammarSchema(tool.schema) : tool.schema;
+  const wire: JsonObject = { name: tool.name, parameters };
+  if (tool.description !== undefined) wire["description"] = tool.description;
+  if (tool.strict === true && !profile.grammar) wire["strict"] = true;
+  return { type: "function", function: wire };
+}
+
+/** OpenAI's reasoning models answer 400 to all of these. */
+function addSampling(request: NeutralRequest, profile: ChatProfile, body: JsonObject): void {
+  if (request.temperature !== undefined) body["temperature"] = request.temperature;
+  if (request.topP !== undefined) body["top_p"] = request.topP;
+  if (request.topK !== undefined && profile.topK) body["top_k"] = request.topK;
+  if (request.stop.length > 0) body["stop"] = request.stop.slice(0, profile.maxStops);
+}
+
+function addReasoning(reasoning: NeutralReasoning, profile: ChatProfile, target: Target, body: JsonObject): void {
+  const off = reasoning.effort === "off";
+  switch (profile.reasoning) {
+    case "effort": {
+      if (target.profile === "openai" && !isReasoningModel(target.model)) return;
+      const effort = off ? "none" : commonEffort(reasoning);
+      if (effort !== undefined) body["reasoning_effort"] = effort;
+      return;
+    }
+    case "openrouter":
+      if (off) body["reasoning"] = { enabled: false };
+      else if (reasoning.budgetTokens !== undefined) body["reasoning"] = { max_tokens: reasoning.budgetTokens };
+      else if (reasoning.effort === undefined) body["reasoning"] = { enabled: true };
+      else body["reasoning"] = { effort: commonEffort(reasoning) ?? "medium" };
+      return;
+    case "template":
+      if (off) body["chat_template_kwargs"] = { enable_thinking: false };
+      return;
+    case "none":
+  }
+}
+
+/** The three words that all servers know; a budget is put into them by size. */
+function commonEffort(reasoning: NeutralReasoning): string | undefined {
+  switch (reasoning.effort ?? "") {
+    case "minimal":
+    case "low":
+      return "low";
+    case "medium":
+      return "medium";
+    case "high":
+    case "xhigh":
+    case "max":
+      return "high";
+    default:
+      if (reasoning.budgetTokens === undefined) return undefined;
+      return reasoning.budgetTokens < 4_096 ? "low" : reasoning.budgetTokens < 16_384 ? "medium" : "high";
+  }
+}
+
+function responseFormat(format: NeutralFormat, profile: ChatProfile): JsonObject {
+  if (format.type === "json_object") return { type: "json_object" };
+  const schema = profile.grammar ? grammarSchema(format.schema) : format.schema;
+  const wrapper: JsonObject = { name: format.name ?? "answer", schema };
+  if (format.strict !== undefined) wrapper["strict"] = format.strict;
+  return { type: "json_schema", json_schema: wrapper };
+}
+
+/** An assistant message at the end is to be continued; without the flags it would be a finished turn (A39). */
+function addContinuation(profile: ChatProfile, body: JsonObject): void {
+  if (!profile.continueFlags) return;
+  const last = (body["messages"] as JsonObject[]).at(-1);
+  if (last?.["role"] !== "assistant" || last["tool_calls"] !== undefined) return;
+  body["continue_final_message"] = true;
+  body["add_generation_prompt"] = false;
+  body["chat_template_kwargs"] = { enable_thinking: false };
+}

@@ -1,0 +1,3 @@
+// The Chat Completions dialect.
+
+export { chatCodec } from "./chat-codec.ts";

@@ -1,0 +1,169 @@
+// The conversation of a Chat request to neutral messages (wire.md B43 to B54, B64, B68).
+
+import { invalidField, isAbsent, isObject, readObject, readText, wordOf } from "../messages/request-fields.ts";
+import { fitToolName } from "../messages/tool-names.ts";
+import type { Json, JsonObject, NeutralMessage, NeutralPart } from "../neutral.ts";
+import { contentToNeutral } from "./parts-to-neutral.ts";
+import { argumentsText, parseArguments } from "./tool-arguments.ts";
+
+/** The system texts that lead the conversation, and the rest of it. */
+export interface Conversation {
+  system: string[];
+  messages: NeutralMessage[];
+}
+
+export function conversationToNeutral(wireMessages: readonly JsonObject[]): Conversation {
+  const found: Conversation = { system: [], messages: [] };
+  for (let i = 0; i < wireMessages.length; i++) addMessage(wireMessages[i]!, i, found);
+  return found;
+}
+
+function addMessage(message: JsonObject, index: number, found: Conversation): void {
+  const path = `messages.${index}`;
+  switch (wordOf(message["role"])) {
+    case "system":
+    case "developer":
+      addInstructions(message, path, found);
+      return;
+    case "user":
+      addUser(message, path, found.messages);
+      return;
+    case "assistant":
+      addAssistant(message, path, index, found.messages);
+      return;
+    case "tool":
+      found.messages.push({
+        role: "tool",
+        callId: readText(message["tool_call_id"], `${path}.tool_call_id`),
+        parts: contentToNeutral(message["content"], `${path}.content`),
+        isError: false,
+      });
+      return;
+    case "function":
+      addLegacyResult(message, path, found.messages);
+      return;
+    default:
+      throw invalidField(`${path}.role`, "expected system, developer, user, assistant or tool");
+  }
+}
+
+function addInstructions(message: JsonObject, path: string, found: Conversation): void {
+  const parts = contentToNeutral(message["content"], `${path}.content`);
+  if (found.messages.length > 0) {
+    if (parts.length > 0) found.messages.push({ role: "system", parts });
+    return;
+  }
+  for (const part of parts) {
+    if (part.type === "text") found.system.push(part.text);
+  }
+}
+
+function addUser(message: JsonObject, path: string, into: NeutralMessage[]): void {
+  const content = message["content"];
+  if (Array.isArray(content)) {
+    for (let i = 0; i < content.length; i++) {
+      const block = content[i];
+      if (!isObject(block) || block["type"] !== "tool_result") continue;
+      const blockPath = `${path}.content.${i}`;
+      into.push({
+        role: "tool",
+        callId: readText(block["tool_use_id"], `${blockPath}.tool_use_id`),
+        parts: contentToNeutral(block["content"], `${blockPath}.content`),
+        isError: block["is_error"] === true,
+      });
+    }
+  }
+  const parts = contentToNeutral(content, `${path}.content`);
+  if (parts.length > 0) into.push({ role: "user", parts });
+}
+
+function addAssistant(message: JsonObject, path: string, index: number, into: NeutralMessage[]): void {
+  const parts = [...reasoningParts(message), ...contentToNeutral(message["content"], `${path}.content`)];
+  if (typeof message["refusal"] === "string" && message["refusal"] !== "") {
+    parts.push({ type: "refusal", text: message["refusal"] });
+  }
+  addForeignCalls(message["content"], `${path}.content`, parts);
+  const calls = isAbsent(message["tool_calls"]) ? [] : message["tool_calls"];
+  if (!Array.isArray(calls)) throw invalidField(`${path}.tool_calls`, "expected an array");
+  for (let i = 0; i < calls.length; i++) {
+    parts.push(toolCall(readObject(calls[i], `${path}.tool_calls.${i}`), `${path}.tool_calls.${i}`));
+  }
+  if (isObject(message["function_call"])) {
+    parts.push(callPart(`call_legacy_${index}`, message["function_call"], `${path}.function_call`));
+  }
+  if (parts.length > 0) into.push({ role: "assistant", parts });
+}
+
+/** Thinking with a signature (OpenRouter's `reasoning_details`) may go back to its maker; the rest is unsigned. */
+function reasoningParts(message: JsonObject): NeutralPart[] {
+  const parts: NeutralPart[] = [];
+  const details = message["reasoning_details"];
+  if (Array.isArray(details)) {
+    for (const detail of details) {
+      if (!isObject(detail)) continue;
+      if (detail["type"] === "reasoning.encrypted" && typeof detail["data"] === "string") {
+        parts.push({ type: "redacted_thinking", data: detail["data"] });
+      } else if (typeof detail["signature"] === "string" && typeof detail["text"] === "string") {
+        parts.push({ type: "thinking", text: detail["text"], signature: detail["signature"] });
+      }
+    }
+  }
+  const text = message["reasoning_content"] ?? message["reasoning"];
+  if (parts.length === 0 && typeof text === "string" && text !== "") {
+    parts.push({ type: "thinking", text: text.toWellFormed(), signature: undefined });
+  }
+  return parts;
+}
+
+/** Blocks of the Messages dialect inside a Chat message. */
+function addForeignCalls(content: Json | undefined, path: string, parts: NeutralPart[]): void {
+  if (!Array.isArray(content)) return;
+  for (let i = 0; i < content.length; i++) {
+    const block = content[i];
+    if (!isObject(block) || block["type"] !== "tool_use") continue;
+    const call = { name: block["name"] ?? null, arguments: JSON.stringify(block["input"] ?? {}) };
+    parts.push(callPart(readText(block["id"], `${path}.${i}.id`), call, `${path}.${i}`));
+  }
+}
+
+function toolCall(call: JsonObject, path: string): NeutralPart {
+  const id = readText(call["id"], `${path}.id`);
+  if (call["type"] !== "custom")
+    return callPart(id, readObject(call["function"], `${path}.function`), `${path}.function`);
+  const custom = readObject(call["custom"], `${path}.custom`);
+  const input = { input: readText(custom["input"], `${path}.custom.input`) };
+  return {
+    type: "tool_call",
+    id,
+    name: fitToolName(readText(custom["name"], `${path}.custom.name`)),
+    input,
+    raw: JSON.stringify(input),
+    form: "custom",
+    namespace: undefined,
+  };
+}
+
+/** Arguments that are no object are wrapped, so that the history stays whole (B47). */
+function callPart(id: string, call: JsonObject, path: string): NeutralPart {
+  const text = argumentsText(call["arguments"]).toWellFormed();
+  const parsed = parseArguments(text);
+  const input = parsed ?? { arguments: text };
+  return {
+    type: "tool_call",
+    id,
+    name: fitToolName(readText(call["name"], `${path}.name`)),
+    input,
+    raw: parsed === undefined || text.trim() === "" ? JSON.stringify(input) : text,
+    form: "function",
+    namespace: undefined,
+  };
+}
+
+/** `role: "function"` names no call: it answers the one just before it. */
+function addLegacyResult(message: JsonObject, path: string, into: NeutralMessage[]): void {
+  const last = into.at(-1);
+  const call = last?.role === "assistant" ? last.parts.at(-1) : undefined;
+  const callId = call?.type === "tool_call" ? call.id : "call_legacy";
+  const parts = contentToNeutral(message["content"], `${path}.content`);
+  into.push({ role: "tool", callId, parts, isError: false });
+}

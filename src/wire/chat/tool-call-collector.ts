@@ -1,0 +1,94 @@
+// Puts the pieces of streamed tool calls together. Servers leave the index out, use one index for all calls, send the
+// name after the id, send the name again as an empty text, or send the arguments as an object (wire.md 122, 123).
+
+import { isObject } from "../messages/request-fields.ts";
+import { SurrogateJoiner } from "../messages/surrogate-joiner.ts";
+import type { Json, JsonObject, NeutralEvent } from "../neutral.ts";
+import { argumentsText } from "./tool-arguments.ts";
+
+/** More calls in one answer are nonsense; what belongs to them is left out. */
+const MAX_CALLS = 1_000;
+/** Arguments that may come before the name of their tool, in characters. */
+const MAX_HELD = 1_048_576;
+
+interface Call {
+  readonly joiner: SurrogateJoiner;
+  /** Counts the calls that have begun; -1 until the name is known. */
+  index: number;
+  id: string;
+  name: string;
+  /** Arguments that came before the name. */
+  held: string;
+}
+
+export class ToolCallCollector {
+  readonly #byIndex = new Map<number, Call>();
+  readonly #byId = new Map<string, Call>();
+  readonly #calls: Call[] = [];
+  #begun = 0;
+
+  /** Calls that have begun. */
+  get count(): number {
+    return this.#begun;
+  }
+
+  /** Takes one entry of `delta.tool_calls`. */
+  add(piece: JsonObject, events: NeutralEvent[]): void {
+    const fn = isObject(piece["function"]) ? piece["function"] : {};
+    const id = typeof piece["id"] === "string" ? piece["id"] : "";
+    const name = typeof fn["name"] === "string" ? fn["name"] : "";
+    const call = this.#find(piece["index"], id, name);
+    if (call === undefined) return;
+    if (call.id === "" && id !== "") {
+      call.id = id;
+      this.#byId.set(id, call);
+    }
+    if (call.name === "") call.name = name;
+    const json = call.joiner.push(argumentsText(fn["arguments"]));
+    // An id may follow the name, but not the arguments.
+    if (call.index === -1 && call.name !== "" && (call.id !== "" || json !== "" || call.held !== "")) {
+      this.#begin(call, events);
+    }
+    if (json === "") return;
+    if (call.index >= 0) events.push({ type: "tool_delta", index: call.index, json });
+    else if (call.held.length < MAX_HELD) call.held += json;
+  }
+
+  /** The answer is over: calls that have a name begin now at the latest, and all of them end. */
+  end(events: NeutralEvent[]): void {
+    for (const call of this.#calls) {
+      if (call.index === -1 && call.name !== "") this.#begin(call, events);
+      if (call.index >= 0) events.push({ type: "tool_end", index: call.index });
+    }
+    this.#calls.length = 0;
+    this.#byIndex.clear();
+    this.#byId.clear();
+  }
+
+  #begin(call: Call, events: NeutralEvent[]): void {
+    call.index = this.#begun;
+    this.#begun += 1;
+    events.push({ type: "tool_start", index: call.index, id: call.id, name: call.name, form: "function" });
+    if (call.held !== "") events.push({ type: "tool_delta", index: call.index, json: call.held });
+    call.held = "";
+  }
+
+  #find(wireIndex: Json | undefined, id: string, name: string): Call | undefined {
+    const known = id === "" ? undefined : this.#byId.get(id);
+    if (known !== undefined) return known;
+    const numbered = typeof wireIndex === "number";
+    const call = numbered ? this.#byIndex.get(wireIndex) : this.#calls.at(-1);
+    if (call !== undefined && !isAnother(call, id, name, numbered)) return call;
+    if (this.#begun + this.#calls.length >= MAX_CALLS * 2 || this.#calls.length >= MAX_CALLS) return undefined;
+    const fresh: Call = { joiner: new SurrogateJoiner(), index: -1, id: "", name: "", held: "" };
+    this.#calls.push(fresh);
+    if (numbered) this.#byIndex.set(wireIndex, fresh);
+    return fresh;
+  }
+}
+
+/** A second id, or without an index a second name, starts another call. */
+function isAnother(call: Call, id: string, name: string, numbered: boolean): boolean {
+  if (id !== "" && call.id !== "" && id !== call.id) return name !== "" || !numbered;
+  return !numbered && id === "" && name !== "" && call.name !== "";
+}

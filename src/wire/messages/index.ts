@@ -1,0 +1,4 @@
+// The Messages dialect, and what the dialects beside it share with it.
+
+export { messagesCodec } from "./messages-codec.ts";
+export { mergeUsage, noUsage } from "./usage.ts";

@@ -1,0 +1,102 @@
+// A Messages request to the neutral form (wire.md A).
+
+import type { Json, JsonObject, NeutralFormat, NeutralMessage, NeutralReasoning, NeutralRequest } from "../neutral.ts";
+import { lastEffort, messageToNeutral } from "./messages-to-neutral.ts";
+import {
+  invalidField,
+  isAbsent,
+  isObject,
+  readMessages,
+  readModel,
+  readObject,
+  readOptionalArray,
+  readOptionalBoolean,
+  readOptionalNumber,
+  readText,
+  readTokenLimit,
+} from "./request-fields.ts";
+import { toolChoiceToNeutral, toolsToNeutral } from "./tools-to-neutral.ts";
+
+/** Claude Code's attribution block; older clients put a nonce into it, which would void every prefix cache (A3). */
+const ATTRIBUTION = "x-anthropic-billing-header:";
+/**
+ * Where every tool of a request is one that only the vendor runs (Claude Code's search side call), the answer must be a
+ * message that says so: an error would fail the client's whole turn, silence would make a model invent results (A25).
+ */
+const NO_SERVER_TOOLS = "The tools of this request are not available here. Say so briefly; do not make up results.";
+
+/** Throws REQUEST_INVALID that names the field. */
+export function messagesToNeutral(body: JsonObject): NeutralRequest {
+  const wireMessages = readMessages(body["messages"]);
+  const lastUser = wireMessages.findLastIndex((message) => message["role"] === "user");
+  const messages: NeutralMessage[] = [];
+  for (let i = 0; i < wireMessages.length; i++) messageToNeutral(wireMessages[i]!, i, lastUser, messages);
+  const { tools, dropped } = toolsToNeutral(body, wireMessages);
+  const { choice, parallel } = toolChoiceToNeutral(body["tool_choice"], tools);
+  const system = readSystem(body["system"]);
+  if (tools.length === 0 && dropped > 0) system.push(NO_SERVER_TOOLS);
+  return {
+    model: readModel(body["model"]),
+    system,
+    messages,
+    tools,
+    toolChoice: choice,
+    parallelTools: parallel,
+    maxOutputTokens: readTokenLimit(body["max_tokens"], "max_tokens", 0),
+    stop: readOptionalArray(body["stop_sequences"], "stop_sequences").map((stop, i) =>
+      readText(stop, `stop_sequences.${i}`),
+    ),
+    temperature: readOptionalNumber(body["temperature"], "temperature"),
+    topP: readOptionalNumber(body["top_p"], "top_p"),
+    topK: readOptionalNumber(body["top_k"], "top_k"),
+    stream: readOptionalBoolean(body["stream"], "stream") ?? false,
+    reasoning: readReasoning(body, lastEffort(wireMessages)),
+    format: readFormat(body),
+    user: readUser(body["metadata"]),
+  };
+}
+
+function readSystem(system: Json | undefined): string[] {
+  if (isAbsent(system)) return [];
+  const blocks = typeof system === "string" ? [{ type: "text", text: system }] : system;
+  if (!Array.isArray(blocks)) throw invalidField("system", "expected a string or an array of text blocks");
+  const texts: string[] = [];
+  for (let i = 0; i < blocks.length; i++) {
+    const text = readText(readObject(blocks[i], `system.${i}`)["text"], `system.${i}.text`);
+    if (text !== "" && !text.startsWith(ATTRIBUTION)) texts.push(text);
+  }
+  return texts;
+}
+
+/** An unknown type of thinking is the server's default, no error (A34). */
+function readReasoning(body: JsonObject, turnEffort: string | undefined): NeutralReasoning | undefined {
+  const config = isAbsent(body["output_config"]) ? undefined : readObject(body["output_config"], "output_config");
+  const asked = turnEffort ?? config?.["effort"];
+  const effort = typeof asked === "string" ? asked : undefined;
+  if (isAbsent(body["thinking"])) return effort === undefined ? undefined : { effort, budgetTokens: undefined };
+  const thinking = readObject(body["thinking"], "thinking");
+  if (thinking["type"] === "disabled") return { effort: "off", budgetTokens: undefined };
+  const budget = readTokenLimit(thinking["budget_tokens"], "thinking.budget_tokens", 0);
+  return { effort, budgetTokens: thinking["type"] === "enabled" ? budget : undefined };
+}
+
+function readFormat(body: JsonObject): NeutralFormat | undefined {
+  const config = body["output_config"];
+  // `output_format` is the older, beta place.
+  const format = isObject(config) && !isAbsent(config["format"]) ? config["format"] : body["output_format"];
+  if (isAbsent(format)) return undefined;
+  const value = readObject(format, "output_config.format");
+  if (value["type"] !== "json_schema") throw invalidField("output_config.format.type", "expected json_schema");
+  return {
+    type: "json_schema",
+    name: undefined,
+    schema: readObject(value["schema"], "output_config.format.schema"),
+    // Optional properties are legal here and not in the strict form of other vendors.
+    strict: undefined,
+  };
+}
+
+function readUser(metadata: Json | undefined): string | undefined {
+  const user = isObject(metadata) ? metadata["user_id"] : undefined;
+  return typeof user === "string" ? user : undefined;
+}

@@ -1,0 +1,143 @@
+// The tool types of the Responses dialect (OpenAI reference, "Create a model response", `tools`), and what each costs
+// beside the tokens of the body. A type that is not here, or that has no bound, is refused: a hold must cover the worst
+// case.
+
+import { GatewayError } from "../../errors.ts";
+import type { Json, JsonObject } from "../neutral.ts";
+import { arrayAt, isObject, objectAt, stringAt } from "./json-fields.ts";
+
+/** `client`: the client runs it. A name: run by the vendor and paid by the call, under that name in `serverTools`. */
+const toolTypes: ReadonlyMap<string, "client" | { readonly counter: string }> = new Map<
+  string,
+  "client" | { readonly counter: string }
+>([
+  ["function", "client"],
+  ["custom", "client"],
+  ["namespace", "client"],
+  ["tool_search", "client"],
+  ["local_shell", "client"],
+  ["apply_patch", "client"],
+  ["computer", "client"],
+  ["computer_use_preview", "client"],
+  ["web_search", { counter: "web_search" }],
+  ["web_search_2025_08_26", { counter: "web_search" }],
+  ["web_search_preview", { counter: "web_search" }],
+  ["web_search_preview_2025_03_11", { counter: "web_search" }],
+  ["file_search", { counter: "file_search" }],
+  ["code_interpreter", { counter: "code_interpreter" }],
+]);
+
+/** Tools that are known but have no bound, and why. */
+const unbounded: ReadonlyMap<string, string> = new Map([
+  ["mcp", "what a remote tool server adds to the prompt has no bound"],
+  ["image_generation", "pictures are paid by size and quality"],
+  ["programmatic_tool_calling", "the calls that a program makes have no bound"],
+  ["shell", "container time is billed outside the usage"],
+]);
+
+/** The output item that stands for one call → its counter. */
+const counters: ReadonlyMap<string, string> = new Map([
+  ["web_search_call", "web_search"],
+  ["file_search_call", "file_search"],
+  ["code_interpreter_call", "code_interpreter"],
+  ["image_generation_call", "image_generation"],
+  ["mcp_call", "mcp"],
+]);
+
+/**
+ * Calls of paid tools in one answer where the request sets no `max_tool_calls`; it is then written into the request.
+ * Codex offers `web_search` in every request, so the figure is in every hold: small.
+ */
+export const DEFAULT_TOOL_CALLS = 3;
+const MAX_TOOL_CALLS = 50;
+/** What one call adds to the prompt at most; an assumption above what the vendor documents as typical. */
+const RESULT_TOKENS = 25_000;
+
+export interface ToolCosts {
+  readonly any: boolean;
+  /** Prompt tokens that are not in the body. */
+  readonly hiddenTokens: number;
+  /** How often the prompt may be read: a paid tool runs it again after each of its calls. */
+  readonly rounds: number;
+  /** Most calls by name; undefined where no tool is paid by the call. */
+  readonly serverTools: { readonly [tool: string]: number } | undefined;
+}
+
+/**
+ * Checks every tool that the request offers, also inside `input`. Throws REQUEST_INVALID for tools whose cost is unknown
+ * or has no bound.
+ */
+export function readToolCosts(body: JsonObject): ToolCosts {
+  const paid = new Set<string>();
+  let any = checkTools(body["tools"], "tools", paid);
+  const input = body["input"];
+  if (Array.isArray(input)) {
+    for (let i = 0; i < input.length; i++) {
+      const item = input[i];
+      if (isObject(item) && offersTools(item)) any = checkTools(item["tools"], `input[${i}].tools`, paid) || any;
+    }
+  }
+  if (paid.size === 0) return { any, hiddenTokens: 0, rounds: 1, serverTools: undefined };
+  const calls = readMaxToolCalls(body["max_tool_calls"]);
+  const serverTools = Object.fromEntries([...paid].map((tool) => [tool, calls]));
+  return { any, hiddenTokens: calls * RESULT_TOKENS, rounds: 1 + calls, serverTools };
+}
+
+/** True where the request offers a paid tool and says nothing about the number of calls. */
+export function lacksCallLimit(body: JsonObject): boolean {
+  const limit = body["max_tool_calls"];
+  if (limit !== undefined && limit !== null) return false;
+  if (offersPaid(arrayAt(body, "tools"))) return true;
+  return arrayAt(body, "input").some(
+    (item) => isObject(item) && offersTools(item) && offersPaid(arrayAt(item, "tools")),
+  );
+}
+
+/** The name under which an output item counts in `Usage.serverTools`; undefined where it is no paid call. */
+export function serverToolOf(itemType: string): string | undefined {
+  return counters.get(itemType);
+}
+
+/** Items that bring tools into the middle of a conversation. */
+export function offersTools(item: JsonObject): boolean {
+  return item["type"] === "additional_tools" || item["type"] === "tool_search_output";
+}
+
+function offersPaid(tools: readonly Json[]): boolean {
+  return tools.some((tool) => isObject(tool) && typeof toolTypes.get(stringAt(tool, "type") ?? "") === "object");
+}
+
+/** True where there is at least one tool. */
+function checkTools(tools: Json | undefined, path: string, paid: Set<string>): boolean {
+  if (tools === undefined || tools === null) return false;
+  if (!Array.isArray(tools)) throw invalid(`${path}: expected a list.`);
+  for (let i = 0; i < tools.length; i++) {
+    const tool = tools[i];
+    if (!isObject(tool)) throw invalid(`${path}[${i}]: expected an object.`);
+    checkTool(tool, `${path}[${i}]`, paid);
+  }
+  return tools.length > 0;
+}
+
+function checkTool(tool: JsonObject, path: string, paid: Set<string>): void {
+  const type = stringAt(tool, "type");
+  if (type === undefined) throw invalid(`${path}.type: expected the tool's type.`);
+  const known = toolTypes.get(type);
+  if (known === undefined) {
+    if (type === "shell" && objectAt(tool, "environment")?.["type"] === "local") return;
+    const why = unbounded.get(type) ?? "this gateway cannot put a price on this tool";
+    throw invalid(`${path}.type: ${why}; leave it out.`);
+  }
+  if (known !== "client") paid.add(known.counter);
+  if (type === "namespace") checkTools(tool["tools"], `${path}.tools`, paid);
+}
+
+function readMaxToolCalls(value: Json | undefined): number {
+  if (value === undefined || value === null) return DEFAULT_TOOL_CALLS;
+  if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= MAX_TOOL_CALLS) return value;
+  throw invalid(`max_tool_calls: each call is paid for, so expected an integer from 1 to ${MAX_TOOL_CALLS}.`);
+}
+
+function invalid(publicMessage: string): GatewayError {
+  return new GatewayError("REQUEST_INVALID", { publicMessage });
+}

@@ -1,0 +1,272 @@
+// Promise: only what is in the route table, said in plain HTTP by a program on an address we know, gets in.
+
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { smallBody, startHouse, type House } from "../fakes/house.ts";
+import { rawExchange, rawPost, requestBytes, type RawPost, type RawResponse } from "../fakes/raw-client.ts";
+
+setDefaultTimeout(30_000);
+
+let house: House;
+
+beforeAll(async () => {
+  house = await startHouse();
+});
+
+afterAll(async () => {
+  await house[Symbol.asyncDispose]();
+});
+
+const body = smallBody("messages", "claude-sonnet-4-5");
+
+async function knock(change: Partial<RawPost>): Promise<RawResponse> {
+  return rawPost(house.gateway.url, { path: "/v1/messages", body, ...change });
+}
+
+/** Every test in this file but the ones that are named so sends nothing upstream. */
+let expectedAtCloud = 0;
+afterEach(() => {
+  expect(house.cloud.requests.length).toBe(expectedAtCloud);
+  expect(house.local.requests.length).toBe(0);
+});
+
+test("a plain request passes, with `?beta=true` too, and under every prefix", async () => {
+  for (const path of ["/v1/messages", "/v1/messages?beta=true", "/api/v1/messages", "/agent/default/v1/messages"]) {
+    const answer = await knock({ path });
+    expect([path, answer.status]).toEqual([path, 200]);
+    expectedAtCloud++;
+  }
+});
+
+describe("a Host that is not ours is 421", () => {
+  const wrong = [
+    "evil.example",
+    "127.0.0.1.evil.example",
+    "127.0.0.1:1",
+    "localhost:1",
+    "127.0.0.1@evil.example",
+    "[::1",
+    "0.0.0.0",
+    "169.254.169.254",
+    "localhost.",
+    "xn--localhost",
+  ];
+  for (const host of wrong) {
+    test(host, async () => {
+      for (const path of ["/v1/messages", "/stats", "/"]) {
+        const answer = await knock({
+          path,
+          headers: { host },
+          ...(path === "/v1/messages" ? {} : { method: "GET", body: "" }),
+        });
+        expect([400, 421]).toContain(answer.status);
+        expect(answer.body).not.toContain("agents");
+      }
+    });
+  }
+
+  test("missing, empty or twice", async () => {
+    expect([400, 421]).toContain((await knock({ headers: { host: null } })).status);
+    expect([400, 421]).toContain((await knock({ headers: { host: "" } })).status);
+    const { host } = new URL(house.gateway.url);
+    const twice = requestBytes(house.gateway.url, { path: "/v1/messages", body }).replace(
+      "\r\n",
+      `\r\nhost: ${host}\r\nHOST: evil.example\r\n`,
+    );
+    expect([400, 421]).toContain(
+      (await rawExchange(house.gateway.url, twice.replace(/\r\nhost: [^\r]*(\r\nHOST)/, "$1"))).status,
+    );
+  });
+
+  test("localhost with our port is ours", async () => {
+    const { port } = new URL(house.gateway.url);
+    expect((await knock({ headers: { host: `localhost:${port}` } })).status).toBe(200);
+    expectedAtCloud++;
+  });
+});
+
+describe("a web page gets nothing", () => {
+  const pages: readonly Record<string, string>[] = [
+    { origin: "https://evil.example" },
+    { origin: "null" },
+    { origin: "http://localhost:3000" },
+    { "sec-fetch-site": "cross-site" },
+    { "sec-fetch-site": "same-site" },
+    { "sec-fetch-mode": "no-cors" },
+    { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" },
+  ];
+  for (const headers of pages) {
+    test(`${JSON.stringify(headers)} is 403, on both planes`, async () => {
+      const both = [await knock({ headers }), await knock({ headers, path: "/stats", method: "GET", body: "" })];
+      for (const answer of both) {
+        expect(answer.status).toBe(403);
+        expect(Object.keys(answer.headers).filter((name) => name.startsWith("access-control-"))).toEqual([]);
+      }
+    });
+  }
+
+  test("a preflight is refused without any access-control header", async () => {
+    const answer = await knock({
+      method: "OPTIONS",
+      body: "",
+      headers: { origin: "https://evil.example", "access-control-request-method": "POST" },
+    });
+    expect([403, 405]).toContain(answer.status);
+    expect(Object.keys(answer.headers).filter((name) => name.startsWith("access-control-"))).toEqual([]);
+  });
+});
+
+describe("a path that is not in the table, to the byte, is refused", () => {
+  const paths = [
+    "//v1/messages",
+    "/v1//messages",
+    "/v1/messages//",
+    "/./v1/messages",
+    "/v1/../v1/messages",
+    "/v1/%2e%2e/v1/messages",
+    "/%2e%2e/v1/messages",
+    "/%761/messages",
+    "/v1%2fmessages",
+    "/v1\\messages",
+    "/\\evil.example/v1/messages",
+    "/V1/messages",
+    "/v1/Messages",
+    "/v1/messages;x=1",
+    "/v1/messages%00",
+    "/v1/messages/../models",
+    "/v1/complete",
+    "/v1/completions",
+    "/v1/batches",
+    "/v1/messages/batches",
+    "/v1/files",
+    "/v1/images/generations",
+    "/v1/audio/speech",
+    "/v1/realtime",
+    "/v1/organizations",
+    "/agent/default/v1/files",
+    "/agent//v1/messages",
+    "/agent/default/../v1/messages",
+    "/agent/agent/default/v1/messages",
+    "/agent/%64efault/v1/messages",
+    "/api/api/v1/messages",
+    "/api/v1/credits",
+    "http://evil.example/v1/messages",
+    "//evil.example/v1/messages",
+    "/@evil.example/v1/messages",
+  ];
+  for (const path of paths) {
+    test(path, async () => {
+      const answer = await knock({ path });
+      expect([400, 404, 421]).toContain(answer.status);
+    });
+  }
+
+  test("the refusal is in the dialect that the path resembles", async () => {
+    const anthropic = await knock({ path: "/v1/messages/batches" });
+    expect(JSON.parse(anthropic.body)).toMatchObject({ type: "error", error: { type: "not_found_error" } });
+    const openai = await knock({ path: "/v1/completions" });
+    expect(JSON.parse(openai.body)).toMatchObject({ error: { message: expect.any(String) } });
+    for (const answer of [anthropic, openai]) expect(answer.headers["x-sanctum-error"]).toBe("DOOR_PATH");
+  });
+});
+
+describe("methods and upgrades", () => {
+  for (const method of ["GET", "PUT", "DELETE", "PATCH", "HEAD", "TRACE", "OPTIONS", "PROPFIND"]) {
+    test(`${method} /v1/messages is refused`, async () => {
+      const answer = await knock({ method });
+      expect([400, 403, 404, 405, 501]).toContain(answer.status);
+    });
+  }
+
+  test("CONNECT opens no tunnel", async () => {
+    const { host } = new URL(house.cloud.url);
+    const answer = await rawExchange(house.gateway.url, `CONNECT ${host} HTTP/1.1\r\nhost: ${host}\r\n\r\n`);
+    expect(answer.status).not.toBe(200);
+  });
+
+  test("a WebSocket upgrade on /v1/responses is 426, elsewhere not 101", async () => {
+    const headers = {
+      connection: "Upgrade",
+      upgrade: "websocket",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+      "content-length": null,
+      "content-type": null,
+    };
+    const answer = await knock({ path: "/v1/responses", method: "GET", body: "", headers });
+    expect(answer.status).toBe(426);
+    for (const path of ["/v1/messages", "/stats", "/"]) {
+      const other = await knock({ path, method: "GET", body: "", headers });
+      expect(other.status).not.toBe(101);
+      expect(other.status).toBeGreaterThanOrEqual(200);
+    }
+  });
+});
+
+describe("the body", () => {
+  for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", null]) {
+    test(`of type ${type} is 415`, async () => {
+      const answer = await knock({ headers: { "content-type": type } });
+      expect(answer.status).toBe(415);
+      expect(JSON.parse(answer.body)).toMatchObject({ type: "error" });
+    });
+  }
+
+  for (const coding of ["gzip", "br", "zstd", "deflate", "gzip, identity", "x-gzip"]) {
+    test(`with content-encoding ${coding} is 415`, async () => {
+      expect((await knock({ headers: { "content-encoding": coding } })).status).toBe(415);
+    });
+  }
+
+  test("of more than 32 MB is 413 before it is sent, and in chunks as soon as it is seen", async () => {
+    const declared = await knock({ body: "{", headers: { "content-length": String(32 * 1024 * 1024 + 1) } });
+    expect(declared.status).toBe(413);
+    expect(JSON.parse(declared.body)).toMatchObject({ type: "error", error: { type: "request_too_large" } });
+    const part = "x".repeat(1 << 20);
+    const framed = `${part.length.toString(16)}\r\n${part}\r\n`.repeat(33);
+    const head = requestBytes(house.gateway.url, {
+      path: "/v1/messages",
+      body: "",
+      headers: { "content-length": null, "transfer-encoding": "chunked" },
+    });
+    const chunked = await rawExchange(house.gateway.url, head + framed);
+    expect([0, 413]).toContain(chunked.status);
+  });
+
+  test("of 31 MB is taken", async () => {
+    const text = "a".repeat(31 << 20);
+    const large = smallBody("messages", "no-such-model", { messages: [{ role: "user", content: text }] });
+    expect((await knock({ body: large })).status).toBe(404);
+  });
+});
+
+describe("framing that two parsers could read in two ways", () => {
+  const ambiguous: readonly [string, Record<string, string>][] = [
+    ["both length and chunks", { "transfer-encoding": "chunked" }],
+    ["an unknown coding", { "transfer-encoding": "gzip, chunked", "content-length": "0" }],
+    ["a length with a sign", { "content-length": `+${body.length}` }],
+    ["two lengths in one header", { "content-length": `${body.length}, ${body.length + 1}` }],
+    ["a length in hexadecimal", { "content-length": "0x20" }],
+  ];
+  for (const [name, headers] of ambiguous) {
+    test(`${name} is refused`, async () => {
+      expect([0, 400, 411, 501]).toContain((await knock({ headers })).status);
+    });
+  }
+
+  test("headers beyond 16 KB are refused", async () => {
+    expect([0, 400, 413, 431]).toContain((await knock({ headers: { "x-padding": "p".repeat(17_000) } })).status);
+  });
+
+  test("a second request hidden in the body of the first is not served", async () => {
+    const hidden = requestBytes(house.gateway.url, { path: "/v1/messages", body });
+    const answer = await rawExchange(
+      house.gateway.url,
+      requestBytes(house.gateway.url, {
+        path: "/v1/messages",
+        body: `0\r\n\r\n${hidden}`,
+        headers: { "transfer-encoding": "chunked" },
+      }),
+    );
+    expect([0, 400]).toContain(answer.status);
+  });
+});
