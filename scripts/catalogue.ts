@@ -85,8 +85,9 @@ function rowOf(vendor: string, model: ModelInfo, date: string): Row | null {
 /** Whole names in the package's own matching rules; its prefixes and patterns are not taken over. */
 function namesIn(match: MatchLogic): string[] {
   if ("or" in match) return match.or.flatMap(namesIn);
-  const name = "equals" in match ? match.equals : "starts_with" in match ? match.starts_with : undefined;
-  return name === undefined || /[-@.:/]$/u.test(name) || /-20\d*$/u.test(name) ? [] : [name];
+  if ("equals" in match) return [match.equals];
+  // The beginning of a name is taken where it is a whole name as well, which one that breaks off is not.
+  return "starts_with" in match && !/(?:[-@.:/]|-20\d*)$/u.test(match.starts_with) ? [match.starts_with] : [];
 }
 
 function catalogueOf(vendor: string, date: string): { models: Record<string, Row>; aliases: Record<string, string> } {

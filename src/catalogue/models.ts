@@ -87,7 +87,7 @@ function upstreamName(provider: string, name: string): string {
 const namings: Readonly<Record<string, RegExp>> = {
   anthropic: /^claude-[a-z0-9@.-]+$/u,
   openai: /^(?:gpt-|chatgpt-|o\d)[A-Za-z0-9.:_-]*$/u,
-  openrouter: /^[a-z0-9_.~-]+\/[A-Za-z0-9_.:-]+$/u,
+  openrouter: /^[a-z0-9~][a-z0-9_.-]*\/[A-Za-z0-9][A-Za-z0-9_.:-]*$/u,
 };
 
 /** Whether an unlisted name has the form of this provider's names, so that asking there is worth a try. */

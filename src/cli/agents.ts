@@ -7,17 +7,17 @@ import { Command, InvalidArgumentError } from "commander";
 
 import { createToken } from "../config/agent-token.ts";
 import type { AgentToken } from "../config/agent-token.ts";
-import { addAgent, removeAgent, rotateAgent } from "../config/edit-agents.ts";
 import type { Edit } from "../config/edit-agents.ts";
-import { editConfig } from "../config/edit-file.ts";
 import { formatFault } from "../config/fault.ts";
-import { loadConfig } from "../config/load.ts";
+import { namePattern } from "../config/name-pattern.ts";
 import { parseUsd } from "../config/quantities.ts";
-import { namePattern } from "../config/schema.ts";
 import type { Config, Fault } from "../config/types.ts";
 import { usdFromNanos } from "../money.ts";
 import type { Io } from "./io.ts";
 import { tableText } from "./table.ts";
+
+// The parser of the configuration is loaded when a command needs it, and not by every start of the program.
+const loadEdits = () => import("../config/edit-agents.ts");
 
 const exitFailed = 1;
 const exitConfiguration = 78;
@@ -39,9 +39,10 @@ function addCommand(io: Io): Command {
     .option("--daily-usd <amount>", "budget a day in USD", parseAmount)
     .option("--json", "print the result as JSON")
     .action(async (name: string, options: { dailyUsd?: number; json?: boolean }) => {
+      const { addAgent } = await loadEdits();
       const token = createToken(name, randomBytes);
       const agent = { name, dailyUsd: options.dailyUsd, tokenHash: token.hash };
-      if (await change(io, (text) => addAgent(text, agent))) showToken(io, name, token, options.json === true);
+      if (await change(io, (text) => addAgent(text, agent))) await showToken(io, name, token, options.json === true);
     });
 }
 
@@ -52,9 +53,10 @@ function rotateCommand(io: Io): Command {
     .option("--overlap", "keep the newest old token until the next rotation")
     .option("--json", "print the result as JSON")
     .action(async (name: string, options: { overlap?: boolean; json?: boolean }) => {
+      const { rotateAgent } = await loadEdits();
       const token = createToken(name, randomBytes);
       const done = await change(io, (text) => rotateAgent(text, name, token.hash, options.overlap === true));
-      if (done) showToken(io, name, token, options.json === true);
+      if (done) await showToken(io, name, token, options.json === true);
     });
 }
 
@@ -64,6 +66,7 @@ function removeCommand(io: Io): Command {
     .argument("<name>", "the agent", parseName)
     .option("--json", "print the result as JSON")
     .action(async (name: string, options: { json?: boolean }) => {
+      const { removeAgent } = await loadEdits();
       if (!(await change(io, (text) => removeAgent(text, name)))) return;
       io.out(options.json === true ? `${JSON.stringify({ removed: name })}\n` : `removed agent ${name}\n`);
     });
@@ -73,7 +76,8 @@ function listCommand(io: Io): Command {
   return new Command("list")
     .description("list the agents")
     .option("--json", "print the list as JSON")
-    .action((options: { json?: boolean }) => {
+    .action(async (options: { json?: boolean }) => {
+      const { loadConfig } = await import("../config/load.ts");
       const loaded = loadConfig(io.configFile, { home: io.home });
       if ("faults" in loaded) {
         showFaults(io, loaded.faults);
@@ -122,6 +126,7 @@ function parseAmount(text: string): number {
 
 /** True: the file holds the change now. */
 async function change(io: Io, edit: (text: string) => Edit): Promise<boolean> {
+  const { editConfig } = await import("../config/edit-file.ts");
   const result = await editConfig(io.configFile, edit).catch((error: unknown) => ({
     problem: `${io.configFile} can't be written (${codeOf(error)})`,
   }));
@@ -145,7 +150,8 @@ function showFaults(io: Io, faults: readonly Fault[]): void {
   process.exitCode = exitConfiguration;
 }
 
-function showToken(io: Io, name: string, { token, hash }: AgentToken, json: boolean): void {
+async function showToken(io: Io, name: string, { token, hash }: AgentToken, json: boolean): Promise<void> {
+  const { loadConfig } = await import("../config/load.ts");
   const loaded = loadConfig(io.configFile, { home: io.home });
   const base = "config" in loaded ? baseUrl(loaded.config) : "http://127.0.0.1:4040";
   const text = token.reveal();

@@ -3,10 +3,9 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 
-import { Command } from "commander";
+import { Command, Option } from "commander";
 
 import { formatFault } from "../config/fault.ts";
-import { checkConfigFile } from "../config/load.ts";
 import type { Io } from "./io.ts";
 
 const exitFailed = 1;
@@ -18,7 +17,14 @@ export function checkCommand(io: Io): Command {
     .description("report every fault of the configuration; exit code 78 if there is one")
     .argument("[file]", "configuration to check instead of the usual one")
     .option("--json", "print the faults as JSON")
-    .action((named: string | undefined, options: { json?: boolean }) => {
+    .addOption(new Option("--apart", "answer the daemon's question on standard input").hideHelp())
+    .action(async (named: string | undefined, options: { json?: boolean; apart?: boolean }) => {
+      if (options.apart === true) {
+        await (await import("../config/check-apart.ts")).answerCheck();
+        return;
+      }
+      // Here and not above: every other command, the daemon's too, starts without the parser.
+      const { checkConfigFile } = await import("../config/load.ts");
       const file = named === undefined ? io.configFile : resolve(named);
       if (named !== undefined && !existsSync(file)) {
         io.err(`sanctum: there is no file ${file}\n`);

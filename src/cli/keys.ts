@@ -124,7 +124,7 @@ async function removeKey(io: Io, store: KeyStore, name: string): Promise<void> {
 }
 
 async function listKeys(io: Io, store: KeyStore, json: boolean): Promise<void> {
-  const ring = new KeyRing({ clock: systemClock, sourceOf: createKeySources(store) });
+  const ring = new KeyRing({ clock: systemClock, sourceOf: createKeySources({ env: io.env, keychain: store }) });
   ring.configure(loadProviders(io));
   await ring.loadAll();
   const keys = ring.describe();
@@ -174,7 +174,7 @@ function keychainProvider(io: Io, name: string): Provider {
 
 /** Whoever types the key in the wrong place must not see it again on the screen: only what can be a name is shown. */
 function visible(name: string): string {
-  return /^[a-z0-9][a-z0-9._-]{0,31}$/.test(name) ? name : "of that name";
+  return /^(?!sk-)[a-z0-9][a-z0-9._-]{0,19}$/.test(name) ? name : "of that name";
 }
 
 /** The running gateway reads the key anew at once. Without one there is nobody to tell. */

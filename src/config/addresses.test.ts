@@ -27,10 +27,11 @@ test("addresses are told apart by their registered ranges", () => {
     "127.0.0.01": undefined,
     "127.1": undefined,
     "256.0.0.1": undefined,
-    "localhost": undefined,
+    localhost: undefined,
     ":::": undefined,
   };
-  for (const [address, kind] of Object.entries(kinds)) expect([address, kindOfAddress(address)]).toEqual([address, kind]);
+  for (const [address, kind] of Object.entries(kinds))
+    expect([address, kindOfAddress(address)]).toEqual([address, kind]);
 });
 
 describe("listen addresses", () => {
@@ -42,7 +43,17 @@ describe("listen addresses", () => {
     expect(parseListen("unix:/run/x.sock")).toMatchObject({ socketPath: "/run/x.sock", loopback: true });
   });
   test("of any other form are refused", () => {
-    const texts = ["4040", ":4040", "127.0.0.1", "127.0.0.1:65536", "example.com:80", "::1:4040", "[::1]", "unix:x", ""];
+    const texts = [
+      "4040",
+      ":4040",
+      "127.0.0.1",
+      "127.0.0.1:65536",
+      "example.com:80",
+      "::1:4040",
+      "[::1]",
+      "unix:x",
+      "",
+    ];
     for (const text of [...texts, "http://127.0.0.1:1", `unix:/${"x".repeat(110)}`, "127.0.0.1:80 ", "127.0.0.1:-1"]) {
       expect([text, parseListen(text)]).toEqual([text, undefined]);
     }
@@ -60,12 +71,28 @@ describe("provider URLs", () => {
     expect(parseProviderUrl("https://api.anthropic.com")).toEqual({ url: "https://api.anthropic.com" });
   });
   test("may be http on loopback, private addresses and names that only exist at home", () => {
-    for (const host of ["127.0.0.1:11434", "[::1]:1", "localhost", "192.168.1.5:8000", "100.100.1.1", "studio.local", "a.internal"]) {
+    for (const host of [
+      "127.0.0.1:11434",
+      "[::1]:1",
+      "localhost",
+      "192.168.1.5:8000",
+      "100.100.1.1",
+      "studio.local",
+      "a.internal",
+    ]) {
       expect(parseProviderUrl(`http://${host}/v1`)).toHaveProperty("url");
     }
   });
   test("may not be http to where others could listen", () => {
-    const hosts = ["example.com", "8.8.8.8", "169.254.169.254", "0.0.0.0", "local", "notlocalhost", "x.local.example.com"];
+    const hosts = [
+      "example.com",
+      "8.8.8.8",
+      "169.254.169.254",
+      "0.0.0.0",
+      "local",
+      "notlocalhost",
+      "x.local.example.com",
+    ];
     for (const host of [...hosts, "0x08080808", "134744072", "[2001:db8::1]", "[::ffff:8.8.8.8]"]) {
       expect([host, parseProviderUrl(`http://${host}/v1`)]).toEqual([host, { fault: "plain_http" }]);
     }
@@ -77,7 +104,14 @@ describe("provider URLs", () => {
     expect(parseProviderUrl("https://example.com/?")).toEqual({ fault: "query" });
     expect(parseProviderUrl("https://example.com/#x")).toEqual({ fault: "query" });
     expect(parseProviderUrl("ftp://example.com")).toEqual({ fault: "scheme" });
-    for (const text of ["example.com", "", "https://", "https://ex\tample.com", "https:\\\\example.com", " https://a.b"]) {
+    for (const text of [
+      "example.com",
+      "",
+      "https://",
+      "https://ex\tample.com",
+      "https:\\\\example.com",
+      " https://a.b",
+    ]) {
       expect(parseProviderUrl(text)).toHaveProperty("fault");
     }
   });

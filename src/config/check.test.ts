@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 import { checkConfig } from "./check.ts";
 import type { CheckOptions } from "./check.ts";
@@ -58,7 +58,15 @@ describe("a right configuration", () => {
     expect(faultsOf(reference)).toEqual([]);
   });
   test("may be empty, comments alone, or sections without content", () => {
-    for (const text of ["", "\n", "# nothing yet\n", "---\n", "agents:\nproviders:\n  # none\n", "agents: {windu: }", "{}"]) {
+    for (const text of [
+      "",
+      "\n",
+      "# nothing yet\n",
+      "---\n",
+      "agents:\nproviders:\n  # none\n",
+      "agents: {windu: }",
+      "{}",
+    ]) {
       expect([text, faultsOf(text)]).toEqual([text, []]);
     }
   });
@@ -135,8 +143,8 @@ routes:
 
   test("in an aliased value point to where it is written", () => {
     expect(placesOf("agents:\n  a: &x { daily_usd: no }\n  b: *x\n")).toEqual([
-      "2:21 agents.a.daily_usd",
-      "2:21 agents.b.daily_usd",
+      "2:22 agents.a.daily_usd",
+      "2:22 agents.b.daily_usd",
     ]);
   });
 });
@@ -161,6 +169,7 @@ describe("the text", () => {
     const levels = Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${`*a${i},`.repeat(9)}]`);
     expect(faultsOf(`a0: &a0 [x]\n${levels.join("\n")}`)[0]).toContain("aliases");
     expect(faultsOf("agents: &a { b: *a }\n").length).toBeGreaterThan(0);
+    expect(faultsOf(`a: &a 1\nb: [${"*a,".repeat(60_000)}]`)[0]).toContain("aliases");
   });
 
   test("with merge keys is refused, since YAML 1.2 has none", () => {
@@ -181,14 +190,32 @@ describe("the text", () => {
       }),
       { numRuns: 300 },
     );
-    fc.assert(fc.property(fc.json(), (text) => void checkConfig(text, "c.yaml")), { numRuns: 300 });
+    fc.assert(
+      fc.property(fc.json(), (text) => void checkConfig(text, "c.yaml")),
+      { numRuns: 300 },
+    );
   });
 });
 
 describe("money", () => {
   test("in any spelling that is no finite amount is refused: such a cap would be no cap", () => {
     const spellings = [".nan", ".NaN", ".inf", "-.inf", ".Inf", "+.inf", "1e400", "-1", "-0.01", "nan", "NaN", "inf"];
-    const more = ["Infinity", "~", "null", '""', "", "'2,00'", "2,00", "$2", "2 USD", "5_000", "no", "off", "true", "[2]"];
+    const more = [
+      "Infinity",
+      "~",
+      "null",
+      '""',
+      "",
+      "'2,00'",
+      "2,00",
+      "$2",
+      "2 USD",
+      "5_000",
+      "no",
+      "off",
+      "true",
+      "[2]",
+    ];
     const last = ["{ usd: 2 }", "12:30", "'0x10'", "1e9", "99999999", "'1e3'", "!!str", "unlimited"];
     for (const spelling of [...spellings, ...more, ...last]) {
       const found = faultsOf(`agents:\n  windu:\n    daily_usd: ${spelling}\n`);
@@ -196,11 +223,12 @@ describe("money", () => {
     }
     for (const price of [".nan", ".inf", "-1", "1e400", "'3'"]) {
       const text = `models: { m: { provider: openai, model: m, price: { input: ${price}, output: 1 } } }`;
-      expect(placesOf(text)).toContain("1:59 models.m.price.input");
+      expect(placesOf(text)).toContain("1:60 models.m.price.input");
     }
   });
   test("of 0 is a cap that blocks, and is accepted", () => {
-    for (const zero of ["0", "0.00", "'0'", "-0"]) expect(faultsOf(`agents: { a: { daily_usd: ${zero} } }`)).toEqual([]);
+    for (const zero of ["0", "0.00", "'0'", "-0"])
+      expect(faultsOf(`agents: { a: { daily_usd: ${zero} } }`)).toEqual([]);
   });
 });
 
@@ -220,12 +248,15 @@ describe("references", () => {
     expect(faultsOf("fallback: [mistral-large]", { isKnownModel: (name) => name === "mistral-large" })).toEqual([]);
   });
   test("between names of routes are distinct, and default is taken", () => {
-    const text = "routes:\n  - { name: a, use: [gemma-4] }\n  - { name: a, use: [gemma-4] }\n  - { name: default, use: [gemma-4] }\n";
-    expect(placesOf(text)).toEqual(["3:11 routes[1].name", "4:11 routes[2].name"]);
+    const text =
+      "routes:\n  - { name: a, use: [gemma-4] }\n  - { name: a, use: [gemma-4] }\n  - { name: default, use: [gemma-4] }\n";
+    expect(placesOf(text)).toEqual(["3:13 routes[1].name", "4:13 routes[2].name"]);
   });
   test("of a paid vendor as local, which would make it free, are refused under every name", () => {
-    expect(faultsOf('providers: { mine: { url: "https://API.openai.com./v1", local: true } }')).toEqual([]);
-    expect(faultsOf('providers: { mine: { url: "https://API.openai.com/v1", local: true } }')[0]).toContain("sends bills");
+    for (const url of ["https://API.openai.com/v1", "https://api.openai.com./v1"]) {
+      expect(faultsOf(`providers: { mine: { url: "${url}", local: true } }`)[0]).toContain("sends bills");
+    }
+    expect(faultsOf("providers: { anthropic: { local: true } }")[0]).toContain("sends bills");
   });
 });
 

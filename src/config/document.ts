@@ -1,7 +1,7 @@
 // Text to data with positions. YAML 1.2, core schema; JSON is a part of it. The parser's own messages quote the source,
 // which may hold a secret, so that each is replaced by wording of ours.
 
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import type { Document, Node, Pair, ParsedNode, YAMLError } from "yaml";
 
 import { formatKeyPath, say, unsay } from "./fault.ts";
@@ -36,6 +36,8 @@ class DocumentReader {
   readonly #lines = new LineCounter();
   readonly #faults: Fault[] = [];
   readonly #secretLines = new Set<number>();
+  readonly #anchors = new Set<string>();
+  readonly #aliases: { name: string; offset: number }[] = [];
 
   constructor(text: string, file: string) {
     this.#text = text;
@@ -49,7 +51,7 @@ class DocumentReader {
       const broken = [...document.errors, ...document.warnings];
       for (const error of broken.slice(0, maxSyntaxFaults)) this.#addSyntax(error);
       this.#walk(document.contents);
-      if (broken.length === 0) data = this.#toData(document);
+      if (broken.length === 0 && this.#checkAliases()) data = this.#toData(document);
     }
     // After the walk, which can name the key; here comments and what could not be parsed.
     for (const offset of findSecrets(this.#text)) this.#addSecret(offset, "");
@@ -109,6 +111,8 @@ class DocumentReader {
     const stack: { node: unknown; path: KeyPath; name: string }[] = [{ node: root, path: [], name: "" }];
     for (let entry = stack.pop(); entry !== undefined; entry = stack.pop()) {
       const { node, path, name } = entry;
+      if (isAlias(node)) this.#aliases.push({ name: node.source, offset: startOf(node) ?? 0 });
+      else if (isNode(node) && node.anchor !== undefined) this.#anchors.add(node.anchor);
       if (isMap(node)) {
         this.#checkKeys(node.items, path);
         for (const pair of node.items) {
@@ -144,6 +148,19 @@ class DocumentReader {
   #checkScalar(value: string, node: Node, path: KeyPath, name: string): void {
     const telling = isSecretName(name) && looksRandom(value) && !path.includes("command");
     if (telling || findSecrets(value).length > 0) this.#addSecret(startOf(node) ?? 0, formatKeyPath(path));
+  }
+
+  /** The parser resolves each alias by a walk through the document, so that many of them take long. */
+  #checkAliases(): boolean {
+    const first = this.#aliases.at(-1);
+    if (first !== undefined && this.#aliases.length > maxAliasCount) {
+      this.#faults.push(this.#fault(first.offset, "", repetitive));
+      return false;
+    }
+    const dangling = this.#aliases.filter(({ name }) => !this.#anchors.has(name));
+    for (const { offset } of dangling)
+      this.#faults.push(this.#fault(offset, "", syntaxMessages.BAD_ALIAS ?? unreadable));
+    return dangling.length === 0;
   }
 
   #toData(document: Document.Parsed): unknown {
@@ -196,6 +213,7 @@ function offsetOf(document: Document.Parsed, path: KeyPath, at: "key" | "value")
   return offset;
 }
 
+const repetitive = say("repeats itself through aliases too often", "write the values out instead of using `*aliases`");
 const unreadable = say("can't be read as YAML", "check the indentation, quotes and brackets here");
 
 const syntaxMessages: Readonly<Partial<Record<YAMLError["code"], string>>> = {

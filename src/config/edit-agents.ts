@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import { isAlias, isMap, isNode, isPair, isScalar, isSeq, parseDocument } from "yaml";
 import type { Document, Pair, YAMLMap } from "yaml";
 
-import { namePattern } from "./schema.ts";
+import { namePattern } from "./name-pattern.ts";
 
 /** The new text, or why there is none. */
 export type Edit = { readonly text: string } | { readonly problem: string };
@@ -26,9 +26,8 @@ export function addAgent(text: string, agent: NewAgent): Edit {
   const value: Record<string, unknown> = {};
   if (agent.dailyUsd !== undefined) value["daily_usd"] = agent.dailyUsd;
   value["tokens"] = [agent.tokenHash];
-  const cap = agent.dailyUsd === undefined ? "" : `daily_usd: ${agent.dailyUsd.toFixed(2)}, `;
-  const written = roundsToCents(agent.dailyUsd) ? cap : `daily_usd: ${String(agent.dailyUsd)}, `;
-  const line = `${agent.name}: { ${written}tokens: ${flowList([agent.tokenHash])} }`;
+  const cap = agent.dailyUsd === undefined ? "" : `daily_usd: ${formatUsd(agent.dailyUsd)}, `;
+  const line = `${agent.name}: { ${cap}tokens: ${flowList([agent.tokenHash])} }`;
   return edit(text, {
     change: (document) => {
       if (document.hasIn(["agents", agent.name])) return `there is an agent ${agent.name} already`;
@@ -47,7 +46,7 @@ export function rotateAgent(text: string, name: string, tokenHash: string, overl
     change: (document) => {
       if (!document.hasIn(["agents", name])) return `there is no agent ${name} in the file`;
       const old: unknown = document.getIn(["agents", name, "tokens"]);
-      const newest: unknown = isSeq(old) ? (old.toJSON() as unknown[]).at(-1) : undefined;
+      const newest: unknown = isSeq(old) ? old.toJSON().at(-1) : undefined;
       hashes = overlap && typeof newest === "string" ? [newest, tokenHash] : [tokenHash];
       if (!isMap(document.getIn(["agents", name], true))) document.setIn(["agents", name], document.createNode({}));
       document.setIn(["agents", name, "tokens"], document.createNode(hashes, { flow: true }));
@@ -116,8 +115,10 @@ function isJson(text: string): boolean {
   }
 }
 
-function roundsToCents(usd: number | undefined): boolean {
-  return usd === undefined || Number(usd.toFixed(2)) === usd;
+/** With cents, where that is exact. */
+function formatUsd(usd: number): string {
+  const cents = usd.toFixed(2);
+  return Number(cents) === usd ? cents : String(usd);
 }
 
 function flowList(hashes: readonly string[]): string {

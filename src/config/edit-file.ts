@@ -20,7 +20,7 @@ import { dirname } from "node:path";
 import { checkConfig } from "./check.ts";
 import type { CheckOptions } from "./check.ts";
 import type { Edit } from "./edit-agents.ts";
-import { readConfigText } from "./load.ts";
+import { readConfigText } from "./read-file.ts";
 import type { Fault } from "./types.ts";
 
 export type EditResult =

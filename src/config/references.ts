@@ -113,7 +113,7 @@ function* checkLocal(name: string, provider: Data, path: KeyPath): Generator<Mis
   const written = typeof provider["url"] === "string" ? provider["url"] : (builtInProviders.get(name)?.url ?? "");
   const parsed = parseProviderUrl(written);
   const url = "url" in parsed ? URL.parse(parsed.url) : null;
-  if (url === null || !billingHosts.has(url.hostname)) return;
+  if (url === null || !billingHosts.has(url.hostname.replace(/\.$/, ""))) return;
   const message = say("is true for a vendor that sends bills, so that its cost would count as 0", "remove local");
   yield { path: [...path, "local"], at: "value", message };
 }

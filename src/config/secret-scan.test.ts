@@ -17,12 +17,12 @@ const fakeSecrets: readonly string[] = [
   `github_pat_${tail}`,
   `glpat-${tail}`,
   `xoxb-${tail}`,
-  `AKIA${"ABCDEFGH12345678"}`,
+  `AKIA${tail.slice(0, 16).toUpperCase()}`,
   `sk-sanctum-windu-${tail}abcd`,
   `AGE-SECRET-KEY-1${"QWERTY234567".repeat(4)}`,
   `eyJ${tail}.eyJ${tail}.${tail}`,
   `Bearer ${tail}`,
-  `-----BEGIN ${"RSA PRIVATE KEY"}-----`,
+  `-----BEGIN ${["RSA", "PRIVATE", "KEY"].join(" ")}-----`,
 ];
 
 describe("secrets", () => {
@@ -50,7 +50,17 @@ describe("secrets", () => {
 });
 
 test("names under which secrets are kept are known in every spelling", () => {
-  for (const name of ["api_key", "apiKey", "API-KEY", "x-api-key", "token", "tokens", "clientSecret", "password", "key"]) {
+  for (const name of [
+    "api_key",
+    "apiKey",
+    "API-KEY",
+    "x-api-key",
+    "token",
+    "tokens",
+    "clientSecret",
+    "password",
+    "key",
+  ]) {
     expect([name, isSecretName(name)]).toEqual([name, true]);
   }
   for (const name of ["monkey_business", "tokenizer", "input_tokens_per_minute", "keep", "author", "model"]) {
@@ -61,7 +71,12 @@ test("names under which secrets are kept are known in every spelling", () => {
 test("random text is told from words and paths", () => {
   expect(looksRandom(tail)).toBe(true);
   expect(looksRandom("0123456789abcdef0123456789abcdef")).toBe(true);
-  for (const text of ["keychain", "/etc/ssl/private/gateway-2026.pem", "aaaaaaaaaaaaaaaaaaaa1", "passthrough-of-the-client"]) {
+  for (const text of [
+    "keychain",
+    "/etc/ssl/private/gateway-2026.pem",
+    "aaaaaaaaaaaaaaaaaaaa1",
+    "passthrough-of-the-client",
+  ]) {
     expect([text, looksRandom(text)]).toEqual([text, false]);
   }
 });

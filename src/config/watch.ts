@@ -8,8 +8,8 @@ import type { FSWatcher } from "node:fs";
 import { dirname } from "node:path";
 
 import type { Clock } from "../clock.ts";
-import { readConfigText } from "./load.ts";
-import type { ConfigText } from "./load.ts";
+import { readConfigText } from "./read-file.ts";
+import type { ConfigText } from "./read-file.ts";
 
 export interface WatchOptions {
   readonly clock: Clock;

@@ -30,6 +30,13 @@ describe("spans", () => {
     expect(valuesIn('{"a\\\\b":1}', ["a\\b", "a\\\\b"])).toEqual({ "a\\b": "1" });
   });
 
+  test("do not end at an escaped quote, near or far", () => {
+    for (let length = 0; length < 60; length += 1) {
+      const value = JSON.stringify({ a: `${"y".repeat(length)}","model":"no\\`, b: ["}", "\\\\", '"]'] });
+      expect(valuesIn(`${value.slice(0, -1)},"model":"yes"}`, ["model"])).toEqual({ model: '"yes"' });
+    }
+  });
+
   test("are none in a text that is no object or is cut", () => {
     for (const text of ["", "[]", '"model"', '{"model', '{"model"', '{"model"x', '{"a":[1,2', "{model:1}", "null"]) {
       expect(topLevelSpans(text, ["model"]).size).toBe(0);

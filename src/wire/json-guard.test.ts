@@ -19,7 +19,7 @@ function verdict(input: string | Uint8Array): string | JsonObject {
   }
 }
 
-/** Pads a body beyond the size where the other decoder takes over. */
+/** Pads a body beyond what is read in one step. */
 const long = "x".repeat(5_000);
 
 describe("the JSON guard accepts", () => {
@@ -146,11 +146,7 @@ describe("the JSON guard refuses", () => {
         guardJson(bytesOf(input));
         expect.unreachable();
       } catch (error) {
-        expect(
-          Bun.inspect(error)
-            .split("\n")
-            .filter((line) => line.includes("canary\\ud800") || /REQUEST_JSON.*canary/i.test(line)),
-        ).toEqual([]);
+        expect(String(error)).not.toMatch(/canary/i);
         expect((error as GatewayError).publicMessage).not.toMatch(/canary/i);
         expect((error as GatewayError).cause).toBeUndefined();
       }

@@ -198,7 +198,7 @@ function isField(raw: string, start: number, end: number, name: string): boolean
 /** `colon` is where the name ends: behind the colon, one space is no part of the value. */
 function fieldValue(raw: string, colon: number, end: number): string {
   const start = raw.charCodeAt(colon + 1) === SPACE ? colon + 2 : colon + 1;
-  return start < end ? raw.slice(start, end) : "";
+  return raw.slice(start, end);
 }
 
 /** Pieces that were kept before they are joined: bounds what tiny pieces cost beyond their characters. */

@@ -1,6 +1,7 @@
 // A household for tests: a scripted cloud, a scripted local model, and the gateway between them and the agents.
 
 import { startGateway, tokenOf, type Gateway, type GatewayOptions } from "../harness.ts";
+import type { Gate } from "./gate.ts";
 import { FakeProvider, type ProviderOptions } from "./provider.ts";
 
 /** What the house's own key is in all tests: it must show at the cloud and nowhere else. */
@@ -132,4 +133,52 @@ export async function post(gateway: Gateway, dialect: TestDialect, options: Post
     body: smallBody(dialect, options.model ?? modelOf[dialect], options.extra),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
+}
+
+export interface LoneModel {
+  /** What the client asks for, and what the cloud is sent. */
+  readonly name: string;
+  readonly dialect: TestDialect;
+  /** Without `/v1`. */
+  readonly origin: string;
+  /** Laid over the provider's entry. */
+  readonly provider?: object;
+}
+
+/**
+ * Models with a provider each, so that no back-off and no breaker of one test is seen by another. USD per million
+ * tokens: 3 in, 15 out, 0.3 cached, 3.75 written to the cache.
+ */
+export function loneModels(models: readonly LoneModel[]): { providers: object; models: object } {
+  const price = { input: 3, output: 15, cache_read: 0.3, cache_write: 3.75 };
+  const entries = models.map(({ name, dialect, origin, provider }, number) => {
+    const url = dialect === "messages" ? origin : `${origin}/v1`;
+    const key = { command: ["printf", "%s", HOUSE_KEY] };
+    return {
+      provider: [`lone-${number}`, { url, dialects: [dialect], key, retry: { attempts: 1 }, ...provider }],
+      model: [name, { provider: `lone-${number}`, model: name, price }],
+    } as const;
+  });
+  return {
+    providers: Object.fromEntries(entries.map((entry) => entry.provider)) as object,
+    models: Object.fromEntries(entries.map((entry) => entry.model)) as object,
+  };
+}
+
+/**
+ * Reads a stream to its end, opening `gate` when its first byte is here: from then on the gateway is committed, and
+ * what the provider does next comes after that. A broken connection ends the text.
+ */
+export async function readThenOpen(response: Response, gate: Gate): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for await (const bytes of response.body ?? []) {
+      gate.release(Infinity);
+      text += decoder.decode(bytes, { stream: true });
+    }
+  } catch (error) {
+    text += `\n[broken: ${String(error)}]`;
+  }
+  return text;
 }

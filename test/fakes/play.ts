@@ -85,11 +85,12 @@ async function sendStream(
   if (step.stall === "after_headers") return silence(connection);
   let room = step.cut !== undefined && "byte" in step.cut.at ? step.cut.at.byte : Infinity;
   for (let index = 0; index <= events.length; index++) {
-    if (step.cut !== undefined && "event" in step.cut.at && step.cut.at.event === index)
+    const gated = step.gate !== undefined && (index < events.length || happensAt(step, index));
+    if (gated && !(await step.gate?.pass(connection.closed))) return "answered";
+    if (step.cut !== undefined && "event" in step.cut.at && step.cut.at.event === index) {
       return cutOff(step.cut, connection);
+    }
     if (typeof step.stall === "object" && step.stall.afterEvents === index) return silence(connection);
-    if (step.gate !== undefined && index < events.length && !(await step.gate.pass(connection.closed)))
-      return "answered";
     if (step.errorEvent?.afterEvents === index) {
       await connection.write(chunk(errorEventText(step, dialect, index)), step.split);
       break;
@@ -104,6 +105,13 @@ async function sendStream(
   }
   await connection.write("0\r\n\r\n", step.split);
   return "answered";
+}
+
+/** A cut, a stall or an error in place of event `index`: it waits at the gate as the event would. */
+function happensAt(step: Step, index: number): boolean {
+  const cut = step.cut !== undefined && "event" in step.cut.at ? step.cut.at.event : undefined;
+  const stall = typeof step.stall === "object" ? step.stall.afterEvents : undefined;
+  return [cut, stall, step.errorEvent?.afterEvents].includes(index);
 }
 
 async function cutOff(cut: Cut, connection: Connection): Promise<"cut"> {

@@ -238,14 +238,12 @@ describe("a lie about usage", () => {
     ["negative", { usage: { output: -5 } }, `"completion_tokens":-5`],
     ["not a number", { usage: { output: "NaN" } }, `"completion_tokens":NaN`],
     ["huge", { usage: { output: "1e999" } }, `"completion_tokens":1e999`],
-    ["a string", { usage: { input: '"12"' } }, `"prompt_tokens":"12"`],
+    ["a string", { usage: { output: '"12"' } }, `"completion_tokens":"12"`],
   ];
   for (const [name, answer, expected] of lies) {
     test(`can be ${name}`, async () => {
       await withProvider({ respond: { answer: answer ?? {} } }, async (provider) => {
-        const text = await (await postChat(provider)).text();
-        if (name === "a string") expect(text).toContain("prompt_tokens");
-        else expect(text).toContain(expected);
+        expect(await (await postChat(provider)).text()).toContain(expected);
       });
     });
   }

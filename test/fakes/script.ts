@@ -54,7 +54,7 @@ export interface Step {
   readonly jsonForStream?: boolean;
   /** An SSE comment line before every event. */
   readonly comments?: string;
-  /** Waits at it before every event, or before the body where the answer is not a stream. */
+  /** Waits at it before every event and before what is in its place, or before the body where the answer is not a stream. */
   readonly gate?: Gate;
   /** Body in place of the answer's own, byte for byte: an array is written as the events of a stream. */
   readonly rawBody?: string | readonly string[];
@@ -84,7 +84,7 @@ const marker = "\u0001raw:";
 
 /** `JSON.stringify` in which a count given as text appears as that text. */
 export function stringifyWithCounts(value: unknown): string {
-  return JSON.stringify(value).replace(/"\\u0001raw:([^"]*)"/g, "$1");
+  return JSON.stringify(value).replace(/"\\u0001raw:((?:[^"\\]|\\.)*)"/g, (_, text) => String(JSON.parse(`"${text}"`)));
 }
 
 /** A count as `stringifyWithCounts` takes it. */

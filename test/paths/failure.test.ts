@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { dialects, post, startHouse, type House, type TestDialect } from "../fakes/house.ts";
+import { dialects, loneModels, post, readThenOpen, startHouse, type House, type TestDialect } from "../fakes/house.ts";
+import { Gate } from "../fakes/gate.ts";
 import { textOf } from "../fakes/json-access.ts";
+import type { RecordedRequest } from "../fakes/provider.ts";
 import type { Step } from "../fakes/script.ts";
 import { attemptsOf, eventually, type AuditLine } from "../harness.ts";
 
@@ -77,29 +79,30 @@ const cases = fallsThrough.flatMap((failure) =>
     ),
 );
 
+const ownFaults = [400, 404, 413, 422];
+/** Spaces and escapes that would not survive a parse and a print. */
+const ownFaultBody = ` {"error": {"message":"tools.0: \\u0022x\\u0022 is not \\/ allowed",  "type":"invalid_request_error"},"type":"error"}\n`;
+
+function stepOf(request: RecordedRequest): Step {
+  const model = textOf(request.json()["model"]);
+  const own = ownFaults.find((status) => model.startsWith(`own-${status}-`));
+  if (own !== undefined) return { refuse: { status: own, body: ownFaultBody } };
+  return cases.find((one) => one.model === model)?.step ?? {};
+}
+
 let house: House;
 
 beforeAll(async () => {
   house = await startHouse({
-    cloud: {
-      respond: (request) => cases.find((one) => one.model === textOf(request.json()["model"]))?.step ?? {},
-    },
+    cloud: { respond: stepOf },
     local: { respond: { answer: { text: "From the house." } } },
     config: ({ cloud }) => {
-      const providers: Record<string, object> = {};
-      const models: Record<string, object> = {};
-      // A provider for every case: no back-off or breaker of one is seen by another.
-      for (const { dialect, model } of cases) {
-        providers[model] = {
-          url: dialect === "messages" ? cloud : `${cloud}/v1`,
-          dialects: [dialect],
-          key: "none",
-          retry: { attempts: 1 },
-          timeouts: { first_byte: "10s", first_content: "200ms" },
-        };
-        models[model] = { provider: model, model, price: { input: 1, output: 1 } };
-      }
-      return { providers, models };
+      const timeouts = { first_byte: "10s", first_content: "200ms" };
+      const lone = cases.map(({ model, dialect }) => ({ name: model, dialect, origin: cloud, provider: { timeouts } }));
+      const own = ownFaults.flatMap((status) =>
+        dialects.map((dialect) => ({ name: `own-${status}-${dialect}`, dialect, origin: cloud })),
+      );
+      return { ...loneModels([...lone, ...own]) };
     },
   });
 });
@@ -130,17 +133,18 @@ describe("before the first byte of an answer, the next candidate answers after",
 });
 
 describe("what is the client's own fault comes back byte for byte and is not tried elsewhere", () => {
-  for (const status of [400, 404, 413, 422]) {
+  for (const status of ownFaults) {
     for (const dialect of dialects) {
       test(`HTTP ${status}: ${dialect}`, async () => {
-        const body = ` {"error": {"message":"tools.0: \\u0022x\\u0022 is not \\/ allowed",  "type":"invalid_request_error"},"type":"error"}\n`;
-        await using own = await startHouse({ cloud: { respond: { refuse: { status, body } } } });
-        const response = await post(own.gateway, dialect, { extra: { stream: true } });
+        const before = house.local.generations.length;
+        const response = await post(house.gateway, dialect, {
+          model: `own-${status}-${dialect}`,
+          extra: { stream: true },
+        });
         expect(response.status).toBe(status);
-        expect(await response.text()).toBe(body);
-        expect(own.local.generations).toEqual([]);
-        const line = await own.gateway.auditLine(() => true);
-        expect(line).toMatchObject({ outcome: "client_error", status, usd: 0 });
+        expect(await response.text()).toBe(ownFaultBody);
+        expect(house.local.generations.length).toBe(before);
+        expect(await lineOf(response)).toMatchObject({ outcome: "client_error", status, usd: 0 });
       });
     }
   }
@@ -208,7 +212,6 @@ describe("after the first byte of an answer", () => {
     test(`${name} ends the stream in the dialect's error event, and nothing is tried again`, async () => {
       const provider = { key: "none", retry: { attempts: 1 }, timeouts: { idle: "200ms" } };
       await using own = await startHouse({
-        cloud: { respond: step },
         config: ({ cloud }) => ({
           stream: { takeover: "off" },
           providers: {
@@ -218,9 +221,12 @@ describe("after the first byte of an answer", () => {
         }),
       });
       for (const dialect of dialects) {
+        const gate = new Gate();
+        gate.release(6);
+        own.cloud.respond = { ...step, gate };
         const response = await post(own.gateway, dialect, { extra: { stream: true } });
         expect(response.status).toBe(200);
-        const text = await response.text();
+        const text = await readThenOpen(response, gate);
         const events = text.trimEnd().split("\n\n");
         const last = {
           messages: /^event: error\ndata: \{"type":"error"/,

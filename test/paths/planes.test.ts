@@ -123,21 +123,4 @@ describe("the operations plane", () => {
     expect(new TextDecoder().decode(first.value)).toContain('"agents"');
     leaving.abort();
   });
-
-  test("a readiness that is lost is told: no usable candidate is 503", async () => {
-    await using poor = await startHouse({
-      config: {
-        providers: {
-          anthropic: { key: { command: ["false"] } },
-          openai: { key: { command: ["false"] } },
-          openrouter: { key: { command: ["false"] } },
-          ollama: { url: "http://127.0.0.1:9/v1", dialects: ["chat"], local: true, key: { command: ["false"] } },
-        },
-      },
-    });
-    expect((await fetch(`${poor.gateway.url}/healthz`)).status).toBe(200);
-    await eventually(async () => {
-      expect((await fetch(`${poor.gateway.url}/readyz`)).status).toBe(503);
-    });
-  });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createServer } from "node:net";
-import { HOUSE_KEY, startHouse, type House } from "../fakes/house.ts";
+import { HOUSE_KEY, loneModels, startHouse, type House } from "../fakes/house.ts";
 import { textOf } from "../fakes/json-access.ts";
 import type { RecordedRequest } from "../fakes/provider.ts";
 import type { FakeAnswer, Step } from "../fakes/script.ts";
@@ -99,21 +99,13 @@ function inTheCloud(request: RecordedRequest): Step {
 }
 
 function entriesFor(cloud: string, closed: string): Record<string, unknown> {
-  const providers: Record<string, object> = {};
-  const models: Record<string, object> = {};
-  for (const c of cases) {
-    const name = nameOf(c);
-    const origin = c.failure === "a connect failure" ? closed : cloud;
-    providers[name] = {
-      url: c.dialect === "messages" ? origin : `${origin}/v1`,
-      dialects: [c.dialect],
-      key: { command: ["printf", "%s", HOUSE_KEY] },
-      retry: { attempts: 1 },
-      timeouts: { connect: "2s", first_byte: c.failure === "a first-byte timeout" ? "150ms" : "20s" },
-    };
-    models[name] = { provider: name, model: name, price: { input: 3, output: 15, cache_read: 0.3, cache_write: 3.75 } };
-  }
-  return { providers, models };
+  const lone = cases.map((c) => ({
+    name: nameOf(c),
+    dialect: c.dialect,
+    origin: c.failure === "a connect failure" ? closed : cloud,
+    provider: { timeouts: { connect: "2s", first_byte: c.failure === "a first-byte timeout" ? "150ms" : "20s" } },
+  }));
+  return { ...loneModels(lone) };
 }
 
 const stops = {

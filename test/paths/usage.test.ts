@@ -2,8 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, t
 import { Gate } from "../fakes/gate.ts";
 import {
   dialects,
+  loneModels,
   modelOf,
   post,
+  readThenOpen,
   smallBody,
   startHouse,
   type House,
@@ -21,19 +23,33 @@ import type { AuditLine } from "../harness.ts";
 setDefaultTimeout(30_000);
 
 let house: House;
-const price = { input: 3, output: 15, cache_read: 0.3, cache_write: 3.75 };
+
+/** Fresh names, each with a provider of its own, for tests that break their provider. */
+const spares = dialects.flatMap((dialect) =>
+  Array.from({ length: 8 }, (_, number) => ({ name: `spare-${dialect}-${number}`, dialect })),
+);
+
+function spareOf(dialect: TestDialect): string {
+  const at = spares.findIndex((spare) => spare.dialect === dialect);
+  return spares.splice(at, 1)[0]!.name;
+}
 
 beforeAll(async () => {
   house = await startHouse({
-    config: {
-      // A cut stream stays cut, so that what it costs can be seen.
-      stream: { takeover: "off" },
-      models: {
-        "my-messages": { provider: "anthropic", model: "claude-sonnet-4-5", price },
-        "my-chat": { provider: "openai", model: "gpt-4o-mini", price },
-        "my-responses": { provider: "openai", model: "gpt-4o-mini", price },
-        "coder-14b": { provider: "ollama", model: "qwen2.5-coder:14b", context: 32_768 },
-      },
+    config: ({ cloud }) => {
+      const lone = loneModels(spares.map((spare) => ({ ...spare, origin: cloud })));
+      const price = { input: 3, output: 15, cache_read: 0.3, cache_write: 3.75 };
+      return {
+        // A cut stream stays cut, so that what it costs can be seen.
+        stream: { takeover: "off" },
+        providers: lone.providers,
+        models: {
+          ...lone.models,
+          "my-messages": { provider: "anthropic", model: "claude-sonnet-4-5", price },
+          "my-chat": { provider: "openai", model: "gpt-4o-mini", price },
+          "my-responses": { provider: "openai", model: "gpt-4o-mini", price },
+        },
+      };
     },
   });
 });
@@ -139,14 +155,14 @@ describe("usage that is missing or a lie", () => {
   for (const [name, lie] of lies) {
     for (const dialect of dialects) {
       test(`is replaced by a count, never by nothing: ${name}, ${dialect}`, async () => {
-        house.cloud.respond = { answer: { usage: lie, text: "word ".repeat(200) } };
+        house.cloud.respond = { answer: { usage: lie, text: "word ".repeat(1_000), pieceLength: 50 } };
         for (const stream of [false, true]) {
           const { response, line } = await ask(dialect, { extra: { stream } });
           await response.text();
           const entry = await line();
           expect(entry.usd).toBeGreaterThan(0);
           expect(entry.usd).toBeLessThan(0.1);
-          expect(Number(objectOf(entry["usage"])?.["output"])).toBeGreaterThan(50);
+          expect(Number(objectOf(entry["usage"])?.["output"])).toBeGreaterThan(200);
         }
       });
     }
@@ -157,9 +173,11 @@ describe("a stream that does not reach its end is paid for", () => {
   for (const dialect of dialects) {
     for (const how of ["destroy", "close", "end"] as const) {
       test(`when the provider cuts it (${how}): ${dialect}`, async () => {
-        house.cloud.respond = { answer: { text: "word ".repeat(400) }, cut: { at: { event: 100 }, how } };
-        const { response, line } = await ask(dialect, { extra: { stream: true } });
-        const text = await response.text().catch((error: unknown) => String(error));
+        const gate = new Gate();
+        gate.release(100);
+        house.cloud.respond = { answer: { text: "word ".repeat(400) }, cut: { at: { event: 100 }, how }, gate };
+        const { response, line } = await ask(dialect, { model: spareOf(dialect), extra: { stream: true } });
+        const text = await readThenOpen(response, gate);
         expect(text).not.toContain("[DONE]");
         expect(text).not.toContain("message_stop");
         expect(text).not.toContain("response.completed");
@@ -176,7 +194,11 @@ describe("a stream that does not reach its end is paid for", () => {
       gate.release(60);
       house.cloud.respond = { answer: { text: "word ".repeat(400) }, gate };
       const leaving = new AbortController();
-      const { response, line } = await ask(dialect, { extra: { stream: true }, signal: leaving.signal });
+      const { response, line } = await ask(dialect, {
+        model: spareOf(dialect),
+        extra: { stream: true },
+        signal: leaving.signal,
+      });
       const reader = response.body!.getReader();
       await reader.read();
       leaving.abort();
@@ -190,7 +212,7 @@ describe("a stream that does not reach its end is paid for", () => {
       house.cloud.respond = { stall: "before_headers" };
       const before = house.cloud.generations.length;
       const leaving = new AbortController();
-      const call = ask(dialect, { signal: leaving.signal }).catch(() => null);
+      const call = ask(dialect, { model: spareOf(dialect), signal: leaving.signal }).catch(() => null);
       await house.cloud.arrived(before + 1);
       const known = house.gateway.auditLines().length;
       leaving.abort();

@@ -1,6 +1,6 @@
 // Promise: only what is in the route table, said in plain HTTP by a program on an address we know, gets in.
 
-import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { smallBody, startHouse, type House } from "../fakes/house.ts";
 import { rawExchange, rawPost, requestBytes, type RawPost, type RawResponse } from "../fakes/raw-client.ts";
 
@@ -22,11 +22,14 @@ async function knock(change: Partial<RawPost>): Promise<RawResponse> {
   return rawPost(house.gateway.url, { path: "/v1/messages", body, ...change });
 }
 
-/** Every test in this file but the ones that are named so sends nothing upstream. */
+/** Nothing goes upstream in any test of this file, but for what a test itself adds to `expectedAtCloud`. */
 let expectedAtCloud = 0;
+beforeEach(() => {
+  expectedAtCloud = house.cloud.requests.length;
+});
 afterEach(() => {
   expect(house.cloud.requests.length).toBe(expectedAtCloud);
-  expect(house.local.requests.length).toBe(0);
+  expect(house.local.generations.length).toBe(0);
 });
 
 test("a plain request passes, with `?beta=true` too, and under every prefix", async () => {
@@ -68,13 +71,9 @@ describe("a Host that is not ours is 421", () => {
     expect([400, 421]).toContain((await knock({ headers: { host: null } })).status);
     expect([400, 421]).toContain((await knock({ headers: { host: "" } })).status);
     const { host } = new URL(house.gateway.url);
-    const twice = requestBytes(house.gateway.url, { path: "/v1/messages", body }).replace(
-      "\r\n",
-      `\r\nhost: ${host}\r\nHOST: evil.example\r\n`,
-    );
-    expect([400, 421]).toContain(
-      (await rawExchange(house.gateway.url, twice.replace(/\r\nhost: [^\r]*(\r\nHOST)/, "$1"))).status,
-    );
+    for (const twice of [`${host}\r\nhost: evil.example`, `evil.example\r\nhost: ${host}`]) {
+      expect([400, 421]).toContain((await knock({ headers: { host: twice } })).status);
+    }
   });
 
   test("localhost with our port is ours", async () => {

@@ -19,7 +19,7 @@ afterAll(async () => {
 
 afterEach(() => {
   expect(house.cloud.requests.length).toBe(0);
-  expect(house.local.requests.length).toBe(0);
+  expect(house.local.generations.length).toBe(0);
 });
 
 async function send(text: string, path = "/v1/messages"): Promise<RawResponse> {

@@ -71,12 +71,20 @@ export class AuditFile {
   #dirtyTail = false;
   #newFolderEntry = false;
   #retired: number[] = [];
+  #rotation: { atBytes: number; keep: number };
+  /** The rotation's size, or more after a rotation has failed. */
   #rotateAtBytes: number;
 
   constructor(options: AuditFileOptions) {
     this.#options = options;
     this.#calls = options.calls ?? systemCalls;
+    this.#rotation = { atBytes: options.rotateAtBytes, keep: options.keep };
     this.#rotateAtBytes = options.rotateAtBytes;
+  }
+
+  setRotation(atBytes: number, keep: number): void {
+    this.#rotation = { atBytes, keep };
+    this.#rotateAtBytes = atBytes;
   }
 
   /** Opens or creates the file and mends a torn tail. Returns where the chain stands. `nowMs` names the side file. */
@@ -110,16 +118,17 @@ export class AuditFile {
   /** Moves the file aside where `bytes` more would make it too large. */
   rotateIfFull(bytes: number, nowMs: number): void {
     if (this.#size === 0 || this.#size + bytes <= this.#rotateAtBytes) return;
-    const { path, rotateAtBytes, note } = this.#options;
+    const { path, note } = this.#options;
+    const { atBytes } = this.#rotation;
     try {
       renameSync(path, rotatedName(path, nowMs, existsSync));
     } catch (error) {
       // A file that grows is better than a gateway that stops; tried again after another tenth.
-      this.#rotateAtBytes = this.#size + bytes + Math.ceil(rotateAtBytes / 10);
+      this.#rotateAtBytes = this.#size + bytes + Math.ceil(atBytes / 10);
       note(`rotation failed: ${codeOf(error)}`);
       return;
     }
-    this.#rotateAtBytes = rotateAtBytes;
+    this.#rotateAtBytes = atBytes;
     this.#retire();
     this.#open();
     this.#pruneOldest();
@@ -245,7 +254,8 @@ export class AuditFile {
   }
 
   #pruneOldest(): void {
-    const { path, keep, note } = this.#options;
+    const { path, note } = this.#options;
+    const { keep } = this.#rotation;
     try {
       const rotated = rotatedFiles(path);
       for (const oldest of rotated.slice(0, Math.max(0, rotated.length - keep))) {

@@ -124,21 +124,16 @@ describe("the line of a request", () => {
       LIMITS_AGENT_RATE: "refused_limit",
       LIMITS_AGENT_CONCURRENT: "refused_limit",
       LIMITS_EXHAUSTED: "refused_limit",
-      ROUTE_NO_CANDIDATE: "upstream_error",
-      UPSTREAM_FAILED: "upstream_error",
-      UPSTREAM_CUT: "upstream_error",
       CLIENT_GONE: "client_gone",
-      INTERNAL: "internal_error",
-      DOOR_STOPPING: "internal_error",
-      AUDIT_UNAVAILABLE: "internal_error",
     };
+    const bySource = { client: "client_error", upstream: "upstream_error", internal: "internal_error" } as const;
     for (const code of Object.keys(errorCodes) as ErrorCode[]) {
       const stage = new Stage();
       const error = new GatewayError(code);
       const thrown = stage.handle(async () => Promise.reject(error));
       expect(await thrown.catch((caught: unknown) => caught)).toBe(error);
       expect(stage.sink.lines).toHaveLength(1);
-      expect([code, stage.sink.lines[0]?.outcome]).toEqual([code, expected[code] ?? "client_error"]);
+      expect([code, stage.sink.lines[0]?.outcome]).toEqual([code, expected[code] ?? bySource[error.source]]);
       expect(stage.sink.lines[0]?.status).toBe(error.status);
     }
   });

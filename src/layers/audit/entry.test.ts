@@ -27,7 +27,13 @@ describe("an audit line", () => {
       "v seq prev ts id agent auth peer dialect path stream requested_model intent route attempts served_by local " +
         "outcome status usage usd held_usd would_have_usd price ms bytes_in bytes_out",
     );
-    expect(entry).toMatchObject({ v: 1, seq: 24, prev: GENESIS, ts: "2026-11-23T17:59:58.120Z", served_by: "coder-14b" });
+    expect(entry).toMatchObject({
+      v: 1,
+      seq: 24,
+      prev: GENESIS,
+      ts: "2026-11-23T17:59:58.120Z",
+      served_by: "coder-14b",
+    });
     expect(entry).toMatchObject({ local: true, usd: 0, held_usd: 0.0102, would_have_usd: 0.0087, price: "free" });
     expect(Object.keys(entry.attempts[0]!).join(" ")).toBe("candidate outcome status ms usd");
     expect(Object.keys(entry.attempts[1]!).join(" ")).toBe("candidate outcome status ms ttft_ms usd");
@@ -55,8 +61,15 @@ describe("an audit line", () => {
       const name = filler.repeat(10_000);
       const attempts = Array.from({ length: 100 }, () => sampleAttempt({ candidate: name, note: name }));
       const facts = sampleFacts({
-        ...{ id: name, agent: name, peer: name, path: name, requestedModel: name, intent: name, route: name },
-        ...{ attempts, served: attempts[99]! },
+        id: name,
+        agent: name,
+        peer: name,
+        path: name,
+        requestedModel: name,
+        intent: name,
+        route: name,
+        attempts,
+        served: attempts[99]!,
       });
       const line = entryLine(Number.MAX_SAFE_INTEGER, GENESIS, facts);
       expect(line.length).toBeLessThanOrEqual(MAX_LINE_BYTES);
@@ -71,7 +84,9 @@ describe("an audit line", () => {
   });
 
   test("keeps the served attempt where the list is cut, and says how many are left out", () => {
-    const attempts = Array.from({ length: 40 }, (_, i) => sampleAttempt({ candidate: `c${i}`, outcome: "connect_failed" }));
+    const attempts = Array.from({ length: 40 }, (_, i) =>
+      sampleAttempt({ candidate: `c${i}`, outcome: "connect_failed" }),
+    );
     const served = attempts[30]!;
     const entry = parse(entryLine(1, GENESIS, sampleFacts({ attempts, served })));
     expect(entry.attempts).toHaveLength(16);

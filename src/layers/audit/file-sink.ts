@@ -132,6 +132,11 @@ export class FileSink implements AuditSink, AsyncDisposable {
     return found;
   }
 
+  /** A reload has changed when the file is rotated; `audit.file` itself needs a restart. */
+  configure(rotate: FileSinkOptions["rotate"]): void {
+    this.#file.setRotation(rotate.sizeBytes, rotate.keep);
+  }
+
   /** Writes and syncs what is queued, whatever the pace; tries a faulty file once more. True: all lines are durable. */
   async flush(): Promise<boolean> {
     this.#write();
@@ -289,6 +294,6 @@ export class FileSink implements AuditSink, AsyncDisposable {
   #note(text: string): void {
     this.#notes.push(text);
     if (this.#notes.length > MAX_NOTES) this.#notes.shift();
-    this.#onNote(`audit: ${text}`);
+    this.#onNote(text);
   }
 }

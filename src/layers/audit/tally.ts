@@ -161,8 +161,9 @@ export class Tally implements RequestTally {
 
   /** Goes on counting from a snapshot of the same day. Anything else, or a damaged one, is left aside: returns false. */
   restore(snapshot: unknown): boolean {
+    this.#rollOver();
     const stored = recordOf(snapshot);
-    if (stored["v"] !== 1 || stored["day"] !== this.#dayKey()) return false;
+    if (stored["v"] !== 1 || stored["day"] !== this.#day) return false;
     this.#agents = restored(stored["agents"], noAgent);
     this.#providers = restored(stored["providers"], noProvider);
     this.#models = restored(stored["models"], noModel);

@@ -93,6 +93,11 @@ describe("tampering is named with file, line and rule:", () => {
     }
   });
 
+  test("a last line without its end but with a newline", async () => {
+    const { broken } = await verdict(good.with(COUNT - 1, good[COUNT - 1]!.slice(0, -20)));
+    expect(broken).toMatchObject({ line: COUNT, rule: "edited" });
+  });
+
   test("deleted lines", async () => {
     for (const at of places) {
       for (const count of [1, 2]) {
@@ -117,7 +122,10 @@ describe("tampering is named with file, line and rule:", () => {
       const copied = good.toSpliced(at + 1, 0, good[at]!);
       expect((await verdict(copied)).broken).toMatchObject({ line: at + 2, rule: "inserted" });
       const forged = entryLine(at + 2, hashLine(good[at]!), sampleFacts({ nanos: 0 }));
-      expect((await verdict(good.toSpliced(at + 1, 0, forged))).broken).toMatchObject({ line: at + 3, rule: "inserted" });
+      expect((await verdict(good.toSpliced(at + 1, 0, forged))).broken).toMatchObject({
+        line: at + 3,
+        rule: "inserted",
+      });
     }
   });
 
@@ -144,7 +152,11 @@ describe("tampering is named with file, line and rule:", () => {
       writeFileSync(file, lines.map((line) => `${line}\n`).join(""));
       return file;
     });
-    expect((await verifyAudit([files[0]!, files[2]!])).broken).toMatchObject({ file: files[2]!, line: 1, rule: "missing" });
+    expect((await verifyAudit([files[0]!, files[2]!])).broken).toMatchObject({
+      file: files[2]!,
+      line: 1,
+      rule: "missing",
+    });
     const swapped = await verifyAudit([files[0]!, files[2]!, files[1]!]);
     expect(swapped.broken).toMatchObject({ file: files[2]!, line: 1, rule: "reordered" });
     expect((await verifyAudit([files[1]!])).broken).toMatchObject({ line: 1, rule: "missing" });

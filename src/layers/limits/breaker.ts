@@ -154,6 +154,7 @@ class OutcomeWindow {
 
   add(nowMs: number, failed: boolean): void {
     const second = Math.floor(nowMs / SLOT_MS);
+    // After days of silence the loop below would take a while.
     if (second - this.#second >= WINDOW_SLOTS) this.clear();
     else {
       for (let s = this.#second + 1; s <= second; s++) {

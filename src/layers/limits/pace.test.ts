@@ -3,6 +3,7 @@ import { AttemptError, GatewayError } from "../../errors.ts";
 import type { AttemptOutcome, Chosen, Finish, GatewayResponse, Handler, Paced, ProviderLimits } from "../../request.ts";
 import { Limits } from "./limits.ts";
 import { pace } from "./pace.ts";
+import { MemoryQuota, type Quota, type Ticket } from "./quota.ts";
 import { chosenFor, providerNamed, usageOf } from "./sample-request.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { seededRandom } from "./seeded-random.ts";
@@ -271,6 +272,23 @@ describe("the breaker", () => {
     await errorOf(attempt(throws(new AttemptError("skipped_budget"))));
     await settled(attempt(ends("ok")));
     expect(limits.status("anthropic")).toMatchObject({ state: "closed", limits: { requests: { remaining: 9 } } });
+  });
+
+  test("a candidate that loses the race for the probe while a shared quota answers gives its share back", async () => {
+    const { clock, limits, attempt, provider } = setUp({ requestsPerMinute: 10 });
+    for (let i = 0; i < 5; i++) await errorOf(attempt(throws(new AttemptError("connect_failed"))));
+    clock.advance(10_000);
+    const shared: Quota = Object.assign(new MemoryQuota(clock), {
+      take: (...args: Parameters<MemoryQuota["take"]>) => Promise.resolve(limits.quota.take(...args)),
+      giveBack: (ticket: Ticket) => limits.quota.giveBack(ticket),
+      settle: (ticket: Ticket) => limits.quota.settle(ticket, null),
+    });
+    const layer = pace({ quota: shared, breakers: limits.breakers, backoff: limits.backoff, clock });
+    const race = [chosenFor(provider), chosenFor(provider)].map((chosen) => errorOf(layer(ends("ok"))(chosen)));
+    const [won, lost] = await Promise.all(race);
+    expect(won).toBeUndefined();
+    expect(lost).toMatchObject({ outcome: "skipped_breaker" });
+    expect(limits.status("anthropic").limits.requests?.remaining).toBe(9);
   });
 
   test("and all other state outlive a reload; a provider that is gone and comes back starts anew", async () => {

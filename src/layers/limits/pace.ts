@@ -99,7 +99,7 @@ function usedBy({ attempt, candidate }: Chosen): Used | null {
 
 const nothingUsed: Used = { inputTokens: 0, outputTokens: 0 };
 
-/** One attempt's permit; closes its books exactly once, on whichever way out comes first. */
+/** One attempt's permit. Its books are closed exactly once: by `fail`, or at the end of the answer that `watch` is given. */
 class Attempt implements Permit {
   readonly #parts: PaceParts;
   readonly #chosen: Chosen;
@@ -108,7 +108,6 @@ class Attempt implements Permit {
   readonly #ticket: Ticket;
   readonly #pass: Pass;
   #toldRetryAfterMs: number | undefined;
-  #open = true;
 
   constructor(parts: PaceParts, chosen: Chosen, account: string, breaker: Breaker, ticket: Ticket, pass: Pass) {
     this.#parts = parts;
@@ -149,8 +148,6 @@ class Attempt implements Permit {
   }
 
   #close(end: End, retryAfterMs: number | undefined): void {
-    if (!this.#open) return;
-    this.#open = false;
     const { quota, backoff, clock } = this.#parts;
     if (end.unsent) quota.giveBack(this.#ticket);
     else quota.settle(this.#ticket, end.refused ? nothingUsed : usedBy(this.#chosen));

@@ -96,7 +96,7 @@ export class TokenBucket {
   }
 }
 
-/** Rounded, not cut: `n / 10 * 10` may come out a hair below `n`. */
+/** To the nearest tick: what a double carries beyond it is noise. */
 function ticksOf(ms: number): number {
   return Math.round(ms * TICKS_PER_MS);
 }

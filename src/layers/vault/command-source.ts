@@ -103,15 +103,16 @@ function killGroup(pid: number): boolean {
   }
 }
 
-async function readAtMost(
-  output: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
-  tooMuch: () => void,
-): Promise<Uint8Array> {
+interface Output {
+  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
+}
+
+async function readAtMost(output: Output, tooMuch: () => void): Promise<Uint8Array> {
   const bytes = new Uint8Array(MAX_OUTPUT_BYTES);
   let length = 0;
   for (;;) {
     const { done, value } = await output.read();
-    if (done) break;
+    if (done || value === undefined) break;
     const fits = length + value.length <= MAX_OUTPUT_BYTES;
     if (fits) bytes.set(value, length);
     length += value.length;

@@ -22,7 +22,9 @@ function refusal(changes: JsonObject): string {
 
 describe("facts of a Messages request", () => {
   test("tell what is asked for", () => {
-    expect(facts({ stream: true, thinking: { type: "adaptive" }, output_config: { format: { type: "json_schema" } } })).toEqual({
+    expect(
+      facts({ stream: true, thinking: { type: "adaptive" }, output_config: { format: { type: "json_schema" } } }),
+    ).toEqual({
       model: "claude-sonnet-4-5",
       stream: true,
       maxOutputTokens: 100,

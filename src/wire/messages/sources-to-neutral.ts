@@ -86,5 +86,5 @@ export function serverResultToText(block: JsonObject): string {
     }
   }
   const kind = typeof block["type"] === "string" ? block["type"].replace(/_tool_result$/, "") : "tool";
-  return lines.length === 0 ? "" : `[${kind} results]\n${lines.join("\n")}`;
+  return lines.length === 0 ? "" : `[${kind} results]\n${lines.join("\n")}\n\n`;
 }

@@ -228,5 +228,7 @@ describe("207, 216: usage of an answer that is passed through", () => {
       cacheWrite5m: 10,
       reasoning: 50,
     });
+    const more = { ...wire, input_tokens_details: { cached_tokens: 900 } };
+    expect(usageOf(upstream({ usage: more })).usage).toMatchObject({ input: 0, cacheRead: 100 });
   });
 });

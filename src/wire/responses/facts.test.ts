@@ -73,7 +73,8 @@ test("B5, B6: other names of the limit and further choices are refused", () => {
 });
 
 test("model, input and stream have their types", () => {
-  for (const model of [undefined, null, "", 5, ["x"]] as Json[]) expect(refusal({ model })).toStartWith("model");
+  for (const model of [undefined, null, "", 5, ["x"], "m".repeat(300)] as Json[])
+    expect(refusal({ model })).toStartWith("model");
   for (const input of [undefined, null, "", [], 5, {}] as Json[]) expect(refusal({ input })).toStartWith("input");
   expect(refusal({ input: ["text"] })).toStartWith("input[0]");
   expect(refusal({ stream: "true" })).toStartWith("stream");
@@ -104,7 +105,7 @@ describe("B9: tools", () => {
     const found = factsOf({ tools: [{ type: "web_search" }], max_tool_calls: 2 });
     const text = factsOf({ tools: [{ type: "tool_search" }], max_tool_calls: 2 });
     expect(found.serverTools).toEqual({ web_search: 2 });
-    expect(found.inputTokenBound).toBe((text.inputTokenBound - 1) * 3 + 50_000);
+    expect(found.inputTokenBound).toBe((text.inputTokenBound - 1) * 3 + 32_000);
     expect(factsOf({ tools: [{ type: "file_search" }] }).serverTools).toEqual({ file_search: DEFAULT_TOOL_CALLS });
     expect(text.serverTools).toBeUndefined();
   });

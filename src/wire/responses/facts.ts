@@ -10,6 +10,9 @@ import { isObject, objectAt, stringAt } from "./json-fields.ts";
 /** Seven digits: above every model's output, below everything that could overflow a price. */
 const MAX_OUTPUT_TOKENS = 9_999_999;
 
+/** Characters; the longest name of any catalogue is below a hundred. */
+const MAX_MODEL_NAME = 256;
+
 /** Fields that may not be set, and what to do instead. */
 const refused: readonly (readonly [field: string, remedy: string])[] = [
   ["previous_response_id", "nothing is stored here, so send the whole conversation in input."],
@@ -34,7 +37,8 @@ export function facts(body: JsonObject, bodyBytes: number): WireFacts {
   }
   if (body["background"] === true) throw invalid("background is not offered here; leave it out and use stream: true.");
   const model = body["model"];
-  if (typeof model !== "string" || model === "") throw invalid("model must be the name of a model.");
+  if (typeof model !== "string" || model === "" || model.length > MAX_MODEL_NAME)
+    throw invalid("model must be the name of a model.");
   checkInput(body["input"]);
   const tools = readToolCosts(body);
   const survey = surveyMedia(body);

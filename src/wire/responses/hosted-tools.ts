@@ -6,11 +6,18 @@ import { GatewayError } from "../../errors.ts";
 import type { Json, JsonObject } from "../neutral.ts";
 import { arrayAt, isObject, objectAt, stringAt } from "./json-fields.ts";
 
-/** `client`: the client runs it. A name: run by the vendor and paid by the call, under that name in `serverTools`. */
-const toolTypes: ReadonlyMap<string, "client" | { readonly counter: string }> = new Map<
-  string,
-  "client" | { readonly counter: string }
->([
+interface PaidTool {
+  /** The name in `serverTools`. */
+  readonly counter: string;
+  /** Prompt tokens that the result of one call adds at most. */
+  readonly resultTokens: number;
+}
+
+/** OpenAI docs "Pricing": 8,000 tokens of search content a call where it is fixed; twice that is assumed elsewhere. */
+const webSearch: PaidTool = { counter: "web_search", resultTokens: 16_000 };
+
+/** `client`: the client runs it, so its result comes in the next request. Else it is paid by the call. */
+const toolTypes: ReadonlyMap<string, "client" | PaidTool> = new Map<string, "client" | PaidTool>([
   ["function", "client"],
   ["custom", "client"],
   ["namespace", "client"],
@@ -19,12 +26,13 @@ const toolTypes: ReadonlyMap<string, "client" | { readonly counter: string }> = 
   ["apply_patch", "client"],
   ["computer", "client"],
   ["computer_use_preview", "client"],
-  ["web_search", { counter: "web_search" }],
-  ["web_search_2025_08_26", { counter: "web_search" }],
-  ["web_search_preview", { counter: "web_search" }],
-  ["web_search_preview_2025_03_11", { counter: "web_search" }],
-  ["file_search", { counter: "file_search" }],
-  ["code_interpreter", { counter: "code_interpreter" }],
+  ["web_search", webSearch],
+  ["web_search_2025_08_26", webSearch],
+  ["web_search_preview", webSearch],
+  ["web_search_preview_2025_03_11", webSearch],
+  // 50 results of 800 tokens.
+  ["file_search", { counter: "file_search", resultTokens: 40_000 }],
+  ["code_interpreter", { counter: "code_interpreter", resultTokens: 25_000 }],
 ]);
 
 /** Tools that are known but have no bound, and why. */
@@ -46,12 +54,11 @@ const counters: ReadonlyMap<string, string> = new Map([
 
 /**
  * Calls of paid tools in one answer where the request sets no `max_tool_calls`; it is then written into the request.
- * Codex offers `web_search` in every request, so the figure is in every hold: small.
+ * Codex offers `web_search` in every request and cannot set a limit, so this is in every one of its holds: each call more
+ * would hold its whole prompt once more, and soon leave no room in a small daily cap.
  */
-export const DEFAULT_TOOL_CALLS = 3;
+export const DEFAULT_TOOL_CALLS = 1;
 const MAX_TOOL_CALLS = 50;
-/** What one call adds to the prompt at most; an assumption above what the vendor documents as typical. */
-const RESULT_TOKENS = 25_000;
 
 export interface ToolCosts {
   readonly any: boolean;
@@ -68,7 +75,7 @@ export interface ToolCosts {
  * or has no bound.
  */
 export function readToolCosts(body: JsonObject): ToolCosts {
-  const paid = new Set<string>();
+  const paid = new Set<PaidTool>();
   let any = checkTools(body["tools"], "tools", paid);
   const input = body["input"];
   if (Array.isArray(input)) {
@@ -79,8 +86,9 @@ export function readToolCosts(body: JsonObject): ToolCosts {
   }
   if (paid.size === 0) return { any, hiddenTokens: 0, rounds: 1, serverTools: undefined };
   const calls = readMaxToolCalls(body["max_tool_calls"]);
-  const serverTools = Object.fromEntries([...paid].map((tool) => [tool, calls]));
-  return { any, hiddenTokens: calls * RESULT_TOKENS, rounds: 1 + calls, serverTools };
+  const serverTools = Object.fromEntries([...paid].map((tool) => [tool.counter, calls]));
+  const resultTokens = Math.max(...[...paid].map((tool) => tool.resultTokens));
+  return { any, hiddenTokens: calls * resultTokens, rounds: 1 + calls, serverTools };
 }
 
 /** True where the request offers a paid tool and says nothing about the number of calls. */
@@ -108,7 +116,7 @@ function offersPaid(tools: readonly Json[]): boolean {
 }
 
 /** True where there is at least one tool. */
-function checkTools(tools: Json | undefined, path: string, paid: Set<string>): boolean {
+function checkTools(tools: Json | undefined, path: string, paid: Set<PaidTool>): boolean {
   if (tools === undefined || tools === null) return false;
   if (!Array.isArray(tools)) throw invalid(`${path}: expected a list.`);
   for (let i = 0; i < tools.length; i++) {
@@ -119,7 +127,7 @@ function checkTools(tools: Json | undefined, path: string, paid: Set<string>): b
   return tools.length > 0;
 }
 
-function checkTool(tool: JsonObject, path: string, paid: Set<string>): void {
+function checkTool(tool: JsonObject, path: string, paid: Set<PaidTool>): void {
   const type = stringAt(tool, "type");
   if (type === undefined) throw invalid(`${path}.type: expected the tool's type.`);
   const known = toolTypes.get(type);
@@ -128,7 +136,7 @@ function checkTool(tool: JsonObject, path: string, paid: Set<string>): void {
     const why = unbounded.get(type) ?? "this gateway cannot put a price on this tool";
     throw invalid(`${path}.type: ${why}; leave it out.`);
   }
-  if (known !== "client") paid.add(known.counter);
+  if (known !== "client") paid.add(known);
   if (type === "namespace") checkTools(tool["tools"], `${path}.tools`, paid);
 }
 

@@ -249,6 +249,7 @@ describe("75, 76: calls in the history", () => {
     expect(new Set(first).size).toBe(3);
     for (const name of first) expect(name).toMatch(/^[A-Za-z0-9_-]{1,64}$/);
     expect(neutral({ tools }).tools.map((tool) => tool.clientName)).toEqual(names);
+    expect(neutral({ tools: tools.toReversed() }).tools.map((tool) => tool.name)).toEqual(first.toReversed());
     const history = neutral({ tools, input: [user("x"), call("c", names[2])] }).messages[1]?.parts[0];
     expect(history).toMatchObject({ name: first[2] });
   });
@@ -257,6 +258,16 @@ describe("75, 76: calls in the history", () => {
     const plain = { type: "function", name: "ns__f", parameters: {} };
     const spaced = { type: "namespace", name: "ns", description: "", tools: [{ type: "function", name: "f" }] };
     expect(neutral({ tools: [plain, spaced] }).tools.map((tool) => tool.name)).toEqual(["ns__f", "ns__f_2"]);
+  });
+
+  test("many tools whose names clash get names of their own, in linear time", () => {
+    // One full name, cut in many ways.
+    const parts = Array.from({ length: 2_000 }, (_, i) => `x${i}`);
+    const tools = parts.slice(1).map((_, i) => {
+      const name = parts.slice(i + 1).join("__");
+      return { type: "namespace", name: parts.slice(0, i + 1).join("__"), tools: [{ type: "function", name }] };
+    });
+    expect(new Set(neutral({ tools }).tools.map((tool) => tool.name)).size).toBe(tools.length);
   });
 
   test("47: arguments that are empty or no object become an object", () => {
@@ -306,7 +317,10 @@ describe("79, 91: reasoning items", () => {
   });
 
   test("a vendor's encrypted content is dropped, its summary stays as unsigned thinking", () => {
-    expect(thinkingOf("gAAAAABo")).toEqual({ type: "thinking", text: "S", signature: undefined });
+    const lookalike = `gAAAAABo.${Buffer.from('{"signature":"x"}').toString("base64url")}`;
+    for (const foreign of ["gAAAAABo", lookalike]) {
+      expect(thinkingOf(foreign)).toEqual({ type: "thinking", text: "S", signature: undefined });
+    }
   });
 
   test("a broken envelope is dropped", () => {

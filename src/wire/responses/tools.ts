@@ -14,6 +14,8 @@ export class ToolBook {
   readonly tools: NeutralTool[] = [];
   readonly #byClientName = new Map<string, NeutralTool>();
   readonly #taken = new Set<string>();
+  /** Name → the last number that was put behind it. */
+  readonly #clashes = new Map<string, number>();
 
   /** Adds what `tools`, `additional_tools` or `tool_search_output` offer. Hosted tools are left out. */
   addAll(offered: readonly Json[], namespace?: string): void {
@@ -59,9 +61,15 @@ export class ToolBook {
     this.tools.push(neutral);
   }
 
+  /** The count goes on where the last clash of the name left it: crafted clashes cost no more than others. */
   #free(name: string): string {
     let free = name;
-    for (let n = 2; this.#taken.has(free); n++) free = `${name.slice(0, MAX_NAME - 1 - String(n).length)}_${n}`;
+    let n = this.#clashes.get(name) ?? 1;
+    while (this.#taken.has(free)) {
+      n++;
+      free = `${name.slice(0, MAX_NAME - 1 - String(n).length)}_${n}`;
+    }
+    if (n > 1) this.#clashes.set(name, n);
     return free;
   }
 }
@@ -174,7 +182,8 @@ function describeCustom(tool: JsonObject): string | undefined {
   return description === undefined ? rule : `${description}\n\n${rule}`;
 }
 
+/** Some servers refuse an object schema without `properties`. */
 function objectSchema(parameters: JsonObject | undefined): JsonObject {
-  if (parameters === undefined) return { type: "object", properties: {} };
-  return parameters["type"] === "object" ? parameters : { ...parameters, type: "object" };
+  if (parameters?.["type"] === "object" && parameters["properties"] !== undefined) return parameters;
+  return { properties: {}, ...parameters, type: "object" };
 }

@@ -1,0 +1,113 @@
+import { afterEach, expect, test } from "bun:test";
+import { createStats, Tally, type ProviderStatus, type StatsDocument } from "../layers/audit/index.ts";
+import { StandingClock, sampleFacts } from "../layers/audit/sample-facts.ts";
+import type { Io } from "./io.ts";
+import { statsCommand, statusCommand } from "./stats.ts";
+
+afterEach(() => {
+  process.exitCode = 0;
+});
+
+function document(provider: Partial<ProviderStatus> = {}, configFault: readonly string[] | null = null): StatsDocument {
+  const clock = new StandingClock();
+  const tally = new Tally(() => "2026-11-23");
+  tally.opened();
+  tally.closed(sampleFacts());
+  return createStats({
+    version: "1.0.0",
+    clock,
+    tally,
+    timezone: () => "UTC",
+    day: () => ({ key: "2026-11-23", endsAt: Date.UTC(2026, 10, 24) }),
+    agents: () => [["windu", { daily: 2_000_000_000 }]],
+    balances: () => ({ spentNanos: 1_000_000_000, heldNanos: 0 }),
+    config: () => ({
+      generation: 1,
+      loadedAt: clock.now(),
+      fault: configFault === null ? null : { since: clock.now(), messages: configFault },
+    }),
+    providers: () => [["anthropic", { state: "closed", key: "ok", limits: {}, backoffUntil: null, ...provider }]],
+    audit: () => ({
+      entries: 1,
+      head: "sha256:aa",
+      lastWrittenAt: clock.now(),
+      fault: null,
+      pending: 0,
+      lost: 0,
+      notes: [],
+    }),
+  })();
+}
+
+function captured(isTty: boolean, env: Record<string, string> = {}): Io & { text: string; errors: string } {
+  return {
+    text: "",
+    errors: "",
+    isTty,
+    env,
+    home: "",
+    configFile: "",
+    out(text: string) {
+      this.text += text;
+    },
+    err(text: string) {
+      this.errors += text;
+    },
+  };
+}
+
+test("stats shows agents with how much of their cap is gone, providers, models and the audit head", async () => {
+  const io = captured(false);
+  await statsCommand(io, async () => document()).parseAsync([], { from: "user" });
+  expect(io.text).toContain("2026-11-23 until 00:00:00: 1 requests, $1.0000 spent, $0.0000 saved, 0 % local");
+  expect(io.text).toMatch(/windu +██████░░░░░░ +\$1\.0000 +\$0\.0000 +\$2\.0000 +1 +1 +0 +0 +0 +0 +1540\n/);
+  expect(io.text).toMatch(/anthropic +closed +ok +1 +0 +210 ms +210 ms\n/);
+  expect(io.text).toContain("1 entries, last written: 18:00:00, head sha256:aa");
+});
+
+test("stats is in colour on a terminal only, and never with NO_COLOR", async () => {
+  for (const [isTty, env, coloured] of [
+    [true, {}, true],
+    [true, { NO_COLOR: "1" }, false],
+    [true, { TERM: "dumb" }, false],
+    [false, {}, false],
+  ] as const) {
+    const io = captured(isTty, env);
+    await statsCommand(io, async () => document()).parseAsync([], { from: "user" });
+    expect(io.text.includes("\u001b[")).toBe(coloured);
+  }
+});
+
+test("stats --json prints the document", async () => {
+  const io = captured(true);
+  await statsCommand(io, async () => document()).parseAsync(["--json"], { from: "user" });
+  expect(JSON.parse(io.text)).toEqual(document());
+});
+
+test("both say what is wrong, with exit code 1, where no gateway answers", async () => {
+  for (const command of [statsCommand, statusCommand]) {
+    const io = captured(false);
+    const fetchStats = async (): Promise<StatsDocument> => Promise.reject(new Error("no gateway on port 4040"));
+    await command(io, fetchStats).parseAsync([], { from: "user" });
+    expect(io.errors).toBe("no gateway on port 4040\n");
+    expect(process.exitCode).toBe(1);
+    process.exitCode = 0;
+  }
+});
+
+test("status is quiet when all is well, and otherwise names each thing with what to do, with exit code 1", async () => {
+  const good = captured(false);
+  await statusCommand(good, async () => document()).parseAsync([], { from: "user" });
+  expect(good.text).toContain("all is well");
+  expect(process.exitCode).toBe(0);
+  const bad = captured(false);
+  const faulty = document({ state: "open", key: "missing" }, ["config.yaml:1:1 agnts: unknown key; remove it"]);
+  await statusCommand(bad, async () => faulty).parseAsync([], { from: "user" });
+  expect(bad.text).toContain("config.yaml:1:1 agnts: unknown key; remove it");
+  expect(bad.text).toContain("sanctum keys set anthropic");
+  expect(bad.text).toContain("anthropic: not asked for now");
+  expect(process.exitCode).toBe(1);
+  const json = captured(false);
+  await statusCommand(json, async () => faulty).parseAsync(["--json"], { from: "user" });
+  expect(JSON.parse(json.text)).toMatchObject({ ok: false, version: "1.0.0" });
+});

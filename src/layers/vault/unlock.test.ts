@@ -1,0 +1,167 @@
+import { describe, expect, test } from "bun:test";
+import { AttemptError } from "../../errors.ts";
+import type { Finish, Funded, GatewayResponse, Handler, Keyed, Provider } from "../../request.ts";
+import { Secret } from "../../secret.ts";
+import { KeyRing } from "./key-ring.ts";
+import { provider } from "./sample-provider.ts";
+import { unlock } from "./unlock.ts";
+
+function ringOf(value: string | null): KeyRing {
+  return new KeyRing({
+    clock: { now: () => 0, monotonic: () => 0 },
+    sourceOf: () => ({ load: async (name) => (value === null ? null : new TextEncoder().encode(`${value}-${name}`)) }),
+  });
+}
+
+/** Only what `unlock` looks at; the rest it hands on. */
+function funded(to: Provider, passthrough: Secret | null = null): Funded {
+  return { candidate: { provider: to }, request: { passthrough } } as Funded;
+}
+
+function answer(
+  status = 200,
+  finished: Promise<Finish> = Promise.resolve({ outcome: "ok", bytesOut: 0 }),
+): GatewayResponse {
+  return { status, headers: {}, body: "", finished };
+}
+
+async function errorOf(promise: Promise<unknown>): Promise<unknown> {
+  return await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+const anthropic = provider("anthropic");
+
+function setUp(value: string | null = "sk-ant"): {
+  ring: KeyRing;
+  run: (inner: Handler<Keyed>, request?: Funded) => Promise<GatewayResponse>;
+} {
+  const ring = ringOf(value);
+  ring.configure([
+    anthropic,
+    provider("openai"),
+    provider("own", { from: "passthrough" }),
+    provider("free", { from: "none" }),
+  ]);
+  return { ring, run: (inner, request = funded(anthropic)) => unlock({ keys: ring })(inner)(request) };
+}
+
+/** Retires the key, so that it is wiped as soon as nobody borrows it. */
+function retireAll(ring: KeyRing): void {
+  ring.configure([]);
+}
+
+describe("unlock", () => {
+  test("lends each provider's own key and no other", async () => {
+    const { run } = setUp();
+    for (const name of ["anthropic", "openai"]) {
+      await run(
+        async (keyed) => {
+          expect(keyed.key?.reveal()).toBe(`sk-ant-${name}`);
+          return answer();
+        },
+        funded(provider(name)),
+      );
+    }
+  });
+
+  test("skips a candidate whose key is missing, without calling on", async () => {
+    const { run } = setUp(null);
+    const inner: Handler<Keyed> = () => Promise.reject(new Error("called"));
+    const error = await errorOf(run(inner));
+    expect(error).toMatchObject({
+      outcome: "skipped_key",
+      billed: "none",
+      note: "missing: no key is stored; run `sanctum keys set anthropic`",
+    });
+    expect(await errorOf(run(inner, funded(provider("own", { from: "passthrough" }))))).toMatchObject({
+      outcome: "skipped_key",
+    });
+    expect(await errorOf(run(inner, funded(provider("unknown"))))).toMatchObject({ outcome: "skipped_key" });
+  });
+
+  test("hands on the caller's own key, or none where none is needed", async () => {
+    const { run } = setUp();
+    const own = Secret.fromString("sk-caller-1234");
+    await run(
+      async (keyed) => {
+        expect(keyed.key).toBe(own);
+        return answer();
+      },
+      funded(provider("own", { from: "passthrough" }), own),
+    );
+    await run(
+      async (keyed) => {
+        expect(keyed.key).toBeNull();
+        return answer();
+      },
+      funded(provider("free", { from: "none" }), own),
+    );
+  });
+
+  test("keeps the key for as long as the answer goes on", async () => {
+    const { ring, run } = setUp();
+    const end = Promise.withResolvers<Finish>();
+    let key: Secret | null = null;
+    const response = await run(async (keyed) => {
+      key = keyed.key;
+      return answer(200, end.promise);
+    });
+    retireAll(ring);
+    const during: boolean | undefined = (key as Secret | null)?.wiped;
+    end.resolve({ outcome: "ok", bytesOut: 3 });
+    expect(await response.finished).toEqual({ outcome: "ok", bytesOut: 3 });
+    expect([during, (key as Secret | null)?.wiped]).toEqual([false, true]);
+  });
+
+  test("takes the key back whatever the attempt throws, and throws it on", async () => {
+    for (const thrown of [new AttemptError("upstream_500", { status: 500 }), new TypeError("a bug"), "text"]) {
+      const { ring, run } = setUp();
+      let key: Secret | null = null;
+      const error = await errorOf(
+        run((keyed) => {
+          key = keyed.key;
+          throw thrown;
+        }),
+      );
+      retireAll(ring);
+      expect(error).toBe(thrown);
+      expect((key as Secret | null)?.wiped).toBeTrue();
+    }
+  });
+
+  test("a 401 or 403 of the provider marks the key as rejected, the next answer clears it", async () => {
+    for (const status of [401, 403]) {
+      const { ring, run } = setUp();
+      await errorOf(run(() => Promise.reject(new AttemptError(`upstream_${status}`, { status }))));
+      expect([ring.state("anthropic"), ring.state("openai")]).toEqual(["rejected", "none"]);
+      await run(async () => answer(400));
+      expect(ring.state("anthropic")).toBe("rejected");
+      await run(async () => answer());
+      expect(ring.state("anthropic")).toBe("ok");
+    }
+  });
+
+  test("a caller's rejected key says nothing about the house", async () => {
+    const { ring, run } = setUp();
+    const request = funded(provider("own", { from: "passthrough" }), Secret.fromString("sk-caller-1234"));
+    await errorOf(run(() => Promise.reject(new AttemptError("upstream_401", { status: 401 })), request));
+    expect(ring.state("own")).toBe("none");
+  });
+
+  test("a key that was lent for another provider ends the request loudly", async () => {
+    const { ring } = setUp();
+    ring.borrow = () => ({ provider: "openai", key: Secret.fromString("sk-openai-1234") });
+    let sent = false;
+    const inner: Handler<Keyed> = async () => {
+      sent = true;
+      return answer();
+    };
+    const error = await errorOf(unlock({ keys: ring })(inner)(funded(anthropic)));
+    expect(error).toBeInstanceOf(Error);
+    expect(error).not.toBeInstanceOf(AttemptError);
+    expect(sent).toBeFalse();
+  });
+});
