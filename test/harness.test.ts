@@ -49,6 +49,19 @@ test("a gateway that does not start is an error that shows its output", async ()
   expect(await refusedStart({ config: "no_such_key: 1\n" })).toMatchObject({ code: 78 });
 });
 
+test("a gateway that ends by itself is an error at the end of its test, with its output", async () => {
+  const gateway = await startGateway({ config });
+  process.kill(gateway.pid, "SIGKILL");
+  await eventually(() => expect(isRunning(gateway.pid)).toBe(false));
+  const error = await eventually(async () => {
+    const text = await rejection(gateway[Symbol.asyncDispose]());
+    expect(text).not.toBe("no error");
+    return text;
+  });
+  expect(error).toContain("ended by itself (SIGKILL)");
+  expect(error).toContain("listening on");
+});
+
 test("waiting for a condition ends with the condition's own error when the time is up", async () => {
   let looks = 0;
   await eventually(() => expect(++looks).toBe(3));

@@ -37,7 +37,9 @@ export class Gateway implements AsyncDisposable {
   readonly #options: GatewayOptions;
   #child: Child;
   #url: string;
-  #output: string[];
+  readonly #output: string[];
+  /** It was told to end. */
+  #ended = false;
 
   constructor(options: GatewayOptions, home: string, configFile: string, run: Run) {
     this.#options = options;
@@ -101,6 +103,7 @@ export class Gateway implements AsyncDisposable {
 
   /** SIGTERM; the exit code. A daemon that does not end in time is killed, and that is an error. */
   async stop(): Promise<number> {
+    this.#ended = true;
     this.#child.kill("SIGTERM");
     const code = await Promise.race([this.#child.exited, deadline(stopDeadlineMs)]);
     if (code === undefined) {
@@ -111,21 +114,31 @@ export class Gateway implements AsyncDisposable {
   }
 
   async kill9(): Promise<void> {
+    this.#ended = true;
     this.#child.kill("SIGKILL");
     await this.#child.exited;
   }
 
   /** Starts it again on the same home; stops it first where it still runs. */
   async restart(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) await this.stop();
+    if (this.#isRunning()) await this.stop();
     const run = await launch(this.#options, this.home, this.configFile, this.#output);
     this.#child = run.child;
     this.#url = run.url;
+    this.#ended = false;
   }
 
+  /** Throws where the daemon ended although nobody asked it to. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) await this.kill9();
+    const { exitCode, signalCode } = this.#child;
+    const died = !this.#ended && !this.#isRunning();
+    if (this.#isRunning()) await this.kill9();
     if (this.#options.home === undefined) rmSync(this.home, { recursive: true, force: true });
+    if (died) throw new Error(`the gateway ended by itself (${exitCode ?? signalCode}):\n${this.output()}`);
+  }
+
+  #isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 }
 

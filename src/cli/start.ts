@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { Command } from "commander";
 import { systemClock, systemRandom } from "../clock.ts";
 import { formatFault } from "../config/fault.ts";
 import { dangersIn, reexecuteClean } from "./environment.ts";
@@ -9,23 +8,21 @@ import type { Io } from "./io.ts";
 const graceMs = 30_000;
 const exitConfiguration = 78;
 
-/** `sanctum start`: runs the gateway in the foreground until SIGTERM, SIGINT or `sanctum stop`. */
-export function startCommand(io: Io): Command {
-  return new Command("start")
-    .description("run the gateway in the foreground")
-    .action(async () => {
-      const dangers = dangersIn(process.env);
-      if (dangers.length > 0) {
-        for (const danger of dangers) io.err(`sanctum: ${danger}\n`);
-        process.exitCode = 1;
-        return;
-      }
-      reexecuteClean((note) => io.err(`sanctum: ${note}\n`));
-      await run(io);
-    });
+/** Runs the gateway in the foreground until SIGTERM, SIGINT or `sanctum stop`. Sets `process.exitCode` where it can't start. */
+export async function runStart(io: Io): Promise<void> {
+  const dangers = dangersIn(process.env);
+  if (dangers.length > 0) {
+    for (const danger of dangers) io.err(`sanctum: ${danger}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  reexecuteClean((note) => io.err(`sanctum: ${note}\n`));
+  await run(io);
 }
 
 async function run(io: Io): Promise<void> {
+  // Before anything listens: who reads "listening" may send a signal at once.
+  const signals = listenForSignals();
   // Loaded here, so that the other commands start without the daemon's parts.
   const { ConfigurationError, Daemon, version } = await import("../daemon/daemon.ts");
   const report = (line: string): void => io.err(`${new Date().toISOString()} ${line}\n`);
@@ -49,7 +46,7 @@ async function run(io: Io): Promise<void> {
     return;
   }
   greet(io, daemon, version);
-  await untilStopped(daemon, report);
+  await untilStopped(daemon, signals, report);
 }
 
 type RunningDaemon = Pick<
@@ -78,19 +75,32 @@ function keyText(key: ReturnType<RunningDaemon["describeKeys"]>[number]): string
   return key.state === "ok" ? `there (${key.source})` : `${key.state}: ${key.reason ?? key.source}`;
 }
 
-/** The first signal lets running streams finish, the second one ends them. */
-async function untilStopped(daemon: RunningDaemon, report: (line: string) => void): Promise<void> {
+interface Signals {
+  readonly first: Promise<void>;
+  readonly second: Promise<void>;
+  /** What SIGHUP does, once there is something to do. */
+  onHangUp: () => void;
+}
+
+function listenForSignals(): Signals {
   const first = Promise.withResolvers<void>();
   const second = Promise.withResolvers<void>();
-  let signals = 0;
-  const onSignal = (): void => (++signals === 1 ? first.resolve() : second.resolve());
+  const signals: Signals = { first: first.promise, second: second.promise, onHangUp: () => undefined };
+  let count = 0;
+  const onSignal = (): void => (++count === 1 ? first.resolve() : second.resolve());
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
-  process.on("SIGHUP", () => void daemon.reload().then(({ ok, text }) => ok || report(text)));
-  await Promise.race([first.promise, daemon.stopRequested]);
+  process.on("SIGHUP", () => signals.onHangUp());
+  return signals;
+}
+
+/** The first signal lets running streams finish, the second one ends them. */
+async function untilStopped(daemon: RunningDaemon, signals: Signals, report: (line: string) => void): Promise<void> {
+  signals.onHangUp = () => void daemon.reload().then(({ ok, text }) => ok || report(text));
+  await Promise.race([signals.first, daemon.stopRequested]);
   report("stopping: no new requests; running ones may finish");
   const gracefully = daemon.stop(graceMs);
-  await Promise.race([gracefully, second.promise.then(() => daemon.stop(0))]);
+  await Promise.race([gracefully, signals.second.then(() => daemon.stop(0))]);
   report("stopped");
   // Upstream connections kept alive for reuse must not keep the process.
   process.exit(0);

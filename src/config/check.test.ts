@@ -167,7 +167,7 @@ describe("the text", () => {
 
   test("with an alias bomb, or an alias of itself, is refused quickly", () => {
     const levels = Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${`*a${i},`.repeat(9)}]`);
-    expect(faultsOf(`a0: &a0 [x]\n${levels.join("\n")}`)[0]).toContain("aliases");
+    expect(faultsOf(`a0: &a0 [x]\n${levels.join("\n")}`)[0]).toMatch(/^c\.yaml:2:\d+: repeats itself/);
     expect(faultsOf("agents: &a { b: *a }\n").length).toBeGreaterThan(0);
     expect(faultsOf(`a: &a 1\nb: [${"*a,".repeat(60_000)}]`)[0]).toContain("aliases");
   });

@@ -150,13 +150,8 @@ class DocumentReader {
     if (telling || findSecrets(value).length > 0) this.#addSecret(startOf(node) ?? 0, formatKeyPath(path));
   }
 
-  /** The parser resolves each alias by a walk through the document, so that many of them take long. */
+  /** The parser itself finds them only in the conversion, and without a place. */
   #checkAliases(): boolean {
-    const first = this.#aliases.at(-1);
-    if (first !== undefined && this.#aliases.length > maxAliasCount) {
-      this.#faults.push(this.#fault(first.offset, "", repetitive));
-      return false;
-    }
     const dangling = this.#aliases.filter(({ name }) => !this.#anchors.has(name));
     for (const { offset } of dangling)
       this.#faults.push(this.#fault(offset, "", syntaxMessages.BAD_ALIAS ?? unreadable));
@@ -169,11 +164,8 @@ class DocumentReader {
       return document.toJS({ maxAliasCount }) as unknown;
     } catch {
       // The only causes are alias bombs and aliases that hold themselves.
-      const message = say(
-        "repeats itself through aliases too often",
-        "write the values out instead of using `*aliases`",
-      );
-      this.#faults.push(this.#fault(0, "", message));
+      // The walk goes from the end to the beginning.
+      this.#faults.push(this.#fault(this.#aliases.at(-1)?.offset ?? 0, "", repetitive));
       return undefined;
     }
   }

@@ -59,7 +59,7 @@ async function askChild(command: readonly string[], request: string): Promise<Ch
 
 /** In a compiled program the files are inside the program, which answers for them by a hidden option of `check`. */
 function checkerCommand(): readonly string[] {
-  if (import.meta.path.startsWith("/$bunfs/")) return [process.execPath, "check", "--apart"];
+  if (/^(?:\/\$bunfs|B:\/~BUN)\//.test(Bun.main)) return [process.execPath, "check", "--apart"];
   const flags = ["--no-env-file", "--config=/dev/null", "--smol"];
   return [process.execPath, ...flags, join(import.meta.dir, "check-apart.ts")];
 }

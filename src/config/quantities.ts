@@ -44,7 +44,8 @@ export const usdPattern = /^\d{1,7}(\.\d{1,12})?$/;
 export function parseUsd(value: number | string): number | undefined {
   if (typeof value === "string" && !usdPattern.test(value)) return undefined;
   const usd = Number(value);
-  return Number.isFinite(usd) && usd >= 0 && usd <= largestUsd ? usd : undefined;
+  // NaN and the infinities are outside every range.
+  return usd >= 0 && usd <= largestUsd ? usd : undefined;
 }
 
 export interface Bounds {

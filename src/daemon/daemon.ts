@@ -5,10 +5,11 @@ import { dirname, join } from "node:path";
 import { serveAdmin } from "../admin/admin-server.ts";
 import { listModels } from "../catalogue/index.ts";
 import type { Clock, Random } from "../clock.ts";
-import { defaultRetry, localTimeouts } from "../config/defaults.ts";
+import { localProvider } from "../config/build.ts";
 import { formatFault } from "../config/fault.ts";
 import { Generations } from "../config/generations.ts";
-import { loadConfig } from "../config/load.ts";
+import { loadConfigApart } from "../config/load-apart.ts";
+import { readConfigText, type ConfigText } from "../config/read-file.ts";
 import { watchConfig } from "../config/watch.ts";
 import type { Config, Fault } from "../config/types.ts";
 import { GatewayError } from "../errors.ts";
@@ -20,13 +21,14 @@ import {
   createStatsText,
   metricsText,
   recordInterrupted,
+  recordedCosts,
   type ProviderStatus,
   type StatsDocument,
 } from "../layers/audit/index.ts";
 import { openSqliteLedger, type Ledger } from "../layers/budget/index.ts";
 import { AgentLimiter, Limits } from "../layers/limits/index.ts";
 import { KeyRing, createKeySources, type KeyDescription } from "../layers/vault/index.ts";
-import type { Arrived, GatewayResponse, Provider } from "../request.ts";
+import type { Arrived, GatewayResponse } from "../request.ts";
 import { listen, type Listener } from "../server/listener.ts";
 import type { ListedModel } from "../server/models.ts";
 import { createOperations, type ModelsQuestion, type Operations } from "../server/operations.ts";
@@ -120,13 +122,15 @@ export class Daemon {
     for (const folder of [home, join(home, "state"), join(home, "run"), join(home, "logs"), dirname(configFile)]) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     }
-    const loaded = loadConfig(configFile, { home });
+    const source = readConfigText(configFile);
+    const loaded = await loadConfigApart(configFile, { home }, source);
     if ("faults" in loaded) throw new ConfigurationError(loaded.faults);
     const { config } = loaded;
     const ledger = openSqliteLedger({
       file: join(home, "state/ledger.sqlite"),
       clock,
       timezone: config.timezone,
+      recordedCosts: (ids) => recordedCosts(config.audit.file, ids),
       onFault: (fault) => report(fault === null ? "ledger: works again" : `ledger: ${fault}`),
     });
     let daemon: Daemon | null = null;
@@ -135,7 +139,7 @@ export class Daemon {
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
       const sink = new FileSink({ path: file, clock, rotate, onNote: (note) => report(`audit: ${note}`) });
       daemon = new Daemon(options, config, ledger, sink);
-      await daemon.#open(config);
+      await daemon.#open(config, source);
       return daemon;
     } catch (error) {
       await (daemon === null ? ledger.close() : daemon.close());
@@ -173,7 +177,7 @@ export class Daemon {
   /** Reads the configuration file again. Never throws: a faulty file changes nothing. */
   async reload(): Promise<{ readonly ok: boolean; readonly text: string }> {
     const { configFile, home } = this.#options;
-    const ok = await this.#generations.apply(loadConfig(configFile, { home }));
+    const ok = await this.#generations.apply(await loadConfigApart(configFile, { home }));
     const { fault, current } = this.#generations;
     return ok
       ? { ok, text: `configuration ${current.number} is live` }
@@ -217,7 +221,7 @@ export class Daemon {
     this.#keys.close();
   }
 
-  async #open(config: Config): Promise<void> {
+  async #open(config: Config, source: ConfigText): Promise<void> {
     const { clock, random, report, home, configFile } = this.#options;
     this.#restoreCounters();
     const shared: Shared = {
@@ -252,7 +256,7 @@ export class Daemon {
     this.#listenAll(config);
     this.#timers.push(setInterval(() => void this.#discover(), discoverEveryMs));
     this.#disposables.push(
-      watchConfig(configFile, (source) => this.#applySource(source), { clock }),
+      watchConfig(configFile, (changed) => this.#applySource(changed), { clock, loaded: source }),
       serveAdmin(join(home, "run/admin.sock"), {
         stats: () => this.#statsText(),
         addresses: () => this.urls,
@@ -266,9 +270,9 @@ export class Daemon {
     this.#timers.push(setInterval(() => this.#saveCounters(), saveCountersEveryMs));
   }
 
-  async #applySource(source: Parameters<typeof loadConfig>[2]): Promise<void> {
+  async #applySource(source: ConfigText): Promise<void> {
     const { configFile, home } = this.#options;
-    await this.#generations.apply(loadConfig(configFile, { home }, source));
+    await this.#generations.apply(await loadConfigApart(configFile, { home }, source));
   }
 
   /** What lives outside the generations takes over what the new one says about it. */
@@ -276,7 +280,9 @@ export class Daemon {
     const providers = [...this.#generations.current.value.providers().values()];
     this.#limits.configure(providers);
     this.#keys.configure(providers);
+    void this.#keys.loadAll();
     this.#ledger.setZone(config.timezone);
+    this.#sink.configure(config.audit.rotate);
   }
 
   /** Requests that the last process left open get their line before the first new one is served. */
@@ -402,25 +408,4 @@ export class Daemon {
     const saved = this.#ledger.loadCounters("tally").get("tally");
     if (saved !== undefined) this.#tally.restore(JSON.parse(saved));
   }
-}
-
-/** A model server that was found, with the settings that a configured local one has by default. */
-function localProvider(name: string, url: string): Provider {
-  return {
-    name,
-    url,
-    dialects: ["chat"],
-    local: true,
-    key: { from: "none" },
-    headers: {},
-    caFile: undefined,
-    timeouts: localTimeouts,
-    limits: {
-      requestsPerMinute: undefined,
-      inputTokensPerMinute: undefined,
-      outputTokensPerMinute: undefined,
-      concurrent: undefined,
-    },
-    retry: defaultRetry,
-  };
 }

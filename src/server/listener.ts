@@ -71,9 +71,11 @@ export function listen(parts: ListenerParts): Listener {
     routes,
     maxRequestBodySize: runtimeBodyLimit,
     development: false,
+    // Without this word `development: false` shares the port: another process could take half of the agents' requests.
+    reusePort: false,
     fetch: guarded((request) => {
-      const { pathname } = new URL(request.url);
-      return toErrorResponse(new GatewayError("DOOR_PATH"), parts.newId(), resembles(pathname, request.headers), parts.report);
+      const dialect = resembles(pathOf(request.url), request.headers);
+      return toErrorResponse(new GatewayError("DOOR_PATH"), parts.newId(), dialect, parts.report);
     }),
     error: (error) => toErrorResponse(error, parts.newId(), "chat", parts.report),
   } as Bun.Serve.Options<undefined>);
@@ -95,7 +97,7 @@ function guard(run: RouteHandler, door: () => Door, parts: ListenerParts): Route
       if (parts.address.socketPath === undefined) door().check(request.headers);
       return run(request, server);
     } catch (error) {
-      return toErrorResponse(error, parts.newId(), resembles(new URL(request.url).pathname, request.headers), parts.report);
+      return toErrorResponse(error, parts.newId(), resembles(pathOf(request.url), request.headers), parts.report);
     }
   };
 }
@@ -141,7 +143,7 @@ function models(request: BunRequest, named: boolean, id: string | null, parts: L
     claimedAgent: claimedAgent(request, named),
     fromLoopback: parts.address.loopback,
     id,
-    query: new URL(request.url).searchParams,
+    query: queryOf(request.url),
   });
 }
 
@@ -154,13 +156,24 @@ function checkMethod(request: Request, method: "GET" | "POST"): void {
 function claimedAgent(request: BunRequest, named: boolean): string | undefined {
   if (!named) return undefined;
   // The router decodes parameters: a name written with an escape is not a name.
-  if (/^\/agent\/[^/]*%/.test(new URL(request.url).pathname)) throw new GatewayError("DOOR_PATH");
+  if (/^\/agent\/[^/]*%/.test(pathOf(request.url))) throw new GatewayError("DOOR_PATH");
   return request.params?.["agent"] ?? "";
+}
+
+/** The runtime puts any Host into `url`, also one that no URL can have: taken apart by hand, it can't throw. */
+function pathOf(url: string): string {
+  const from = url.indexOf("/", url.indexOf("://") + 3);
+  return from < 0 ? "/" : url.slice(from).replace(/[?#].*$/s, "");
+}
+
+function queryOf(url: string): URLSearchParams {
+  const at = url.indexOf("?");
+  return new URLSearchParams(at < 0 ? "" : url.slice(at + 1).replace(/#.*$/s, ""));
 }
 
 /** Model ids hold slashes and colons, encoded or not. */
 function idOf(request: Request): string {
-  const { pathname } = new URL(request.url);
+  const pathname = pathOf(request.url);
   const id = pathname.slice(pathname.indexOf(`${modelsPath}/`) + modelsPath.length + 1);
   try {
     return decodeURIComponent(id);

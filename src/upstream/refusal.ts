@@ -23,7 +23,7 @@ interface Refusal {
  * it gets back: byte for byte in the same dialect, since clients match on the wording, else translated.
  */
 export async function refusalOf({ response, codec, keyed, redact, retryAfterMs, clock }: Refusal): Promise<GatewayResponse> {
-  const { request, attempt } = keyed;
+  const { attempt, candidate } = keyed;
   const { status } = response;
   const outcome = `upstream_${status}` as const;
   if (status < 400) {
@@ -34,29 +34,30 @@ export async function refusalOf({ response, codec, keyed, redact, retryAfterMs, 
   const text = await readSome(response);
   const fault = codec.parseError(status, text);
   const verdict = classifyUpstream(status, fault);
-  if (verdict === "next") throw new AttemptError(outcome, { status, retryAfterMs });
+  // Whom the client did not ask for can't blame the client: a missing or too small fallback is our own affair.
+  if (verdict === "next" || candidate.reason === "fallback") throw new AttemptError(outcome, { status, retryAfterMs });
 
   attempt.outcome = outcome;
   attempt.status = status;
   attempt.ms = clock.monotonic() - attempt.startedAt;
-  const relay = clientAnswer(request.dialect, codec, text, fault, request.id, redact, status);
+  const relay = clientAnswer(keyed, codec, text, fault, redact, status);
   if (verdict === "next_larger_context") throw new AttemptError(outcome, { status, relay, note: "the prompt is too long" });
   return relay;
 }
 
 function clientAnswer(
-  dialect: Keyed["request"]["dialect"],
+  { request, candidate }: Keyed,
   codec: Codec,
   text: string,
   fault: ReturnType<Codec["parseError"]>,
-  requestId: string,
   redact: (text: string) => string,
   status: number,
 ): GatewayResponse {
-  const same = codec.dialect === dialect && isJsonObject(text);
+  const same = codec.dialect === request.dialect && isJsonObject(text);
+  const names = { upstream: candidate.model, asked: request.facts.model };
   const answer = same
     ? { status, body: redact(text), headers: {} }
-    : faultAnswer(dialect, { ...fault, message: redact(fault.message) }, requestId);
+    : faultAnswer(request.dialect, { ...fault, message: redact(fault.message) }, request.id, names);
   const finished = Promise.resolve({ outcome: "client_error" as const, bytesOut: Buffer.byteLength(answer.body) });
   return { status: answer.status, headers: { ...jsonHeaders, ...answer.headers }, body: answer.body, finished };
 }

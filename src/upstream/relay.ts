@@ -27,6 +27,8 @@ interface Parts {
   readonly deadline: Deadline;
   readonly rendering: Rendering;
   readonly clock: Clock;
+  /** Takes keys out of an upstream's error text. */
+  readonly redact: (text: string) => string;
   readonly source: Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
 }
 
@@ -154,7 +156,8 @@ export class StreamRelay {
     // Before commit an error must not be shown: the next candidate answers.
     if (this.#fault !== null && !this.#committed) return "";
     if (!keyed.allowance.draw(this.#meter.outputBound)) this.#overCap = true;
-    return rendering.render(event, events);
+    const text = rendering.render(event, events);
+    return this.#fault === null ? text : this.#parts.redact(text);
   }
 
   /** One timer a stream, re-armed by what is left: no timer per chunk. */

@@ -2,7 +2,7 @@ import { AttemptError } from "../errors.ts";
 import type { Handler, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
 import { sseErrorEvent } from "../wire/errors.ts";
-import type { AnswerContext, Codec, Dialect, JsonObject, NeutralRequest } from "../wire/neutral.ts";
+import type { AnswerContext, Codec, Dialect, JsonObject, NeutralRequest, UpstreamFault } from "../wire/neutral.ts";
 import { bufferedAnswer } from "./answer.ts";
 import { Deadline } from "./deadline.ts";
 import type { Dispatcher } from "./dispatch.ts";
@@ -10,6 +10,7 @@ import { endpointOf } from "./endpoint.ts";
 import { streamHeaders, upstreamHeaders } from "./headers.ts";
 import { recordUsage } from "./meter.ts";
 import { refusalOf } from "./refusal.ts";
+import { ResponseIdentity } from "./response-identity.ts";
 import { StreamRelay, type Rendering } from "./relay.ts";
 import { profileOf } from "./profile.ts";
 
@@ -36,7 +37,8 @@ export function send(parts: SendParts): Handler<Keyed> {
     const upstream = parts.codecs[candidate.dialect];
     const body = same ? patched(keyed, client) : translated(keyed, upstream, neutralOf(keyed));
     const deadline = new Deadline(signal);
-    let open = false;
+    // Ending a call that is over already would wake the network thread for nothing.
+    let over = false;
     try {
       const response = await parts.dispatcher.send({
         url: endpointOf(candidate.provider, candidate.dialect, request.operation),
@@ -59,7 +61,10 @@ export function send(parts: SendParts): Handler<Keyed> {
       checkEncoding(response);
       const context = same ? null : contextOf(keyed, neutralOf(keyed), parts.clock);
       if (!request.facts.stream || isJson(response)) {
-        return await bufferedAnswer({ response, keyed, client, upstream, context, deadline, clock: parts.clock });
+        const answer = await bufferedAnswer({ response, keyed, client, upstream, context, deadline, clock: parts.clock });
+        over = true;
+        deadline.close();
+        return answer;
       }
       if (!isEventStream(response)) {
         throw new AttemptError("error_event", { status: response.status, note: "the answer is not an event stream" });
@@ -68,17 +73,18 @@ export function send(parts: SendParts): Handler<Keyed> {
         keyed,
         deadline,
         clock: parts.clock,
+        redact: parts.redact,
         source: response.body!.getReader(),
-        rendering: context === null ? passing(keyed, client) : translating(client, upstream, context),
+        rendering: context === null ? passing(keyed, client, parts.clock) : translating(client, upstream, context),
       });
       const held = await relay.firstContent();
-      open = true;
+      over = true;
       return { status: 200, headers: { ...streamHeaders }, body: relay.body(held), finished: relay.finished };
     } catch (error) {
       chargeWhatIsKnown(error, keyed);
       throw error;
     } finally {
-      if (!open) {
+      if (!over) {
         deadline.close();
         deadline.abort();
       }
@@ -140,14 +146,24 @@ function contextOf({ request }: Keyed, neutral: NeutralRequest, clock: Clock): A
   };
 }
 
-function passing({ request }: Keyed, codec: Codec): Rendering {
+function passing(keyed: Keyed, codec: Codec, clock: Clock): Rendering {
+  const { facts } = keyed.request;
   const reader = codec.createReader();
-  const context = { model: request.facts.model, includeUsage: request.facts.wantsUsageEvent };
+  const context = { model: facts.model, includeUsage: facts.wantsUsageEvent };
+  const failed = codec.dialect === "responses" ? new ResponseIdentity(keyed, clock) : null;
+  const fail = (fault: UpstreamFault): string => sseErrorEvent(codec.dialect, fault, failed?.next());
   return {
-    read: (event) => reader.read(event),
-    render: (event) => codec.patchEvent(event, context) ?? "",
+    read: (event) => {
+      failed?.see(event);
+      return reader.read(event);
+    },
+    render: (event, events) => {
+      // Responses clients act on `response.failed` alone: a bare `error` event makes Codex wait and ask again.
+      const error = failed === null ? undefined : events.find((one) => one.type === "error");
+      return error === undefined ? (codec.patchEvent(event, context) ?? "") : fail(error.fault);
+    },
     terminal: () => terminals[codec.dialect],
-    fail: (fault) => sseErrorEvent(codec.dialect, fault),
+    fail,
   };
 }
 

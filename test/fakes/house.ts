@@ -35,9 +35,10 @@ export async function startHouse(options: HouseOptions = {}): Promise<House> {
   try {
     const gateway = await startGateway({ config, ...(options.env === undefined ? {} : { env: options.env }) });
     const dispose = async (): Promise<void> => {
-      await gateway[Symbol.asyncDispose]();
+      // First the fakes: a gateway that ended by itself throws.
       await cloud[Symbol.asyncDispose]();
       await local[Symbol.asyncDispose]();
+      await gateway[Symbol.asyncDispose]();
     };
     return { cloud, local, gateway, config, [Symbol.asyncDispose]: dispose };
   } catch (error) {

@@ -3,7 +3,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { dialects, HOUSE_KEY, post, startHouse, type House } from "../fakes/house.ts";
+import { dialects, HOUSE_KEY, post, readThenOpen, startHouse, type House } from "../fakes/house.ts";
+import { Gate } from "../fakes/gate.ts";
 import type { Step } from "../fakes/script.ts";
 import { eventually } from "../harness.ts";
 
@@ -73,6 +74,19 @@ test("whatever the provider does, its key is in no answer, no log, no file, no p
   for (const file of filesUnder(house.gateway.home)) {
     if (file === house.gateway.configFile) continue;
     expectNoKey(file, readFileSync(file, "latin1"));
+  }
+});
+
+test("a provider that shows the key in the middle of a stream does not get it past the gateway either", async () => {
+  await using house = await startHouse({ config: { stream: { takeover: "off" } } });
+  for (const dialect of dialects) {
+    const gate = new Gate();
+    gate.release(8);
+    house.cloud.respond = { errorEvent: { afterEvents: 8, message: `rejected: ${HOUSE_KEY}` }, gate };
+    const response = await post(house.gateway, dialect, { extra: { stream: true } });
+    const text = await readThenOpen(response, gate);
+    expect(text).toContain("quick");
+    expectNoKey(`the stream of ${dialect}`, text);
   }
 });
 

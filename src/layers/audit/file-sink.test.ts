@@ -47,6 +47,8 @@ function openSink(path: string, options: Partial<FileSinkOptions> = {}): FileSin
     clock: new StandingClock(),
     rotate: { sizeBytes: 100_000_000, keep: 30 },
     retryEveryMs: 5,
+    // The clock stands still: every write looks whether the file is in its place.
+    ensureEveryMs: 0,
     ...options,
   });
   sinks.push(sink);

@@ -8,9 +8,8 @@ import type { Clock } from "../../clock.ts";
 import { AuditFile, codeOf, type FileCalls } from "./audit-file.ts";
 import { hashLine } from "./chain.ts";
 import { entryLine } from "./entry.ts";
-import { auditFiles } from "./segments.ts";
+import { recordedCosts } from "./recorded-costs.ts";
 import type { AuditFacts, AuditHealth, AuditSink } from "./sink.ts";
-import { lastLines } from "./tail.ts";
 
 export interface FileSinkOptions {
   /** Absolute path. */
@@ -22,6 +21,8 @@ export interface FileSinkOptions {
   readonly syncEveryMs?: number;
   /** How often a faulty file is tried again, milliseconds. */
   readonly retryEveryMs?: number;
+  /** At most so often it is checked that the file is in its place, milliseconds. */
+  readonly ensureEveryMs?: number;
   /** How many lines are kept while the file is faulty. */
   readonly maxPending?: number;
   /** For the log: called when a fault begins, when it ends, and with what was mended. */
@@ -30,9 +31,12 @@ export interface FileSinkOptions {
   readonly calls?: FileCalls;
 }
 
-/** How much of the newest lines `recorded` looks through. */
-const RECORDED_SEARCH_BYTES = 4 * 1024 * 1024;
 const LINES_PER_WRITE = 256;
+/**
+ * How often it is checked, while lines are written, that the file is still in its place: the check costs as much as a
+ * line, and what a deletion takes away it takes with everything before.
+ */
+const ENSURE_EVERY_MS = 20;
 const MAX_NOTES = 20;
 
 export class FileSink implements AuditSink, AsyncDisposable {
@@ -41,6 +45,7 @@ export class FileSink implements AuditSink, AsyncDisposable {
   readonly #file: AuditFile;
   readonly #syncEveryMs: number;
   readonly #retryEveryMs: number;
+  readonly #ensureEveryMs: number;
   readonly #maxPending: number;
   readonly #onNote: (text: string) => void;
   readonly #notes: string[] = [];
@@ -54,6 +59,8 @@ export class FileSink implements AuditSink, AsyncDisposable {
   /** Lines without newline, in order, that are not in the file yet. */
   #queue: string[] = [];
   #flushPlanned = false;
+  /** When the file was last found to be in its place, monotonic milliseconds. */
+  #ensuredAt = Number.NEGATIVE_INFINITY;
   /** What was written since the last successful sync, needed again if the next one fails. */
   #unsynced: string[] = [];
   /** Shared by all lines since the last sync began. */
@@ -71,6 +78,7 @@ export class FileSink implements AuditSink, AsyncDisposable {
     this.#path = options.path;
     this.#syncEveryMs = options.syncEveryMs ?? 100;
     this.#retryEveryMs = options.retryEveryMs ?? 1_000;
+    this.#ensureEveryMs = options.ensureEveryMs ?? ENSURE_EVERY_MS;
     this.#maxPending = options.maxPending ?? 10_000;
     this.#onNote = options.onNote ?? (() => undefined);
     this.#file = new AuditFile({
@@ -118,18 +126,7 @@ export class FileSink implements AuditSink, AsyncDisposable {
   }
 
   async recorded(ids: ReadonlySet<string>): Promise<Set<string>> {
-    const found = new Set<string>();
-    if (ids.size === 0) return found;
-    let budget = RECORDED_SEARCH_BYTES;
-    for (const path of auditFiles(this.#path).toReversed()) {
-      for (const line of lastLines(path, Number.MAX_SAFE_INTEGER, budget)) {
-        budget -= line.length + 1;
-        const id = /"id":"([^"\\]*)"/.exec(line)?.[1];
-        if (id !== undefined && ids.has(id)) found.add(id);
-      }
-      if (budget <= 0 || found.size === ids.size) break;
-    }
-    return found;
+    return new Set(recordedCosts(this.#path, ids).keys());
   }
 
   /** A reload has changed when the file is rotated; `audit.file` itself needs a restart. */
@@ -190,7 +187,7 @@ export class FileSink implements AuditSink, AsyncDisposable {
         const whole = next === 0 && end === this.#queue.length;
         const text = `${(whole ? this.#queue : this.#queue.slice(next, end)).join("\n")}\n`;
         const now = this.#clock.now();
-        this.#file.ensure();
+        this.#ensure();
         this.#file.rotateIfFull(text.length, now);
         // Lines are ASCII, so characters are bytes.
         this.#file.write(Buffer.from(text, "latin1"));
@@ -202,6 +199,13 @@ export class FileSink implements AuditSink, AsyncDisposable {
       if (next === this.#queue.length) this.#queue = [];
       else if (next > 0) this.#queue.splice(0, next);
     }
+  }
+
+  #ensure(): void {
+    const at = this.#clock.monotonic();
+    if (at - this.#ensuredAt < this.#ensureEveryMs) return;
+    this.#file.ensure();
+    this.#ensuredAt = at;
   }
 
   #startSync(): void {

@@ -8,6 +8,7 @@ export { openRequestFacts, recordInterrupted } from "./interrupted.ts";
 export type { InterruptedParts, InterruptedRequest, OpenRequestFacts } from "./interrupted.ts";
 export { METRICS_CONTENT_TYPE, metricsText } from "./metrics.ts";
 export { printable } from "./printable.ts";
+export { recordedCosts } from "./recorded-costs.ts";
 export { auditFiles, readPruned } from "./segments.ts";
 export type { AuditFacts, AuditHealth, AuditSink } from "./sink.ts";
 export { StatsChanges } from "./stats-changes.ts";

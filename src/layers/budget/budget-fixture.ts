@@ -37,7 +37,8 @@ export function temporaryFolder(): { path: string; file: string; [Symbol.dispose
 }
 
 export function openAt(file: string, clock: Clock = new ManualClock("2026-11-23T12:00:00Z"), timezone = "UTC"): Ledger {
-  return openSqliteLedger({ file, timezone, clock });
+  // The manual clock stands still between steps: nothing may wait for it.
+  return openSqliteLedger({ file, timezone, clock, gatherMs: 0 });
 }
 
 export function capOf(daily: Nanos, more: Partial<Caps> = {}): Caps {

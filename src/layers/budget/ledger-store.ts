@@ -121,13 +121,28 @@ export class LedgerStore {
     await datasync(this.#mainFd);
   }
 
-  /** Charges every open hold in full: nobody knows what they cost. Durable when it returns. */
-  chargeOpenHolds(): void {
+  /**
+   * Ends every open hold: at what its request's audit line says, where there is one, else in full, because nobody knows
+   * what it cost. Durable when it returns.
+   */
+  chargeOpenHolds(recordedCosts: (requestIds: ReadonlySet<string>) => ReadonlyMap<string, Nanos>): void {
+    const open = this.#db
+      .query<{ id: number; request: string; nanos: Nanos }, []>(
+        "SELECT id, request, nanos FROM holds WHERE id NOT IN (SELECT hold FROM ends) ORDER BY id DESC",
+      )
+      .all();
+    const costs = recordedCosts(new Set(open.map((hold) => hold.request)));
+    const paid = this.#db.query<{ nanos: Nanos | null }, [string]>(
+      "SELECT sum(e.nanos) AS nanos FROM holds JOIN ends e ON e.hold = id WHERE request = ?",
+    );
     this.#transaction(() => {
-      this.#db.run(
-        `INSERT INTO ends SELECT id, 'crashed', nanos, 'open at start-up' FROM holds
-         WHERE id NOT IN (SELECT hold FROM ends)`,
-      );
+      for (const { id, request, nanos } of open) {
+        const cost = costs.get(request);
+        // Newest first: it takes what the others have not paid yet.
+        const rest = cost === undefined ? nanos : Math.max(0, cost - (paid.get(request)?.nanos ?? 0));
+        if (cost === undefined) this.#statements.end.run(id, "crashed", rest, "open at start-up");
+        else this.#statements.end.run(id, "settled", rest, "by its audit line");
+      }
     });
     fdatasyncSync(this.#logFd);
   }

@@ -100,7 +100,7 @@ export class Directory {
     if (slash > 0) {
       const provider = this.#parts.providers.get(name.slice(0, slash));
       const model = name.slice(slash + 1);
-      if (provider !== undefined && model !== "") return [this.#listed(provider, model)];
+      if (provider !== undefined && model !== "") return [this.#listed(provider, spellingAt(provider, model))];
     }
 
     const first: Entry[] = [];
@@ -150,6 +150,12 @@ export class Directory {
     const byContext = [...localModels].sort((a, b) => (b.context ?? 0) - (a.context ?? 0));
     return byContext.map((m) => this.#listed(this.#parts.providers.get(m.provider)!, m.model));
   }
+}
+
+/** `anthropic/claude-sonnet-4.5`, as resellers write it, is a name that the maker itself does not know. */
+function spellingAt(provider: Provider, model: string): string {
+  if (provider.local) return model;
+  return bareName(model).find((found) => found.provider === provider.name)?.model ?? model;
 }
 
 function entryOf(

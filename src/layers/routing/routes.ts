@@ -62,7 +62,10 @@ function testsOf(when: RouteRule["when"]): readonly Test[] {
   }
   if (header !== undefined) {
     const fits = compileGlob(header.value);
-    tests.push((r) => fits(r.headers.get(header.name) ?? ""));
+    tests.push((r) => {
+      const value = r.headers.get(header.name);
+      return value !== null && fits(value);
+    });
   }
   if (time !== undefined) tests.push((_, around) => inTime(time, around.minuteOfDay()));
   if (budgetUsed !== undefined) tests.push((r, around) => within(budgetUsed, around.budgetUsed(r)));

@@ -1,6 +1,8 @@
 import { AttemptError, GatewayError } from "../../errors.ts";
 import type { AttemptRecord, Candidate, Chosen, GatewayResponse, Handler, Layer, Planned } from "../../request.ts";
 import type { Clock } from "../../clock.ts";
+import { overflowMessage } from "../../wire/context-overflow.ts";
+import type { Dialect } from "../../wire/neutral.ts";
 import { likelyTokens } from "./routes.ts";
 
 interface Parts {
@@ -33,7 +35,7 @@ export function tryEach(parts: Parts): Layer<Planned, Chosen> {
     if (alone !== null) return alone;
     const relay = failures.find((f) => f.error.relay !== undefined)?.error.relay;
     if (relay !== undefined) return relay;
-    throw exhausted(failures);
+    throw exhausted(request.dialect, failures);
   };
 }
 
@@ -74,6 +76,8 @@ async function tryCandidate(
       const delayMs = isLast ? retryDelay(parts, candidate, error, tries) : null;
       if (delayMs === null) return null;
       await parts.wait(delayMs, request.signal);
+      // Nobody is left to answer: no hold is taken and nothing is asked for a client that hung up while it waited.
+      if (request.signal.aborted) throw new GatewayError("CLIENT_GONE", { cause: error });
     }
   }
 }
@@ -132,14 +136,15 @@ function retryDelay(parts: Parts, candidate: Candidate, error: AttemptError, tri
 }
 
 /** What the client may do now, from why each candidate failed. */
-function exhausted(failures: readonly Failure[]): GatewayError {
+function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError {
   const cause = failures.map(({ candidate, error }) => `${candidate.name}: ${error.outcome}`).join(", ");
   const has = (test: (failure: Failure) => boolean): boolean => failures.some(test);
+  const limited = failures.filter((f) => f.error.outcome === "upstream_429" || f.error.outcome === "skipped_limit");
   const budget = has((f) => f.error.outcome === "skipped_budget");
   const cloudTried = has((f) => !f.candidate.local && !f.error.outcome.startsWith("skipped_"));
-  if (budget && !cloudTried) return new GatewayError("BUDGET_EXHAUSTED", { cause });
+  // A candidate at its limit can serve in a moment; an agent that is told that its budget is gone stops for good.
+  if (budget && !cloudTried && limited.length === 0) return new GatewayError("BUDGET_EXHAUSTED", { cause });
 
-  const limited = failures.filter((f) => f.error.outcome === "upstream_429" || f.error.outcome === "skipped_limit");
   const others = failures.filter((f) => !limited.includes(f) && !f.candidate.local && !f.error.outcome.startsWith("skipped_"));
   if (limited.length > 0 && others.length === 0) {
     const waits = limited.flatMap((f) => f.error.retryAfterMs ?? []);
@@ -153,6 +158,24 @@ function exhausted(failures: readonly Failure[]): GatewayError {
       const publicMessage = `No key for ${keyless.candidate.provider.name}: run \`sanctum keys set ${keyless.candidate.provider.name}\`.`;
       return new GatewayError("ROUTE_NO_CANDIDATE", { publicMessage, cause });
     }
+    const unfit = unfitting(dialect, failures, cause);
+    if (unfit !== null) return unfit;
   }
   return new GatewayError("UPSTREAM_FAILED", { retryAfterSeconds: 5, cause });
+}
+
+/** The request itself is what no candidate can take: to be told as final, since sending it again would not help. */
+function unfitting(dialect: Dialect, failures: readonly Failure[], cause: string): GatewayError | null {
+  const outcomes = new Set(failures.map((f) => f.error.outcome));
+  const tooLong = outcomes.delete("skipped_context");
+  const unsuited = outcomes.delete("skipped_policy");
+  if (outcomes.size > 0) return null;
+  if (tooLong) {
+    // In these words and with this code agents shorten their conversation by themselves.
+    const publicMessage = overflowMessage(dialect, { status: 400, code: undefined, message: "" });
+    return new GatewayError("REQUEST_INVALID", { publicMessage, dialectCode: "context_length_exceeded", cause });
+  }
+  if (!unsuited) return null;
+  const publicMessage = "No model that could answer takes everything that this request asks for.";
+  return new GatewayError("REQUEST_INVALID", { publicMessage, cause });
 }

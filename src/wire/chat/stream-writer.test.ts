@@ -142,7 +142,7 @@ describe("a stream to a Chat client", () => {
       stream([start, { type: "error", fault }, end])
         .split("\n\n")
         .at(-2),
-    ).toBe('data: {"error":{"message":"slow","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}');
+    ).toBe('data: {"error":{"message":"slow","type":"rate_limit_exceeded","param":null,"code":"rate_limit_exceeded"}}');
   });
 
   test("55: a custom tool's input comes as the free text that it is", () => {

@@ -1,13 +1,13 @@
 // Neutral events to a stream of the Chat dialect (wire.md G): the role first, one finish reason, the usage chunk only
 // where it was asked for, `[DONE]` last.
 
+import { sseErrorEvent } from "../errors.ts";
 import { ToolIds } from "../messages/tool-ids.ts";
 import { clientToolOf } from "../messages/tool-names.ts";
 import { mergeUsage, noUsage } from "../messages/usage.ts";
 import type { AnswerContext, JsonObject, NeutralEvent, StopReason, StreamWriter, UpstreamFault } from "../neutral.ts";
 import { comment, formatEvent } from "../sse.ts";
 import { customInput } from "./answer.ts";
-import { chatErrorBody } from "./error-body.ts";
 import { toChatFinish } from "./finish-reasons.ts";
 import { parseArguments } from "./tool-arguments.ts";
 import { toChatUsage } from "./usage.ts";
@@ -88,7 +88,7 @@ export class ChatWriter implements StreamWriter {
   fail(fault: UpstreamFault): string {
     if (this.#finished) return "";
     this.#finished = true;
-    return formatEvent(undefined, JSON.stringify(chatErrorBody(fault)));
+    return sseErrorEvent("chat", fault);
   }
 
   #begin(): string {

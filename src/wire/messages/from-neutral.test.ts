@@ -1,7 +1,6 @@
 // A Chat request on its way to a Messages server: tools and settings, by the rules of wire.md B.
 
 import { describe, expect, test } from "bun:test";
-import { AttemptError } from "../../errors.ts";
 import { chatCodec } from "../chat/index.ts";
 import type { Json, JsonObject } from "../neutral.ts";
 import { messagesCodec } from "./index.ts";
@@ -12,7 +11,6 @@ function translate(changes: JsonObject, model = "claude-sonnet-4-5", maxOutputTo
   return messagesCodec.fromNeutral(chatCodec.toNeutral(body), { profile: "anthropic", model, maxOutputTokens });
 }
 
-const text = (text: string): JsonObject => ({ type: "text", text });
 const user = (content: Json): JsonObject => ({ role: "user", content });
 const call = (id: string, args = "{}", name = "f"): JsonObject => ({
   id,
@@ -163,6 +161,7 @@ describe("Chat to Messages, faulty requests", () => {
     [{ messages: [user("a"), { role: "alien", content: "b" }] }, "messages.1.role: expected system"],
     [{ messages: [user({ a: 1 })] }, "messages.0.content: expected a string or an array of parts"],
     [{ messages: [user([{ type: "hologram" }])] }, "messages.0.content.0.type: expected text, image_url or file"],
+    [{ messages: [user([{ type: "text", text: 5 }])] }, "messages.0.content.0.text: expected a string"],
     [{ messages: [{ role: "tool", content: "x" }] }, "messages.0.tool_call_id: expected a string"],
     [{ messages: [calls({ id: "a" })] }, "messages.0.tool_calls.0.function: expected an object"],
     [{ tools: [tool], tool_choice: { type: "function", function: { name: "h" } } }, "tool_choice: names a tool"],

@@ -2,8 +2,8 @@
 // started and stopped once, then one message_delta and message_stop. What the upstream interleaves waits here.
 
 import type { AnswerContext, JsonObject, NeutralEvent, StopReason, StreamWriter, UpstreamFault } from "../neutral.ts";
+import { sseErrorEvent } from "../errors.ts";
 import { formatEvent } from "../sse.ts";
-import { messagesErrorType } from "./error-types.ts";
 import { toMessagesStop } from "./stop-reasons.ts";
 import { ToolIds } from "./tool-ids.ts";
 import { clientToolOf } from "./tool-names.ts";
@@ -63,8 +63,7 @@ export class MessagesWriter implements StreamWriter {
   fail(fault: UpstreamFault): string {
     if (this.#finished) return "";
     this.#finished = true;
-    const error = { type: messagesErrorType(fault), message: fault.message };
-    return formatEvent("error", JSON.stringify({ type: "error", error }));
+    return sseErrorEvent("messages", fault);
   }
 
   /** Exactly one message_start: clients throw away what came before a second one. */

@@ -1,0 +1,70 @@
+// Every command of the command line.
+
+import { join } from "node:path";
+import { Command, CommanderError } from "commander";
+import { createAdminClient } from "../admin/admin-client.ts";
+import { agentsCommand } from "./agents.ts";
+import { auditCommand } from "./audit.ts";
+import { checkCommand } from "./check.ts";
+import { connectCommand } from "./connect.ts";
+import { demoCommand } from "./demo.ts";
+import type { Io } from "./io.ts";
+import { keysCommand } from "./keys.ts";
+import { modelsCommand } from "./models.ts";
+import { reloadCommand, stopCommand } from "./remote.ts";
+import { startCommand } from "./start-command.ts";
+import { statsCommand, statusCommand } from "./stats.ts";
+import type { StatsDocument } from "../layers/audit/index.ts";
+
+const exitUsage = 2;
+
+/** Parses the command line and runs one command; sets `process.exitCode`. */
+export async function runProgram(io: Io): Promise<void> {
+  const fetchStats = async (): Promise<StatsDocument> =>
+    JSON.parse(await createAdminClient(join(io.home, "run/admin.sock")).get("/stats")) as StatsDocument;
+  const program = new Command("sanctum")
+    .description("Keeps the keys, caps the spend, logs every request, and answers locally when the cloud fails.")
+    .version("1.0.0")
+    .option("--config <file>", "configuration file (default: sanctum-proxy/config.yaml in SANCTUM_HOME)")
+    .exitOverride();
+  const commands = [
+    startCommand(io),
+    stopCommand(io),
+    reloadCommand(io),
+    statusCommand(io, fetchStats),
+    statsCommand(io, fetchStats),
+    checkCommand(io),
+    agentsCommand(io),
+    keysCommand(io),
+    modelsCommand(io),
+    connectCommand(io),
+    auditCommand(io, {
+      auditFile: async () => auditFileOf(io),
+      anchor: async () => {
+        const { audit } = await fetchStats().catch(() => ({ audit: null }));
+        return audit === null || audit.fault !== null ? null : { seq: audit.entries, head: audit.head };
+      },
+    }),
+    demoCommand(io),
+  ];
+  for (const command of commands) program.addCommand(withConfigOption(command.exitOverride()));
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : exitUsage;
+  }
+}
+
+/** Where the configured trail is; a faulty configuration means the usual place. */
+async function auditFileOf(io: Io): Promise<string> {
+  const { loadConfig } = await import("../config/load.ts");
+  const loaded = loadConfig(io.configFile, { home: io.home });
+  return "config" in loaded ? loaded.config.audit.file : join(io.home, "logs/cloud-proxy-audit.jsonl");
+}
+
+/** `--config` is taken before and after the command's name. */
+function withConfigOption(command: Command): Command {
+  for (const sub of command.commands) withConfigOption(sub.exitOverride());
+  return command.option("--config <file>", "configuration file");
+}

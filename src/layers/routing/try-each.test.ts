@@ -1,0 +1,292 @@
+import { describe, expect, test } from "bun:test";
+import { AttemptError, GatewayError } from "../../errors.ts";
+import type { AttemptOutcome, Candidate, Chosen, GatewayResponse, Handler, Planned } from "../../request.ts";
+import { answerOf, candidateAt, localOf, outcomesOf, plannedOf, providerOf } from "./sample-request.ts";
+import { scripted, tickingClock } from "./sample-request.ts";
+import { tryEach } from "./try-each.ts";
+
+const cloud = candidateAt(providerOf("cloud"));
+const other = candidateAt(providerOf("other"));
+const home = candidateAt(localOf("home"));
+
+type Facts = ConstructorParameters<typeof AttemptError>[1];
+
+function failing(outcome: AttemptOutcome, facts: Facts = {}): () => never {
+  return () => {
+    throw new AttemptError(outcome, facts);
+  };
+}
+
+interface Setting {
+  readonly waits: number[];
+  readonly run: (request: Planned) => Promise<GatewayResponse>;
+}
+
+/** `onWait` stands for what happens while the layer waits. */
+function layerOver(next: Handler<Chosen>, onWait: () => void = () => undefined, alone = false): Setting {
+  const waits: number[] = [];
+  const layer = tryEach({
+    clock: tickingClock(),
+    wait: async (ms) => {
+      waits.push(ms);
+      onWait();
+    },
+    retryDelayMs: (failures, retry) => failures * retry.baseMs,
+    answerAlone: () => (alone ? answerOf("counted here") : null),
+  });
+  return { waits, run: layer(next) };
+}
+
+/** What the client is told when the candidates fail with these outcomes, one after the other. */
+async function toldAfter(
+  ends: readonly (readonly [Candidate, AttemptOutcome, Facts?])[],
+  asked: Parameters<typeof plannedOf>[1] = {},
+): Promise<GatewayError> {
+  const { next } = scripted(...ends.map(([, outcome, facts]) => failing(outcome, facts)));
+  const candidates = ends.map(([candidate]) => candidate);
+  return refused(layerOver(next).run(plannedOf(candidates, asked)));
+}
+
+async function refused(answer: Promise<GatewayResponse>): Promise<GatewayError> {
+  try {
+    await answer;
+  } catch (error) {
+    if (error instanceof GatewayError) return error;
+    throw error;
+  }
+  throw new Error("it was answered");
+}
+
+describe("the next candidate answers after", () => {
+  const outcomes: readonly AttemptOutcome[] = [
+    "upstream_401",
+    "upstream_429",
+    "upstream_500",
+    "upstream_529",
+    "connect_failed",
+    "timeout_connect",
+    "timeout_first_byte",
+    "timeout_first_content",
+    "cut_stream",
+    "error_event",
+    "skipped_budget",
+    "skipped_limit",
+    "skipped_breaker",
+    "skipped_key",
+    "skipped_policy",
+  ];
+  for (const outcome of outcomes) {
+    test(`${outcome}, at once`, async () => {
+      const { next, called } = scripted(failing(outcome, { status: 0, note: "why" }), () => answerOf("from home"));
+      const { run, waits } = layerOver(next);
+      const request = plannedOf([cloud, home]);
+      expect((await run(request)).body).toBe("from home");
+      expect(called).toEqual(["cloud/model", "home/model"]);
+      expect(waits).toEqual([]);
+      expect(request.record.attempts[0]).toMatchObject({ outcome, note: "why", ms: expect.any(Number), status: null });
+      expect(request.record.served).toBe(request.record.attempts[1]!);
+    });
+  }
+
+  test("nothing but the candidates before it: the first that answers is the last that is asked", async () => {
+    const { next, called } = scripted(failing("upstream_500", { status: 500 }), () => answerOf("second"));
+    const request = plannedOf([cloud, other, home]);
+    await layerOver(next).run(request);
+    expect(called).toEqual(["cloud/model", "other/model"]);
+    expect(request.record.attempts[0]!.status).toBe(500);
+  });
+});
+
+describe("a window that is too small", () => {
+  const small = candidateAt(localOf("small"), { context: 1_000 });
+  const large = candidateAt(localOf("large"), { context: 100_000 });
+  const long = { facts: { inputTokenBound: 10_000 } };
+
+  test("is not asked at all where the prompt certainly does not fit", async () => {
+    const { next, called } = scripted(() => answerOf("fits"));
+    const request = plannedOf([small, large], long);
+    await layerOver(next).run(request);
+    expect(called).toEqual(["large/model"]);
+    expect(outcomesOf(request.record.attempts)).toEqual(["small/model:skipped_context", "large/model:open"]);
+  });
+
+  test("matters to no request that only counts tokens", async () => {
+    const { next, called } = scripted(() => answerOf("12"));
+    await layerOver(next).run(plannedOf([small], { ...long, operation: "count_tokens" }));
+    expect(called).toEqual(["small/model"]);
+  });
+
+  test("is not asked after a larger one said that the prompt is too long; a still larger one is", async () => {
+    const relay = answerOf("prompt is too long", 400);
+    const { next, called } = scripted(failing("upstream_400", { status: 400, relay }), () => answerOf("fits"));
+    const middle = candidateAt(providerOf("middle"), { context: 50_000 });
+    const answer = await layerOver(next).run(plannedOf([middle, candidateAt(localOf("tiny"), { context: 8_000 }), large]));
+    expect(called).toEqual(["middle/model", "large/model"]);
+    expect(answer.body).toBe("fits");
+  });
+
+  test("of all candidates is told in the upstream's own words where one spoke", async () => {
+    const relay = answerOf("prompt is too long: 9 > 8", 400);
+    const { next } = scripted(failing("upstream_400", { status: 400, relay }), failing("upstream_500"));
+    expect(await layerOver(next).run(plannedOf([cloud, home]))).toBe(relay);
+  });
+
+  test("of all candidates is final and in words on which agents shorten their conversation", async () => {
+    const { next, called } = scripted();
+    const error = await refused(layerOver(next).run(plannedOf([small], { ...long, dialect: "messages" })));
+    expect(called).toEqual([]);
+    expect(error).toMatchObject({ code: "REQUEST_INVALID", status: 400, dialectCode: "context_length_exceeded" });
+    expect(error.publicMessage).toStartWith("prompt is too long");
+  });
+});
+
+describe("the same candidate is asked again", () => {
+  const patient = candidateAt(providerOf("patient", { retry: { attempts: 3, baseMs: 500, maxMs: 8_000 } }));
+
+  test("only where it is the last one", async () => {
+    const { next, called } = scripted(failing("upstream_503"), () => answerOf("home"));
+    const { run, waits } = layerOver(next);
+    await run(plannedOf([patient, home]));
+    expect([called, waits]).toEqual([["patient/model", "home/model"], []]);
+  });
+
+  test("as often as it is configured, with a growing pause, each time as an attempt of its own", async () => {
+    const { next } = scripted(failing("upstream_503"), failing("connect_failed"), failing("upstream_503"));
+    const { run, waits } = layerOver(next);
+    const request = plannedOf([patient]);
+    expect((await refused(run(request))).code).toBe("UPSTREAM_FAILED");
+    expect(waits).toEqual([500, 1_000]);
+    expect(request.record.attempts.length).toBe(3);
+  });
+
+  test("and its answer is the client's", async () => {
+    const { next } = scripted(failing("upstream_529"), () => answerOf("now"));
+    expect((await layerOver(next).run(plannedOf([patient]))).body).toBe("now");
+  });
+
+  test("after exactly the pause that it asked for, but not after one that is too long", async () => {
+    for (const [retryAfterMs, expected] of [[0, [0]], [2_000, [2_000]], [10_000, [10_000]], [10_001, []]] as const) {
+      const { next } = scripted(failing("upstream_429", { retryAfterMs }), () => answerOf("now"));
+      const { run, waits } = layerOver(next);
+      await run(plannedOf([patient])).catch(() => undefined);
+      expect([retryAfterMs, waits]).toEqual([retryAfterMs, [...expected]]);
+    }
+  });
+
+  test("never after what does not get better by itself, or may have been billed", async () => {
+    const final: readonly AttemptOutcome[] = [
+      "upstream_400", "upstream_401", "upstream_403", "cut_stream", "error_event", "timeout_first_byte", "skipped_budget", "skipped_key",
+    ];
+    for (const outcome of final) {
+      const { next, called } = scripted(failing(outcome));
+      await layerOver(next).run(plannedOf([patient])).catch(() => undefined);
+      expect([outcome, called.length]).toEqual([outcome, 1]);
+    }
+  });
+});
+
+describe("when every candidate failed, the client is told", () => {
+  test("402 where money is the reason, whatever the local model suffers from", async () => {
+    const ends = [[cloud, "skipped_budget"], [home, "connect_failed"]] as const;
+    expect(await toldAfter(ends)).toMatchObject({ code: "BUDGET_EXHAUSTED", kind: "billing" });
+    expect((await toldAfter([[cloud, "skipped_budget"]])).code).toBe("BUDGET_EXHAUSTED");
+    expect((await toldAfter([[cloud, "skipped_budget"], [other, "skipped_key"]])).code).toBe("BUDGET_EXHAUSTED");
+  });
+
+  test("503 where money is the reason of one, and another one was asked and is down", async () => {
+    expect((await toldAfter([[cloud, "upstream_500"], [other, "skipped_budget"]])).code).toBe("UPSTREAM_FAILED");
+  });
+
+  test("429 where limits are the reason, with the shortest wait of all, from 1 to 30 seconds", async () => {
+    const ends = [
+      [cloud, "upstream_429", { retryAfterMs: 20_000 }],
+      [other, "skipped_limit", { retryAfterMs: 4_200 }],
+      [home, "connect_failed"],
+    ] as const;
+    expect(await toldAfter(ends)).toMatchObject({ code: "LIMITS_EXHAUSTED", status: 429, retryAfterSeconds: 5 });
+    for (const [retryAfterMs, seconds] of [[0, 1], [3_600_000, 30], [undefined, 1]] as const) {
+      const error = await toldAfter([[cloud, "skipped_limit", { retryAfterMs }]]);
+      expect([retryAfterMs, error.retryAfterSeconds]).toEqual([retryAfterMs, seconds]);
+    }
+  });
+
+  test("429 rather than 402 where one is too dear and another one is only busy: an agent stops for good at 402", async () => {
+    expect((await toldAfter([[cloud, "skipped_budget"], [home, "skipped_limit"]])).code).toBe("LIMITS_EXHAUSTED");
+    expect((await toldAfter([[cloud, "skipped_limit"], [other, "skipped_budget"]])).code).toBe("LIMITS_EXHAUSTED");
+  });
+
+  test("503 where one is at its limit and another one is down", async () => {
+    const error = await toldAfter([[cloud, "upstream_429"], [other, "upstream_500"]]);
+    expect(error).toMatchObject({ code: "UPSTREAM_FAILED", status: 503 });
+  });
+
+  test("503 where all are down or locked out by their breakers", async () => {
+    const ends = [[cloud, "skipped_breaker"], [other, "timeout_first_byte"], [home, "connect_failed"]] as const;
+    expect(await toldAfter(ends)).toMatchObject({ code: "UPSTREAM_FAILED", retryAfterSeconds: 5 });
+    expect((await toldAfter([[cloud, "skipped_breaker"]])).code).toBe("UPSTREAM_FAILED");
+  });
+
+  test("what to do where no key is there", async () => {
+    const error = await toldAfter([[cloud, "skipped_key"]]);
+    expect(error.code).toBe("ROUTE_NO_CANDIDATE");
+    expect(error.publicMessage).toContain("sanctum keys set cloud");
+  });
+
+  test("400 where the request asks for what none of them has, not to send it again", async () => {
+    const ends = [[cloud, "skipped_policy"], [home, "skipped_policy"]] as const;
+    expect(await toldAfter(ends)).toMatchObject({ code: "REQUEST_INVALID", kind: "invalid_request" });
+    expect((await toldAfter([[cloud, "upstream_500"], [home, "skipped_policy"]])).code).toBe("UPSTREAM_FAILED");
+  });
+
+  test("nothing of it where the gateway can answer by itself", async () => {
+    const { next } = scripted(failing("skipped_key"));
+    const { run } = layerOver(next, undefined, true);
+    expect((await run(plannedOf([cloud], { operation: "count_tokens" }))).body).toBe("counted here");
+  });
+
+  test("nothing that the upstream said: names and outcomes are for the log", async () => {
+    const error = await toldAfter([[cloud, "upstream_500", { note: "house secret", cause: new Error("house secret") }]]);
+    expect(error.publicMessage).not.toMatch(/cloud|secret/);
+    expect(String(error.cause)).toContain("cloud/model: upstream_500");
+  });
+});
+
+test("`over_budget: refuse` ends the request at the first candidate that is too dear", async () => {
+  const { next, called } = scripted(failing("skipped_budget"));
+  const error = await refused(layerOver(next).run(plannedOf([cloud, home], { agent: { overBudget: "refuse" } })));
+  expect(error.code).toBe("BUDGET_EXHAUSTED");
+  expect(called).toEqual(["cloud/model"]);
+});
+
+describe("a client that has gone", () => {
+  test("is answered by no further candidate", async () => {
+    const leaving = new AbortController();
+    const { next, called } = scripted(() => {
+      leaving.abort();
+      throw new AttemptError("cut_stream");
+    });
+    const request = plannedOf([cloud, home], { signal: leaving.signal });
+    expect((await refused(layerOver(next).run(request))).code).toBe("CLIENT_GONE");
+    expect(called).toEqual(["cloud/model"]);
+    expect(outcomesOf(request.record.attempts)).toEqual(["cloud/model:client_gone"]);
+  });
+
+  test("in the pause before a second try, is not tried for again", async () => {
+    const leaving = new AbortController();
+    const patient = candidateAt(providerOf("patient", { retry: { attempts: 3, baseMs: 500, maxMs: 8_000 } }));
+    const { next, called } = scripted(failing("upstream_503"));
+    const { run } = layerOver(next, () => leaving.abort());
+    expect((await refused(run(plannedOf([patient], { signal: leaving.signal })))).code).toBe("CLIENT_GONE");
+    expect(called).toEqual(["patient/model"]);
+  });
+});
+
+test("what is not the failure of an attempt is swallowed by nobody", async () => {
+  for (const thrown of [new TypeError("a defect"), new GatewayError("BUDGET_LEDGER")]) {
+    const { next, called } = scripted(() => {
+      throw thrown;
+    });
+    await expect(layerOver(next).run(plannedOf([cloud, home]))).rejects.toBe(thrown);
+    expect(called).toEqual(["cloud/model"]);
+  }
+});
