@@ -7,7 +7,7 @@ export class Helper<Order extends object, Reply extends object> {
     this.#process = Bun.spawn([process.execPath, script], {
       env: {},
       stdio: ["ignore", "ignore", "inherit"],
-      serialization: "json",
+      serialization: "advanced",
       ipc: (reply: Reply) => this.#waiting.resolve(reply),
       onExit: (_, code) => this.#waiting.reject(new Error(`${script} ended by itself (${code})`)),
     });

@@ -68,7 +68,7 @@ export class HttpMessageReader {
       case "chunk-size": {
         const end = bytes.indexOf(lineEnd, at);
         if (end === -1) return -1;
-        this.#left = parseInt(bytes.latin1Slice(at, end), 16);
+        this.#left = parseInt(bytes.toString("latin1", at, end), 16);
         if (Number.isNaN(this.#left)) throw new Error("a chunk size is not a number");
         this.#state = this.#left === 0 ? "trailer" : "chunk";
         return end + 2;
@@ -85,7 +85,7 @@ export class HttpMessageReader {
   #readHead(bytes: Buffer, at: number): number {
     const end = bytes.indexOf(headEnd, at);
     if (end === -1) return -1;
-    this.head = bytes.latin1Slice(at, end);
+    this.head = bytes.toString("latin1", at, end);
     const length = /\r\ncontent-length: *(\d+)/i.exec(this.head);
     if (length !== null) {
       this.#left = Number(length[1]);

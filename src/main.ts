@@ -5,11 +5,11 @@ import { join, resolve } from "node:path";
 import type { Io } from "./cli/io.ts";
 
 function createIo(argv: readonly string[]): Io {
-  const home = resolve(process.env["SANCTUM_HOME"] ?? join(homedir(), ".sanctum"));
+  const home = resolve(process.env["SANCTUM_HOME"] || join(homedir(), ".sanctum"));
   const at = argv.findIndex((word) => word === "--config" || word.startsWith("--config="));
   const given = at < 0 ? undefined : argv[at]!.includes("=") ? argv[at]!.slice("--config=".length) : argv[at + 1];
   // npm runs scripts in the package's folder: a relative path is meant from where the person stands.
-  const from = process.env["INIT_CWD"] ?? process.cwd();
+  const from = process.env["INIT_CWD"] || process.cwd();
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
@@ -26,6 +26,11 @@ function isPlainStart(words: readonly string[]): boolean {
   return rest.length === 1 && rest[0] === "start";
 }
 
+// `sanctum stats | head`: who stops reading has seen enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
 const io = createIo(process.argv);
 if (isPlainStart(process.argv.slice(2))) {
   const { runStart } = await import("./cli/start.ts");

@@ -26,6 +26,7 @@ import {
   type StatsDocument,
 } from "../layers/audit/index.ts";
 import { openSqliteLedger, type Ledger } from "../layers/budget/index.ts";
+import { compileGlob } from "../layers/routing/index.ts";
 import { AgentLimiter, Limits } from "../layers/limits/index.ts";
 import { KeyRing, createKeySources, type KeyDescription } from "../layers/vault/index.ts";
 import type { Arrived, GatewayResponse } from "../request.ts";
@@ -361,11 +362,15 @@ export class Daemon {
   #listModels(question: ModelsQuestion): readonly ListedModel[] {
     const { value } = this.#generations.current;
     const { agent } = value.authenticate(question);
-    const usable = [...value.providers().values()].filter((p) => !p.local && this.#keys.state(p.name) !== "missing");
-    const cloud = usable.flatMap((p) =>
-      listModels(p.name).map((model) => ({ id: p.name === "openrouter" ? `openrouter/${model}` : model, provider: p.name, context: undefined })),
+    const keyed = [...value.providers().values()].filter((p) => !p.local && this.#keys.state(p.name) !== "missing");
+    const cloud = keyed.flatMap(({ name }) =>
+      listModels(name).map((model) => ({
+        id: name === "openrouter" ? `openrouter/${model}` : model,
+        provider: name,
+        context: undefined,
+      })),
     );
-    return [...value.models(agent.models), ...cloud];
+    return allowedOf([...value.models(), ...cloud], agent.models);
   }
 
   #notReady(): string[] {
@@ -408,4 +413,11 @@ export class Daemon {
     const saved = this.#ledger.loadCounters("tally").get("tally");
     if (saved !== undefined) this.#tally.restore(JSON.parse(saved));
   }
+}
+
+/** What the agent's globs let through; undefined: everything. */
+function allowedOf(models: readonly ListedModel[], globs: readonly string[] | undefined): readonly ListedModel[] {
+  if (globs === undefined) return models;
+  const tests = globs.map(compileGlob);
+  return models.filter(({ id }) => tests.some((test) => test(id)));
 }

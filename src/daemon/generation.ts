@@ -6,7 +6,7 @@ import { audit, openRequestFacts, type AuditSink, type Tally } from "../layers/a
 import { fund, type Ledger } from "../layers/budget/index.ts";
 import { createAuthenticator, identify, type Caller, type Claim } from "../layers/identity/index.ts";
 import { backoffDelayMs, pace, parseRetryAfter, type AgentLimiter, type Limits } from "../layers/limits/index.ts";
-import { Directory, compileGlob, plan, tryEach, understand } from "../layers/routing/index.ts";
+import { Directory, plan, tryEach, understand } from "../layers/routing/index.ts";
 import { createRedactor, unlock, type KeyRing } from "../layers/vault/index.ts";
 import { createPipeline } from "../pipeline.ts";
 import type { Arrived, Handler, Provider } from "../request.ts";
@@ -66,12 +66,9 @@ export class Generation implements AsyncDisposable {
     return all;
   }
 
-  /** What an agent may ask for by name. */
-  models(allowed: readonly string[] | undefined): readonly ListedModel[] {
-    const names = this.directory.names();
-    if (allowed === undefined) return names;
-    const tests = allowed.map(compileGlob);
-    return names.filter(({ id }) => tests.some((test) => test(id)));
+  /** What can be asked for by name beside the catalogue. */
+  models(): readonly ListedModel[] {
+    return this.directory.names();
   }
 
   /** Nothing of its own to close: connections and books are shared. */

@@ -34,6 +34,8 @@ interface Parts {
 
 /** Before commit at most this much is held back. */
 const maxHeldBackChars = 256 * 1024;
+/** Behind the terminal event only the end of the body can come: waited for so long, so that the connection is kept for reuse. */
+const endGraceMs = 250;
 const encoder = new TextEncoder();
 
 export class StreamRelay {
@@ -49,6 +51,8 @@ export class StreamRelay {
   #fault: UpstreamFault | null = null;
   #overCap = false;
   #usefulAt: number;
+  /** Since when the client has not asked for more; null while the upstream is being read for it. */
+  #pausedAt: number | null = null;
   #bytesOut = 0;
 
   constructor(parts: Parts) {
@@ -73,7 +77,7 @@ export class StreamRelay {
       while (!this.#contentSeen && held.length < maxHeldBackChars) {
         held += await this.#step();
         if (this.#fault !== null) throw new AttemptError("error_event", { billed: "unknown", status: this.#fault.status });
-        if (this.#sourceDone && !this.#contentSeen) {
+        if ((this.#sourceDone || this.#meter.ended) && !this.#contentSeen) {
           throw new AttemptError("cut_stream", { billed: "unknown", note: "the answer ended before any content" });
         }
       }
@@ -83,13 +87,15 @@ export class StreamRelay {
     }
     keyed.attempt.ttftMs = clock.monotonic() - keyed.attempt.startedAt;
     this.#committed = true;
+    this.#pausedAt = clock.monotonic();
     this.#watchIdle();
     return held;
   }
 
   /** The body for the client: pulls from the upstream only as fast as the client reads. */
   body(held: string): ReadableStream<Uint8Array> {
-    let first: string | null = held;
+    // A pull that brings nothing would never be repeated.
+    let first: string | null = held === "" ? null : held;
     return new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
@@ -110,18 +116,33 @@ export class StreamRelay {
 
   async #nextText(): Promise<string> {
     let text = "";
+    this.#resume();
     try {
-      while (text === "" && !this.#sourceDone && this.#fault === null && !this.#overCap) {
+      while (text === "" && !this.#sourceDone && this.#fault === null && !this.#unpaid) {
         text += await this.#step();
       }
     } catch (error) {
       return text + this.#broken(error);
     }
-    if (this.#overCap) return text + this.#cut("cut_stream", "the budget is used up", budgetFault, "refused_budget");
+    this.#pausedAt = this.#parts.clock.monotonic();
+    if (this.#unpaid) return text + this.#cut("cut_stream", "the budget is used up", budgetFault, "refused_budget");
     // The error event itself was rendered by the codec: only the books are left to close.
     if (this.#fault !== null) return text + this.#cut("error_event", null, null, "upstream_error");
     if (this.#sourceDone) return text + this.#end();
     return text;
+  }
+
+  /** After the reason to stop nothing more is generated: to spoil a complete answer would save no money. */
+  get #unpaid(): boolean {
+    return this.#overCap && !this.#meter.stopped && !this.#meter.ended;
+  }
+
+  /** The time in which the client did not read is no silence of the upstream. */
+  #resume(): void {
+    const { clock, deadline } = this.#parts;
+    if (this.#pausedAt !== null) this.#usefulAt += clock.monotonic() - this.#pausedAt;
+    this.#pausedAt = null;
+    if (this.#meter.ended) deadline.arm("timeout_idle", endGraceMs);
   }
 
   /** Reads one chunk; returns what it means for the client. */
@@ -163,7 +184,8 @@ export class StreamRelay {
   /** One timer a stream, re-armed by what is left: no timer per chunk. */
   #watchIdle(): void {
     const { deadline, keyed, clock } = this.#parts;
-    deadline.watch("timeout_idle", keyed.candidate.provider.timeouts.idleMs, () => clock.monotonic() - this.#usefulAt);
+    const idleMs = (): number => (this.#pausedAt === null ? clock.monotonic() - this.#usefulAt : 0);
+    deadline.watch("timeout_idle", keyed.candidate.provider.timeouts.idleMs, idleMs);
   }
 
   /** The upstream's body ended. */

@@ -1,4 +1,4 @@
-import { AttemptError } from "../errors.ts";
+import { AttemptError, GatewayError } from "../errors.ts";
 import type { Handler, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
 import { sseErrorEvent } from "../wire/errors.ts";
@@ -35,7 +35,7 @@ export function send(parts: SendParts): Handler<Keyed> {
     const same = candidate.dialect === request.dialect;
     const client = parts.codecs[request.dialect];
     const upstream = parts.codecs[candidate.dialect];
-    const body = same ? patched(keyed, client) : translated(keyed, upstream, neutralOf(keyed));
+    const body = same ? patched(keyed, client) : translated(keyed, upstream, neutralOf);
     const deadline = new Deadline(signal);
     // Ending a call that is over already would wake the network thread for nothing.
     let over = false;
@@ -113,8 +113,17 @@ function patched({ request, candidate, allowance }: Keyed, codec: Codec): string
   });
 }
 
-function translated({ request, candidate, allowance }: Keyed, codec: Codec, neutral: NeutralRequest): string {
+function translated(keyed: Keyed, codec: Codec, neutralOf: (keyed: Keyed) => NeutralRequest): string {
+  const { request, candidate, allowance } = keyed;
   if (request.operation !== "generate") throw new AttemptError("skipped_policy", { note: "not offered in this dialect" });
+  let neutral: NeutralRequest;
+  try {
+    neutral = neutralOf(keyed);
+  } catch (cause) {
+    // The vendor that was asked for may take what we can't translate: the client is not to blame for our fallback.
+    if (!(cause instanceof GatewayError) || candidate.reason === "requested") throw cause;
+    throw new AttemptError("skipped_policy", { note: cause.publicMessage, cause });
+  }
   const target = {
     profile: profileOf(candidate.provider),
     model: candidate.model,
@@ -158,13 +167,22 @@ function passing(keyed: Keyed, codec: Codec, clock: Clock): Rendering {
       return reader.read(event);
     },
     render: (event, events) => {
-      // Responses clients act on `response.failed` alone: a bare `error` event makes Codex wait and ask again.
-      const error = failed === null ? undefined : events.find((one) => one.type === "error");
-      return error === undefined ? (codec.patchEvent(event, context) ?? "") : fail(error.fault);
+      const error = events.find((one) => one.type === "error");
+      return error === undefined || !mustRewrite(codec.dialect, error.fault)
+        ? (codec.patchEvent(event, context) ?? "")
+        : fail(error.fault);
     },
     terminal: () => terminals[codec.dialect],
     fail,
   };
+}
+
+/**
+ * Clients know their own vendor's error events, so those go on as they are; but Responses clients act on
+ * `response.failed` alone (a bare `error` makes Codex wait and ask again), and a rejected key is the house's affair.
+ */
+function mustRewrite(dialect: Dialect, { status }: UpstreamFault): boolean {
+  return dialect === "responses" || status === 401 || status === 403;
 }
 
 /** Ends a stream whose upstream gave its stop reason and then forgot the last event. */

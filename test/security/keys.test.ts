@@ -85,7 +85,8 @@ test("a provider that shows the key in the middle of a stream does not get it pa
     house.cloud.respond = { errorEvent: { afterEvents: 8, message: `rejected: ${HOUSE_KEY}` }, gate };
     const response = await post(house.gateway, dialect, { extra: { stream: true } });
     const text = await readThenOpen(response, gate);
-    expect(text).toContain("quick");
+    // The fake cuts its text into pieces of eight characters.
+    expect(text).toContain("The quic");
     expectNoKey(`the stream of ${dialect}`, text);
   }
 });
