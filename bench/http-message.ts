@@ -50,36 +50,25 @@ export class HttpMessageReader {
 
   /** One step from `at`; where the next one begins, or -1 where more bytes are needed. Ends in state `head` at the end. */
   #step(bytes: Buffer, at: number): number {
-    switch (this.#state) {
-      case "head":
-        return this.#readHead(bytes, at);
-      case "body":
-      case "chunk": {
-        const end = Math.min(bytes.length, at + this.#left);
-        this.#onBody?.(bytes.subarray(at, end));
-        this.#left -= end - at;
-        if (this.#left === 0) this.#state = this.#state === "body" ? "head" : "chunk-end";
-        return end;
-      }
-      case "chunk-end":
-        if (bytes.length - at < 2) return -1;
-        this.#state = "chunk-size";
-        return at + 2;
-      case "chunk-size": {
-        const end = bytes.indexOf(lineEnd, at);
-        if (end === -1) return -1;
-        this.#left = parseInt(bytes.toString("latin1", at, end), 16);
-        if (Number.isNaN(this.#left)) throw new Error("a chunk size is not a number");
-        this.#state = this.#left === 0 ? "trailer" : "chunk";
-        return end + 2;
-      }
-      case "trailer": {
-        const end = bytes.indexOf(lineEnd, at);
-        if (end === -1) return -1;
-        if (end === at) this.#state = "head";
-        return end + 2;
-      }
-    }
+    if (this.#state === "head") return this.#readHead(bytes, at);
+    if (this.#state === "body" || this.#state === "chunk") return this.#readBody(bytes, at);
+    const end = bytes.indexOf(lineEnd, at);
+    if (end === -1) return -1;
+    if (this.#state === "chunk-size") {
+      this.#left = parseInt(bytes.toString("latin1", at, end), 16);
+      if (Number.isNaN(this.#left)) throw new Error("a chunk size is not a number");
+      this.#state = this.#left === 0 ? "trailer" : "chunk";
+    } else if (this.#state === "chunk-end") this.#state = "chunk-size";
+    else if (end === at) this.#state = "head";
+    return end + 2;
+  }
+
+  #readBody(bytes: Buffer, at: number): number {
+    const end = Math.min(bytes.length, at + this.#left);
+    this.#onBody?.(bytes.subarray(at, end));
+    this.#left -= end - at;
+    if (this.#left === 0) this.#state = this.#state === "body" ? "head" : "chunk-end";
+    return end;
   }
 
   #readHead(bytes: Buffer, at: number): number {

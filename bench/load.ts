@@ -168,14 +168,8 @@ async function streams(job: Extract<LoadJob, { kind: "streams" }>): Promise<Load
 }
 
 async function run(job: LoadJob): Promise<LoadResult> {
-  switch (job.kind) {
-    case "saturate":
-      return saturate(job);
-    case "pace":
-      return pace(job);
-    case "streams":
-      return streams(job);
-  }
+  if (job.kind === "saturate") return saturate(job);
+  return job.kind === "pace" ? pace(job) : streams(job);
 }
 
 function reply(message: LoadReply): void {

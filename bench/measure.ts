@@ -1,17 +1,13 @@
 // One system through all its scenarios, once. Everything else of the run is idle meanwhile.
 
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { requestBody } from "./bodies.ts";
 import type { Helper } from "./helper.ts";
 import type { LoadJob, LoadReply, LoadResult, Target, UpstreamMode, UpstreamOrder, UpstreamReply } from "./jobs.ts";
 import { MemoryWatch, cpuMicrosecondsOf, residentMegabytesOf, treeOf } from "./process-usage.ts";
-import type { Extent } from "./extent.ts";
+import { bodyBytes, type BodyName, type Extent, type LoadName } from "./extent.ts";
 import type { Route, Started, System, SystemName } from "./systems.ts";
-
-export const loadNames = ["1 KB", "200 KB", "1 MB", "streams"] as const;
-export type LoadName = (typeof loadNames)[number];
 
 /** What one scenario of one system gave in one round. */
 export interface Cell {
@@ -43,6 +39,8 @@ export interface Parts {
   readonly upstreamPort: number;
   readonly load: Helper<LoadJob, LoadReply>;
   readonly extent: Extent;
+  /** Of this run: homes, ledgers and logs of the systems go into it, and go when they stop. */
+  readonly folder: string;
   readonly progress: (text: string) => void;
 }
 
@@ -65,19 +63,18 @@ export async function measure(
 ): Promise<{ readonly cells: readonly Cell[]; readonly idle: Idle | null }> {
   const cells: Cell[] = [];
   let idle: Idle | null = null;
+  const routesWith = (load: LoadName): readonly Route[] => {
+    if (!system.loads.includes(load)) return [];
+    return parts.extent.allRoutesWith.includes(load) ? system.routes : system.routes.slice(0, 1);
+  };
   await withStarted(parts, system, round, async (bench) => {
-    if (bench.started.child !== null) {
-      await Bun.sleep(idleAfterMs);
-      const idleMegabytes = residentMegabytesOf(treeOf(bench.started.child.pid));
-      idle = { system: system.name, round, idleMegabytes };
-    }
-    for (const { name, bytes } of parts.extent.bodies) {
-      if (name !== "1 KB" && !system.whole) continue;
-      const routes = name === "1 KB" || parts.extent.allRoutesAtAllSizes ? system.routes : system.routes.slice(0, 1);
-      for (const route of routes) cells.push(await measureBody(bench, route, name, bytes));
+    // Once is enough: it is the same at every start.
+    if (round === 0) idle = await measureIdle(bench);
+    for (const load of ["1 KB", "200 KB", "1 MB"] as const) {
+      for (const route of routesWith(load)) cells.push(await measureBody(bench, route, load));
     }
   });
-  for (const route of system.whole && parts.extent.allRoutesAtAllSizes ? system.routes : system.routes.slice(0, 1)) {
+  for (const route of routesWith("streams")) {
     // A process of its own, so that the memory is that of the streams.
     await withStarted(parts, system, round, async (bench) => {
       cells.push(await measureStreams(bench, route));
@@ -86,13 +83,19 @@ export async function measure(
   return { cells, idle };
 }
 
+async function measureIdle({ system, round, started }: Bench): Promise<Idle | null> {
+  if (started.child === null) return null;
+  await Bun.sleep(idleAfterMs);
+  return { system: system.name, round, idleMegabytes: residentMegabytesOf(treeOf(started.child.pid)) };
+}
+
 async function withStarted(
   parts: Parts,
   system: System,
   round: number,
   run: (bench: Bench) => Promise<void>,
 ): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "sanctum-bench-"));
+  const folder = mkdtempSync(join(parts.folder, "home-"));
   try {
     const started = await system.start(parts.upstreamPort, folder);
     try {
@@ -113,16 +116,11 @@ function targetOf({ started }: Bench, route: Route, bytes: number, stream: boole
   return { port, path, headers: { ...headers, ...version }, body: requestBody(spoken, { model, bytes, stream }) };
 }
 
-async function measureBody(
-  bench: Bench,
-  route: Route,
-  load: Exclude<LoadName, "streams">,
-  bytes: number,
-): Promise<Cell> {
+async function measureBody(bench: Bench, route: Route, load: BodyName): Promise<Cell> {
   const { parts } = bench;
   const { concurrency, warmUp, measureMs, rate, paceMs } = parts.extent.jsonLoads[load];
   parts.progress(`${bench.system.name}: ${route}, ${load}`);
-  const target = targetOf(bench, route, bytes, false);
+  const target = targetOf(bench, route, bodyBytes[load], false);
   await setMode(parts, { kind: "json" });
   const saturate = { kind: "saturate", target, concurrency } as const;
   const warm = await ask(parts, { ...saturate, requests: warmUp.requests, maxMs: warmUp.maxMs });
@@ -136,7 +134,7 @@ async function measureBody(
     requests: Math.max(1, Math.round((rate * paceMs) / 1e3)),
     maxOutstanding: concurrency,
   });
-  const arrived = await ask1(parts, { order: "count" });
+  const arrived = await tell(parts, { order: "count" });
   const completed = warm.completed + closed.result.completed + open.result.completed;
   // A gateway that answers by itself (from a cache, say) is not measured as one that forwards.
   const unseen = Math.max(0, completed - arrived);
@@ -156,7 +154,7 @@ async function measureStreams(bench: Bench, route: Route): Promise<Cell> {
   const { parts } = bench;
   const { count, rampMs, events, intervalMs } = parts.extent.streams;
   parts.progress(`${bench.system.name}: ${route}, ${count} streams`);
-  const target = targetOf(bench, route, 1_000, true);
+  const target = targetOf(bench, route, bodyBytes["1 KB"], true);
   const run = { kind: "streams", target, maxMs: 3 * (rampMs + events * intervalMs) } as const;
   // As many events a second as later, on a tenth of the streams.
   await setMode(parts, { kind: "stream", events: 100, intervalMs: intervalMs / 10 });
@@ -218,12 +216,12 @@ async function ask({ load }: Parts, job: LoadJob): Promise<LoadResult> {
   return reply;
 }
 
-async function ask1({ upstream }: Parts, order: UpstreamOrder): Promise<number> {
+async function tell({ upstream }: Parts, order: UpstreamOrder): Promise<number> {
   const reply = await upstream.ask(order);
   if (reply.reply !== "done") throw new Error("the upstream answered out of turn");
   return reply.requests;
 }
 
 async function setMode(parts: Parts, mode: UpstreamMode): Promise<void> {
-  await ask1(parts, { order: "mode", mode });
+  await tell(parts, { order: "mode", mode });
 }

@@ -48,7 +48,7 @@ export function markdownOf(report: Report): string {
     "## 1,000 streams at once, 10 events a second each",
     rowsTable(summary.rows, "streams", [
       ["events/s", (row) => count(row.perSecond)],
-      ["CPU µs/event", (row) => one(row.cpuMicroseconds)],
+      ["CPU µs/event", (row) => oneDecimal(row.cpuMicroseconds)],
       ["delay p50 µs", (row) => count(row.p50Microseconds)],
       ["delay p99 µs", (row) => count(row.p99Microseconds)],
       ["added p50 µs", (row) => count(row.addedP50Microseconds)],
@@ -78,7 +78,7 @@ function requestColumns(rows: readonly Row[]): Column[] {
   const bare = rows.find((row) => row.system === "bare-bun" && row.load === "1 KB")?.cpuMicroseconds ?? NaN;
   return [
     ["requests/s", (row) => count(row.perSecond)],
-    ["CPU µs/request", (row) => one(row.cpuMicroseconds)],
+    ["CPU µs/request", (row) => oneDecimal(row.cpuMicroseconds)],
     ["of bare Bun", (row) => times(row.cpuMicroseconds / bare)],
   ];
 }
@@ -103,14 +103,14 @@ function memoryTable({ rows, idleMegabytes }: Summary): string {
     ["system", "idle", "1 KB requests", "200 KB", "1 MB", "1,000 streams"],
     [...idleMegabytes].map(([system, idle]) => [
       system,
-      one(idle),
-      ...(["1 KB", "200 KB", "1 MB", "streams"] as const).map((load) => one(peak(system, load))),
+      oneDecimal(idle),
+      ...(["1 KB", "200 KB", "1 MB", "streams"] as const).map((load) => oneDecimal(peak(system, load))),
     ]),
   );
 }
 
 function aimLine({ aim, limit, measured, unit, verdict }: Aim): string[] {
-  const text = unit === "×" ? times : (value: number): string => `${two(value)} ${unit}`;
+  const text = unit === "×" ? times : (value: number): string => finite(value, `${value.toFixed(2)} ${unit}`);
   const by = `missed by ${text(measured - limit)} (${percent(measured / limit - 1)})`;
   return [aim, `≤ ${text(limit)}`, text(measured), verdict === "missed" ? by : verdict];
 }
@@ -135,7 +135,6 @@ function table(titles: readonly string[], lines: readonly (readonly string[])[])
 const dash = "–";
 const finite = (value: number, text: string): string => (Number.isFinite(value) ? text : dash);
 const count = (value: number): string => finite(value, Math.round(value).toLocaleString("en-US"));
-const one = (value: number): string => finite(value, value.toFixed(1));
-const two = (value: number): string => finite(value, value.toFixed(2));
+const oneDecimal = (value: number): string => finite(value, value.toFixed(1));
 const times = (value: number): string => finite(value, `${value.toFixed(2)}×`);
 const percent = (share: number): string => finite(share, `${(share * 100).toFixed(1)} %`);

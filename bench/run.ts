@@ -1,6 +1,7 @@
 // `npm run bench [-- --quick] [-- --only NAME]`: the gateway and its peers side by side, in one run. See README.md.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { full, quick, type Extent } from "./extent.ts";
@@ -53,21 +54,36 @@ async function installPeers(): Promise<void> {
   if ((await child.exited) !== 0) throw new Error("the peers could not be installed");
 }
 
+interface Measured {
+  readonly cells: Cell[];
+  readonly idles: Idle[];
+  /** Systems that did not start, or did not live through their round. */
+  readonly broken: string[];
+}
+
 /** All systems in turn, once a round; each round begins with another one, so that a drift meets all alike. */
-async function runRounds(parts: Parts, chosen: readonly System[]): Promise<{ cells: Cell[]; idles: Idle[] }> {
+async function runRounds(parts: Parts, chosen: readonly System[]): Promise<Measured> {
   const cells: Cell[] = [];
   const idles: Idle[] = [];
+  const broken: string[] = [];
   for (let round = 0; round < parts.extent.rounds; round++) {
     for (let turn = 0; turn < chosen.length; turn++) {
-      const { cells: measured, idle } = await measure(parts, chosen[(round + turn) % chosen.length]!, round);
-      cells.push(...measured);
-      if (idle !== null) idles.push(idle);
+      const system = chosen[(round + turn) % chosen.length]!;
+      try {
+        const { cells: measured, idle } = await measure(parts, system, round);
+        cells.push(...measured);
+        if (idle !== null) idles.push(idle);
+      } catch (error) {
+        // The others' figures are worth having all the same; the report and the exit code tell of this one.
+        broken.push(`${system.name}, round ${round + 1}: ${error instanceof Error ? error.message : String(error)}`);
+      }
     }
   }
   const order = (name: string): number => systems.findIndex((system) => system.name === name);
   return {
     cells: cells.sort((a, b) => order(a.system) - order(b.system)),
     idles: idles.sort((a, b) => order(a.system) - order(b.system)),
+    broken,
   };
 }
 
@@ -122,9 +138,19 @@ async function main({ extent, only }: Options): Promise<void> {
   const upstream = await Helper.start<UpstreamOrder, UpstreamReply>(join(here, "upstream.ts"));
   const load = await Helper.start<LoadJob, LoadReply>(join(here, "load.ts"));
   if (upstream.first.reply !== "ready") throw new Error("the upstream is not ready");
+  const folder = mkdtempSync(join(tmpdir(), "sanctum-bench-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   const progress = (text: string): void => console.error(`  ${text}`);
-  const parts = { upstream: upstream.helper, upstreamPort: upstream.first.port, load: load.helper, extent, progress };
-  const { cells, idles } = await runRounds(parts, chosen);
+  const parts = {
+    upstream: upstream.helper,
+    upstreamPort: upstream.first.port,
+    load: load.helper,
+    extent,
+    folder,
+    progress,
+  };
+  const { cells, idles, broken } = await runRounds(parts, chosen);
+  if (broken.length > 0) process.exitCode = 1;
   await Promise.all([upstream.helper.stop(), load.helper.stop()]);
   const machine = describeMachine();
   const summary = summarise(cells, idles);
@@ -133,10 +159,8 @@ async function main({ extent, only }: Options): Promise<void> {
     extent: extent.name,
     rounds: extent.rounds,
     machine,
-    systems: await Promise.all(
-      chosen.map(async ({ name, about }) => ({ name, version: await versionOf(name), about })),
-    ),
-    missing,
+    systems: chosen.map(({ name, about }) => ({ name, version: versionOf(name), about })),
+    missing: [...missing, ...broken],
     disturbance: disturbanceBetween(before, usageNow(), machine.cores),
     summary,
     aims: aimsOf(summary),

@@ -1,6 +1,7 @@
 // From single rounds to the figures of a report: medians over rounds, what a system adds to `direct`, and the aims.
 
-import { loadNames, type Cell, type Idle, type LoadName } from "./measure.ts";
+import { loadNames, type LoadName } from "./extent.ts";
+import type { Cell, Idle } from "./measure.ts";
 import { medianOf } from "./percentiles.ts";
 import type { Route, SystemName } from "./systems.ts";
 

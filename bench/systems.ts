@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Child, freePort } from "./child.ts";
+import { loadNames, type LoadName } from "./extent.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const peers = join(root, "bench/peers");
@@ -35,8 +36,7 @@ export interface System {
   readonly name: SystemName;
   readonly about: string;
   readonly routes: readonly Route[];
-  /** Measured in all scenarios, or only where the form in which it is started matters: 1 KB, memory and streams. */
-  readonly whole: boolean;
+  readonly loads: readonly LoadName[];
   /** Why it can't be run here; null where it can. */
   readonly missing: () => string | null;
   /** `folder` is empty, private and of this start alone. */
@@ -55,7 +55,7 @@ const direct: System = {
   name: "direct",
   about: "the load generator straight to the upstream",
   routes: ["chat"],
-  whole: true,
+  loads: loadNames,
   missing: () => null,
   start: async (upstreamPort) => ({ entrance: () => authorised(upstreamPort), child: null }),
 };
@@ -64,7 +64,7 @@ const bareBun: System = {
   name: "bare-bun",
   about: "Bun.serve and fetch, nothing else",
   routes: ["chat"],
-  whole: true,
+  loads: loadNames,
   missing: () => null,
   start: async (upstreamPort, folder) => {
     const port = freePort();
@@ -74,7 +74,7 @@ const bareBun: System = {
   },
 };
 
-export function nginxProgram(): string | null {
+function nginxProgram(): string | null {
   const unpacked = join(peers, "node_modules/.nginx/usr/sbin/nginx");
   return Bun.which("nginx", { PATH: path }) ?? (existsSync(unpacked) ? unpacked : null);
 }
@@ -112,7 +112,7 @@ const nginx: System = {
   name: "nginx",
   about: "plain proxy_pass with kept-alive upstream connections, one worker, no log",
   routes: ["chat"],
-  whole: true,
+  loads: loadNames,
   missing: () => (nginxProgram() === null ? "nginx is not installed (bench/peers/install.sh)" : null),
   start: async (upstreamPort, folder) => {
     const port = freePort();
@@ -173,8 +173,9 @@ function sanctum(name: SystemName, about: string, command: readonly string[], mi
   return {
     name,
     about,
-    routes: ["chat", "messages", "translated"],
-    whole: name === "sanctum",
+    // The compiled form runs the same code: it is measured where the form could matter.
+    routes: name === "sanctum" ? ["chat", "messages", "translated"] : ["chat"],
+    loads: name === "sanctum" ? loadNames : ["1 KB", "streams"],
     missing,
     start: async (upstreamPort, folder) => {
       const port = freePort();
@@ -195,13 +196,13 @@ function sanctum(name: SystemName, about: string, command: readonly string[], mi
   };
 }
 
-export const portkeyPackage = join(peers, "node_modules/@portkey-ai/gateway");
+const portkeyPackage = join(peers, "node_modules/@portkey-ai/gateway");
 
 const portkey: System = {
   name: "portkey",
   about: "Portkey's gateway on Node: headless and in production mode, no hooks, no cache, no log",
   routes: ["chat"],
-  whole: true,
+  loads: loadNames,
   missing: () => {
     if (!existsSync(portkeyPackage)) return "Portkey's gateway is not installed (bench/peers/install.sh)";
     return Bun.which("node", { PATH: path }) === null ? "there is no Node on PATH" : null;
@@ -245,25 +246,19 @@ function compiledMissing(): string | null {
   return newer.length === 0 ? null : "dist/sanctum is older than src (`npm run build`)";
 }
 
-/** The versions that stand in the report. */
-export async function versionOf(name: SystemName): Promise<string> {
-  switch (name) {
-    case "nginx": {
-      const { stderr } = Bun.spawnSync([nginxProgram()!, "-v", "-e", "stderr"]);
-      return /nginx\/(\S+)/.exec(stderr.toString())?.[1] ?? "?";
-    }
-    case "portkey": {
-      const { version } = JSON.parse(readFileSync(join(portkeyPackage, "package.json"), "utf8")) as { version: string };
-      const node = Bun.spawnSync(["node", "--version"], { env: { PATH: path } })
-        .stdout.toString()
-        .trim();
-      return `${version} on Node ${node}`;
-    }
-    case "direct":
-      return "";
-    case "bare-bun":
-    case "sanctum":
-    case "sanctum-compiled":
-      return `Bun ${Bun.version}`;
+/** The version that stands in the report. */
+export function versionOf(name: SystemName): string {
+  if (name === "direct") return "";
+  if (name === "nginx") {
+    const { stderr } = Bun.spawnSync([nginxProgram()!, "-v", "-e", "stderr"]);
+    return /nginx\/(\S+)/.exec(stderr.toString())?.[1] ?? "?";
   }
+  if (name === "portkey") {
+    const { version } = JSON.parse(readFileSync(join(portkeyPackage, "package.json"), "utf8")) as { version: string };
+    const node = Bun.spawnSync(["node", "--version"], { env: { PATH: path } })
+      .stdout.toString()
+      .trim();
+    return `${version} on Node ${node}`;
+  }
+  return `Bun ${Bun.version}`;
 }

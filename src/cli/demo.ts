@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
+import { reexecuteClean } from "./environment.ts";
 import type { Io } from "./io.ts";
 import { painted, tableText, wantsColour } from "./table.ts";
 import { scenes, type Scene } from "./demo/scenes.ts";
@@ -12,6 +13,8 @@ export function demoCommand(io: Io): Command {
   return new Command("demo")
     .description("show all five layers at work: no key, no network, a few seconds")
     .action(async () => {
+      // A proxy of the environment would take even what goes to this machine.
+      reexecuteClean(() => undefined);
       const home = mkdtempSync(join(tmpdir(), "sanctum-demo-"));
       const models = startScriptedModels();
       try {

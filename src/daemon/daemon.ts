@@ -61,6 +61,8 @@ export class ConfigurationError extends Error {
 
 /** How often the local ports are asked again: a model server that is started later is found by itself. */
 const discoverEveryMs = 30_000;
+/** How long the start waits for the keys, so that it can say which are there. */
+const keysAtStartMs = 1_500;
 /** Counters are kept so often that a crash loses little; money never waits for this. */
 const saveCountersEveryMs = 1_000;
 
@@ -253,7 +255,9 @@ export class Daemon {
     });
     this.#adopt(config);
     await this.#reconcile();
-    await Promise.all([this.#discover(), this.#keys.loadAll()]);
+    // A keychain that waits for a person must not keep the gateway from starting.
+    const late = new Promise<void>((resolve) => setTimeout(resolve, keysAtStartMs));
+    await Promise.all([this.#discover(), Promise.race([this.#keys.loadAll(), late])]);
     this.#listenAll(config);
     this.#timers.push(setInterval(() => void this.#discover(), discoverEveryMs));
     this.#disposables.push(

@@ -14,14 +14,15 @@ const maxPage = 1_000;
 export function modelsAnswer(models: readonly ListedModel[], headers: Headers, query: URLSearchParams): object {
   if (!headers.has("anthropic-version")) return { object: "list", data: models.map(openaiModel) };
   const limit = Math.min(Math.max(1, Number(query.get("limit") ?? "20") || 20), maxPage);
-  const after = query.get("after_id");
-  const before = query.get("before_id");
-  let from = after === null ? 0 : models.findIndex((m) => m.id === after) + 1;
-  if (before !== null) from = Math.max(0, models.findIndex((m) => m.id === before) - limit);
-  const page = models.slice(from, from + limit);
+  const indexOf = (name: string): number => models.findIndex((model) => model.id === query.get(name));
+  const before = indexOf("before_id");
+  const from = before < 0 ? indexOf("after_id") + 1 : Math.max(0, before - limit);
+  const to = before < 0 ? from + limit : before;
+  const page = models.slice(from, to);
   return {
     data: page.map(anthropicModel),
-    has_more: from + limit < models.length,
+    // More in the direction in which the client turns the pages.
+    has_more: before < 0 ? to < models.length : from > 0,
     first_id: page[0]?.id ?? null,
     last_id: page[page.length - 1]?.id ?? null,
   };

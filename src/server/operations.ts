@@ -34,6 +34,7 @@ export interface OperationsParts {
 }
 
 const encoder = new TextEncoder();
+const keepAlive = encoder.encode(": keep-alive\n\n");
 /** Idle proxies and browsers close silent streams after half a minute or so. */
 const keepAliveMs = 15_000;
 const json = { "content-type": "application/json", "cache-control": "no-store", "x-content-type-options": "nosniff" };
@@ -71,24 +72,33 @@ export function createOperations(parts: OperationsParts): Operations {
   };
 }
 
+/**
+ * Pulled by the watcher: who does not read holds one document back and gets the newest one when it reads again, so that
+ * a stalled watcher costs no memory.
+ */
 function statsStream(parts: OperationsParts, signal: AbortSignal): Response {
   const watching = new AbortController();
   const texts = parts.watchStats(AbortSignal.any([signal, watching.signal]));
   if (texts === null) throw new GatewayError("DOOR_BUSY");
+  const documents = texts[Symbol.asyncIterator]();
   let timer: ReturnType<typeof setInterval> | undefined;
+  const leave = (): void => {
+    clearInterval(timer);
+    watching.abort();
+  };
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      timer = setInterval(() => controller.enqueue(encoder.encode(": keep-alive\n\n")), keepAliveMs);
-      const forward = async (): Promise<void> => {
-        for await (const text of texts) controller.enqueue(encoder.encode(`data: ${text}\n\n`));
-      };
-      // The loop ends when the watcher leaves; a controller that is closed by then has nobody to tell.
-      forward().catch(() => watching.abort());
+      timer = setInterval(() => {
+        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(keepAlive);
+      }, keepAliveMs);
     },
-    cancel() {
-      clearInterval(timer);
-      watching.abort();
+    async pull(controller) {
+      const { done, value } = await documents.next();
+      if (done !== true) return controller.enqueue(encoder.encode(`data: ${value}\n\n`));
+      leave();
+      controller.close();
     },
+    cancel: leave,
   });
   return new Response(body, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } });
 }

@@ -21,6 +21,9 @@ export function toErrorResponse(error: unknown, id: string, dialect: Dialect, re
   return new Response(body, { status, headers: { "content-type": "application/json", ...headers, ...close } });
 }
 
-function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+/** With what it was caused by, a few levels deep: a cause may be its own cause. */
+function describe(error: unknown, levels = 4): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = error.stack ?? error.message;
+  return error.cause === undefined || levels === 0 ? own : `${own}\ncaused by ${describe(error.cause, levels - 1)}`;
 }

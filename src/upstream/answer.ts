@@ -31,7 +31,8 @@ export async function bufferedAnswer(parts: Buffered): Promise<GatewayResponse> 
   attempt.ttftMs = clock.monotonic() - attempt.startedAt;
 
   if (request.operation !== "generate") {
-    noteUsage(keyed, upstream, json, text);
+    // Tokens that were only counted are not used.
+    if (request.operation === "embeddings") noteUsage(keyed, upstream, json, text);
     return answered(keyed, clock, upstream.patchAnswer(text, request.facts.model), jsonHeaders);
   }
   const wanted = request.facts.stream ? "stream" : "json";

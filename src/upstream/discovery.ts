@@ -33,13 +33,25 @@ export async function askModels(url: string): Promise<readonly Offer[] | null> {
       signal: AbortSignal.timeout(probeMs),
       headers: { accept: "application/json", "accept-encoding": "identity" },
     });
-    if (response.status !== 200 || Number(response.headers.get("content-length") ?? "0") > maxListBytes) return null;
-    const text = await response.text();
-    return text.length > maxListBytes ? null : offersOf(JSON.parse(text) as unknown);
+    if (response.status !== 200 || response.body === null) return null;
+    const text = await readList(response.body);
+    return text === null ? null : offersOf(JSON.parse(text) as unknown);
   } catch {
     // Nobody listens, or not a model server: both mean "not here".
     return null;
   }
+}
+
+/** Null: it is longer than any list. Whatever listens on a usual port must not fill our memory. */
+async function readList(body: ReadableStream<Uint8Array>): Promise<string | null> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.byteLength;
+    if (size > maxListBytes) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size).toString("utf8");
 }
 
 function offersOf(answer: unknown): readonly Offer[] | null {

@@ -31,6 +31,7 @@ export class Dispatcher {
 
   async send(call: Call): Promise<Response> {
     const { deadline, provider } = call;
+    const tls = provider.caFile === undefined ? {} : { tls: { ca: this.#certificate(provider.caFile) } };
     deadline.arm("timeout_first_byte", provider.timeouts.firstByteMs);
     const probe = this.#probeSoon(provider, deadline);
     try {
@@ -43,7 +44,7 @@ export class Dispatcher {
         // Bun: no hidden five-minute limit, no decompression behind our back, no proxy from the environment.
         timeout: false,
         decompress: false,
-        ...(provider.caFile === undefined ? {} : { tls: { ca: this.#certificate(provider.caFile) } }),
+        ...tls,
       } as RequestInit);
       this.#reachedAt.set(provider.name, this.#clock.monotonic());
       return response;
@@ -73,7 +74,11 @@ export class Dispatcher {
   #certificate(file: string): string {
     let text = this.#certificates.get(file);
     if (text === undefined) {
-      text = readFileSync(file, "utf8");
+      try {
+        text = readFileSync(file, "utf8");
+      } catch (cause) {
+        throw new AttemptError("connect_failed", { note: "ca_file can't be read", cause });
+      }
       this.#certificates.set(file, text);
     }
     return text;
@@ -85,24 +90,15 @@ async function canConnect(base: string, withinMs: number): Promise<boolean> {
   const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => resolve(false), withinMs);
-  try {
-    const socket = await Promise.race([
-      Bun.connect({
-        hostname: url.hostname.replace(/^\[|\]$/g, ""),
-        port,
-        socket: { data: () => undefined, error: () => resolve(false), connectError: () => resolve(false) },
-      }),
-      promise,
-    ]);
-    if (typeof socket === "boolean") return socket;
-    socket.end();
-    return true;
-  } catch {
-    // A refusal is an answer of the network: fetch itself reports it.
-    return true;
-  } finally {
-    clearTimeout(timer);
-  }
+  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  // A refusal is an answer of the network, too: fetch itself reports it. Also a late connection must be closed again.
+  Bun.connect({ hostname, port, socket: { data: () => undefined, open: (socket) => void socket.end() } }).then(
+    () => resolve(true),
+    () => resolve(true),
+  );
+  const reached = await promise;
+  clearTimeout(timer);
+  return reached;
 }
 
 /** Bun's error codes before a byte was sent: nothing can have been billed. */
@@ -115,6 +111,8 @@ const notConnected = new Set([
   "EHOSTUNREACH",
   "ENETUNREACH",
   "DNSException",
+  // The TLS handshake failed: before it no request is sent.
+  "EPROTO",
 ]);
 
 export function failureOf(error: unknown, deadline: Deadline): AttemptError {
@@ -124,7 +122,7 @@ export function failureOf(error: unknown, deadline: Deadline): AttemptError {
   }
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (notConnected.has(code)) return new AttemptError("connect_failed", { cause: error });
-  if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME/i.test(code)) {
+  if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME|UNABLE_TO_|SIGNATURE|CRL/i.test(code)) {
     return new AttemptError("connect_failed", { note: "the TLS certificate was refused", cause: error });
   }
   // The connection broke after the request was on its way: it may have been worked on.

@@ -33,7 +33,7 @@ export function upstreamHeaders({ provider, dialect, stream, key, client }: Outg
     ...provider.headers,
   };
   if (dialect === "messages") {
-    headers["anthropic-version"] = defaultAnthropicVersion;
+    headers["anthropic-version"] ??= defaultAnthropicVersion;
     client?.forEach((value, name) => {
       if (name.startsWith("anthropic-") && name !== "anthropic-dangerous-direct-browser-access" && safeValue.test(value)) {
         headers[name] = value;

@@ -56,10 +56,15 @@ function clientAnswer(
   const same = codec.dialect === request.dialect && isJsonObject(text);
   const names = { upstream: candidate.model, asked: request.facts.model };
   const answer = same
-    ? { status, body: redact(text), headers: {} }
+    ? { status, body: redact(text), headers: ownFault(status) }
     : faultAnswer(request.dialect, { ...fault, message: redact(fault.message) }, request.id, names);
   const finished = Promise.resolve({ outcome: "client_error" as const, bytesOut: Buffer.byteLength(answer.body) });
   return { status: answer.status, headers: { ...jsonHeaders, ...answer.headers }, body: answer.body, finished };
+}
+
+/** As on errors of our own. Agents send a 422 again for minutes unless they are told that it is final. */
+function ownFault(status: number): Record<string, string> {
+  return { "x-sanctum-error": status === 404 ? "ROUTE_MODEL_UNKNOWN" : "REQUEST_INVALID", "x-should-retry": "false" };
 }
 
 function isJsonObject(text: string): boolean {

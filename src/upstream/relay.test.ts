@@ -251,6 +251,14 @@ describe("an answer", () => {
     expect(setting.upstream.cancelled).toBe(true);
   });
 
+  test("of several in one stream is not complete when the first of them is", async () => {
+    const setting = relayOf("chat", { facts: { choices: 2 } });
+    setting.upstream.send(role, hello, stop).end();
+    const { text, finish } = await played(setting);
+    expect(finish.outcome).toBe("upstream_error");
+    expect(text).not.toContain(done);
+  });
+
   test("whose reason to stop was given gets the terminal event that the upstream forgot", async () => {
     for (const last of [(u: Upstream) => u.end(), (u: Upstream) => u.reset()]) {
       const setting = relayOf("messages");

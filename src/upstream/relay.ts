@@ -132,9 +132,14 @@ export class StreamRelay {
     return text;
   }
 
-  /** After the reason to stop nothing more is generated: to spoil a complete answer would save no money. */
+  /** The reason to stop was given; of several answers in one stream (`n`) the first one's says nothing about the others. */
+  get #complete(): boolean {
+    return this.#meter.ended || (this.#meter.stopped && this.#parts.keyed.request.facts.choices === 1);
+  }
+
+  /** A complete answer is not spoiled: nothing more is generated, so that no money would be saved. */
   get #unpaid(): boolean {
-    return this.#overCap && !this.#meter.stopped && !this.#meter.ended;
+    return this.#overCap && !this.#complete;
   }
 
   /** The time in which the client did not read is no silence of the upstream. */
@@ -196,7 +201,7 @@ export class StreamRelay {
       this.#close("ok", null, { outcome: "ok" });
       return "";
     }
-    if (this.#meter.stopped) {
+    if (this.#complete) {
       const text = rendering.terminal();
       this.#close("ok", null, { outcome: "ok" });
       return text;
@@ -211,7 +216,7 @@ export class StreamRelay {
       return "";
     }
     // The reason to stop was given: a connection that breaks behind it loses nothing.
-    if (this.#meter.stopped || this.#meter.ended) return this.#end();
+    if (this.#complete) return this.#end();
     if (error instanceof SseLimitError) return this.#cut("cut_stream", "an event is too large", cutFault, "upstream_error");
     const outcome = deadline.expired ?? "cut_stream";
     return this.#cut(outcome, null, cutFault, "upstream_error");

@@ -4,7 +4,7 @@
 import type { Nanos } from "../../money.ts";
 import type { Allowance, Paced, Price } from "../../request.ts";
 import type { JsonObject } from "../../wire/neutral.ts";
-import { boundNanos, outputRate } from "./cost.ts";
+import { boundNanos, outputRate, toolFeeNanos } from "./cost.ts";
 import type { Hold } from "./ledger.ts";
 import { askedFactor, type Factor, times } from "./surcharge.ts";
 
@@ -33,7 +33,9 @@ interface Terms {
   readonly factor: Factor;
   readonly prompt: number;
   readonly choices: number;
-  /** Nano-dollars for the prompt alone. */
+  /** Nano-dollars for the calls of the provider's own tools that the request allows. */
+  readonly feeNanos: Nanos;
+  /** Nano-dollars for the prompt and those calls. */
   readonly promptNanos: Nanos;
   /** Nano-dollars, not rounded, for one output token in each of `choices` answers. */
   readonly tokenNanos: number;
@@ -74,18 +76,20 @@ function termsOf(request: Paced["request"], candidate: Paced["candidate"], price
   const factor = askedFactor(candidate.provider.name, request.body);
   const prompt = Math.min(facts.inputTokenBound, windowOf(candidate.context, price));
   const choices = Math.max(1, facts.choices);
+  const feeNanos = toolFeeNanos(facts.serverTools);
   return {
     price,
     factor,
     prompt,
     choices,
-    promptNanos: times(boundNanos(prompt, 0, price, 1), factor),
+    feeNanos,
+    promptNanos: times(boundNanos(prompt, 0, price, 1), factor) + feeNanos,
     tokenNanos: (outputRate(prompt, price) * choices * factor) / 100_000,
   };
 }
 
 function needed(terms: Terms, tokens: number, clampTo: number | undefined, draw: Need["draw"]): Need {
-  const nanos = times(boundNanos(terms.prompt, tokens, terms.price, terms.choices), terms.factor);
+  const nanos = times(boundNanos(terms.prompt, tokens, terms.price, terms.choices), terms.factor) + terms.feeNanos;
   return { nanos, outputTokens: tokens * terms.choices, clampTo, draw };
 }
 

@@ -51,6 +51,11 @@ export function boundNanos(inputTokens: number, outputTokens: number, price: Pri
   return picos <= Number.MAX_SAFE_INTEGER ? Math.ceil(picos / 1_000) : Number.MAX_SAFE_INTEGER;
 }
 
+/** What so many calls of a provider's own tools cost at most, beside their tokens. Nano-dollars. */
+export function toolFeeNanos(calls: Usage["serverTools"]): Nanos {
+  return Math.min(Math.ceil(feesOf(calls) / 1_000), largestCharge);
+}
+
 /** Pico-dollars per output token for a prompt of at most this many tokens. */
 export function outputRate(inputTokens: number, price: Price): number {
   return ratesAt(price, count(inputTokens)).output;

@@ -236,6 +236,16 @@ describe("the price that counts", () => {
     }));
 });
 
+describe("the calls of a provider's own tools", () => {
+  test("are held at their fee, as often as the request allows them", () =>
+    withLedger(async (ledger) => {
+      const plain = await allowanceFor(ledger, {});
+      const searching = await allowanceFor(ledger, { facts: { serverTools: { web_search: 8 } } });
+      // Ten dollars for a thousand searches (Anthropic, docs "Pricing").
+      expect(searching.heldNanos - plain.heldNanos).toBe(8 * 10_000_000);
+    }));
+});
+
 describe("an allowance", () => {
   test("of a JSON answer is the whole limit, and the request stays as it is", () =>
     withLedger(async (ledger) => {

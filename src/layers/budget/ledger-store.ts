@@ -185,7 +185,7 @@ export class LedgerStore {
   }
 
   lastHoldId(): number {
-    // Folding removes rows but never the newest day's, so ids are not used twice within the life of their rows.
+    // Folding removes a hold together with its end, so an id is not used twice within the life of its rows.
     return this.#db.query<{ id: number | null }, []>("SELECT max(id) AS id FROM holds").get()?.id ?? 0;
   }
 
@@ -202,13 +202,14 @@ export class LedgerStore {
   }
 
   /**
-   * Folds up to `limit` ended holds of earlier days (and hours) into one total an agent and day, and drops totals older
-   * than 400 days. False: nothing is left to fold. A step of its own, so that midnight does not stall the loop.
+   * Folds up to `limit` ended holds of earlier hours into one total an agent and day, so that a start reads an hour's rows
+   * at most, and drops totals older than 400 days. False: nothing is left to fold. A step of its own, so that a full hour
+   * does not stall the loop.
    */
   fold(before: WindowKeys, limit: number): boolean {
     const s = this.#statements;
     try {
-      const rows = s.foldable.all(before.day, before.hour, limit);
+      const rows = s.foldable.all(before.hour, limit);
       this.#transaction(() => {
         for (const row of rows) {
           s.total.run(row.agent, row.day, row.month, row.nanos);
@@ -314,10 +315,10 @@ function prepare(db: Database) {
     ),
     foldable: db.prepare<
       { id: number; agent: string; day: string; month: string; nanos: Nanos },
-      [string, string, number]
+      [string, number]
     >(
       `SELECT id, agent, day, month, e.nanos AS nanos FROM holds JOIN ends e ON e.hold = id
-       WHERE day < ? AND hour < ? AND facts IS NULL ORDER BY id LIMIT ?`,
+       WHERE hour < ? AND facts IS NULL ORDER BY id LIMIT ?`,
     ),
     total: write(
       "INSERT INTO totals VALUES (?, ?, ?, ?) ON CONFLICT (agent, day) DO UPDATE SET nanos = nanos + excluded.nanos",

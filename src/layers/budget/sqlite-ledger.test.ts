@@ -181,6 +181,44 @@ describe("a restart", () => {
     expect(third.balances("windu")).toEqual({ spentNanos: 159, heldNanos: 0 });
   });
 
+  test("charges a request that was cut between its line and its settlement what the line says, others in full", async () => {
+    using folder = temporaryFolder();
+    await using first = closing(openAt(folder.file));
+    const caps = capOf(1_000);
+    (await first.hold(askFor(9, caps, { requestId: "req_lined", attempt: 1 })))!.settle(4, "counted");
+    await first.hold(askFor(100, caps, { requestId: "req_lined", attempt: 2 }));
+    await first.hold(askFor(50, caps, { requestId: "req_unlined" }));
+
+    const asked: string[] = [];
+    const recordedCosts = (ids: ReadonlySet<string>): Map<string, number> => {
+      asked.push(...ids);
+      return new Map([["req_lined", 34]]);
+    };
+    const file = crashImage(folder.file);
+    await using second = closing(openSqliteLedger({ file, timezone: "UTC", clock: new ManualClock("2026-11-23T12:20:00Z"), recordedCosts }));
+    expect(asked.sort()).toEqual(["req_lined", "req_unlined"]);
+    expect(second.balances("windu")).toEqual({ spentNanos: 34 + 50, heldNanos: 0 });
+  });
+
+  test("reads an hour's records at a start: earlier ones are folded into the day without changing its sum", async () => {
+    using folder = temporaryFolder();
+    const clock = new ManualClock("2026-11-23T12:10:00Z");
+    await using first = closing(openAt(folder.file, clock));
+    const caps = capOf(1_000);
+    for (let i = 0; i < 3; i++) {
+      (await first.hold(askFor(10, caps, { requestId: `req_${i}` })))!.settle(10, "usage");
+      first.closeRequest(`req_${i}`);
+    }
+    clock.ms += 3_600_000;
+    // The first batch of the new hour folds what was closed before.
+    (await first.hold(askFor(1, caps)))!.settle(1, "usage");
+    (await first.hold(askFor(1, caps)))!.settle(1, "usage");
+    await first.close();
+    expect(recordsOf(folder.file).holds.every((hold) => hold.nanos === 1)).toBe(true);
+    await using second = closing(openAt(folder.file, clock));
+    expect(second.balances("windu")).toEqual({ spentNanos: 32, heldNanos: 0 });
+  });
+
   test("with the clock set back refills nothing", async () => {
     using folder = temporaryFolder();
     const clock = new ManualClock("2026-11-23T12:00:00Z");

@@ -339,8 +339,8 @@ class SqliteLedger implements Ledger, HoldKeeper {
   #turn(keys: WindowKeys): void {
     if (keys.day !== this.#keys.day) {
       this.#passed = { day: this.#keys.day, balances: this.#books.days() };
-      this.#folding = true;
     }
+    this.#folding = true;
     this.#keys = keys;
     this.#batch.windows = keys;
     this.#writeLater();
