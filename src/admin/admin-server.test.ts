@@ -1,0 +1,107 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createAdminClient, NotRunningError } from "./admin-client.ts";
+import { serveAdmin, type AdminActions } from "./admin-server.ts";
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end();
+});
+
+function socketPath(): string {
+  const home = mkdtempSync(join(tmpdir(), "sanctum-admin-"));
+  ends.push(() => rmSync(home, { recursive: true, force: true }));
+  return join(home, "run/admin.sock");
+}
+
+const quiet: AdminActions = {
+  stats: () => '{"version":"1.0.0"}',
+  addresses: () => ["http://127.0.0.1:4040"],
+  reload: async () => ({ ok: true, text: "configuration 2 is live" }),
+  refreshKey: async () => undefined,
+  stop: () => undefined,
+};
+
+function served(path: string, actions: Partial<AdminActions> = {}): AsyncDisposable {
+  const server = serveAdmin(path, { ...quiet, ...actions });
+  ends.unshift(() => server[Symbol.asyncDispose]());
+  return server;
+}
+
+describe("the socket", () => {
+  test("is the user's alone, whatever the umask is, and the umask stays as it was", () => {
+    const before = process.umask(0);
+    ends.push(() => process.umask(before));
+    const path = socketPath();
+    served(path);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(statSync(join(path, "..")).mode & 0o777).toBe(0o700);
+    expect(process.umask()).toBe(0);
+  });
+
+  test("takes the place of one that a killed daemon left", async () => {
+    const path = socketPath();
+    await served(path)[Symbol.asyncDispose]();
+    writeFileSync(path, "");
+    served(path);
+    expect(JSON.parse(await createAdminClient(path).get("/stats"))).toEqual({ version: "1.0.0" });
+  });
+
+  test("is gone when the daemon has closed it", async () => {
+    const path = socketPath();
+    await served(path)[Symbol.asyncDispose]();
+    expect(existsSync(path)).toBe(false);
+  });
+});
+
+describe("over it", () => {
+  test("the command line reads the counters and the addresses, and reloads", async () => {
+    const path = socketPath();
+    served(path);
+    const admin = createAdminClient(path);
+    expect(JSON.parse(await admin.get("/addresses"))).toEqual(["http://127.0.0.1:4040"]);
+    expect(JSON.parse(await admin.post("/reload"))).toEqual({ ok: true, text: "configuration 2 is live" });
+  });
+
+  test("the daemon reads a provider's key again, named in the body", async () => {
+    const refreshed: string[] = [];
+    const path = socketPath();
+    served(path, {
+      refreshKey: async (provider) => {
+        refreshed.push(provider);
+      },
+    });
+    const admin = createAdminClient(path);
+    await admin.post("/keys/refresh", { provider: "anthropic" });
+    expect(refreshed).toEqual(["anthropic"]);
+    await expect(admin.post("/keys/refresh", { provider: 7 })).rejects.toThrow("400");
+    expect(refreshed).toEqual(["anthropic"]);
+  });
+
+  test("the daemon is told to stop, after it has answered", async () => {
+    const stopped = Promise.withResolvers<void>();
+    const path = socketPath();
+    served(path, { stop: () => stopped.resolve() });
+    expect(JSON.parse(await createAdminClient(path).post("/stop"))).toEqual({ ok: true });
+    await stopped.promise;
+  });
+
+  test("nothing else is offered, and nothing is done by a GET", async () => {
+    let done = 0;
+    const path = socketPath();
+    served(path, { stop: () => done++, refreshKey: async () => void done++ });
+    const admin = createAdminClient(path);
+    for (const route of ["/stop", "/keys/refresh", "/reload", "/keys", "/v1/messages", "/"]) {
+      await expect(admin.get(route)).rejects.toThrow("404");
+    }
+    expect(done).toBe(0);
+  });
+});
+
+test("where no gateway listens, the error says how to start one", async () => {
+  const admin = createAdminClient(socketPath());
+  await expect(admin.get("/stats")).rejects.toBeInstanceOf(NotRunningError);
+  await expect(admin.get("/stats")).rejects.toThrow("sanctum start");
+});
