@@ -34,7 +34,7 @@ export interface Extent {
 
 export const bodyBytes: Readonly<Record<BodyName, number>> = { "1 KB": 1_000, "200 KB": 200_000, "1 MB": 1_000_000 };
 
-/** About eight minutes. */
+/** Seven to eight minutes. */
 export const full: Extent = {
   name: "full",
   rounds: 3,

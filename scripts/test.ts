@@ -12,7 +12,11 @@ let failed = 0;
 
 async function run(title: string, command: readonly string[], env: Record<string, string> = {}): Promise<number> {
   console.log(`\n=== ${title}`);
-  const child = Bun.spawn([...command], { cwd: root, env: { ...process.env, ...env }, stdio: ["ignore", "inherit", "inherit"] });
+  const child = Bun.spawn([...command], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   return child.exited;
 }
 

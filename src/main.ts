@@ -13,7 +13,7 @@ function createIo(argv: readonly string[]): Io {
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
-    isTty: process.stdout.isTTY === true,
+    isTty: process.stdout.isTTY,
     env: process.env,
     home,
     configFile: given === undefined ? join(home, "sanctum-proxy/config.yaml") : resolve(from, given),
@@ -22,7 +22,9 @@ function createIo(argv: readonly string[]): Io {
 
 /** `sanctum start [--config FILE]` and nothing else: what npm, systemd and launchd call. */
 function isPlainStart(words: readonly string[]): boolean {
-  const rest = words.filter((word, i) => !(word === "--config" || words[i - 1] === "--config" || word.startsWith("--config=")));
+  const rest = words.filter(
+    (word, i) => !(word === "--config" || words[i - 1] === "--config" || word.startsWith("--config=")),
+  );
   return rest.length === 1 && rest[0] === "start";
 }
 

@@ -30,21 +30,16 @@ export interface Layers {
 /** Composed once per configuration, never per request. */
 export function createPipeline(layers: Layers): Handler<Arrived> {
   const { audit, identify, understand, plan, tryEach, pace, fund, unlock, send } = layers;
-  return audit( // first in, last out: whatever happens further in, the line is written
+  // prettier-ignore
+  return (
+    audit( // first in, last out: whatever happens further in, the line is written
     identify( // before the body is read: a stranger costs us no parsing
-      understand( // strictly read once; no later layer parses client bytes again
-        plan( // who may serve it; nothing is sent or paid yet
-          tryEach( // everything inside is one attempt
-            pace( // before the money: a provider that may not be asked now takes no hold
-              fund( // before the key: no key leaves for what can't be paid
-                unlock( // the key exists only around the one call that needs it
-                  send,
-                ),
-              ),
-            ),
-          ),
-        ),
-      ),
-    ),
+    understand( // strictly read once; no later layer parses client bytes again
+    plan( // who may serve it; nothing is sent or paid yet
+    tryEach( // everything inside is one attempt
+    pace( // before the money: a provider that may not be asked now takes no hold
+    fund( // before the key: no key leaves for what can't be paid
+    unlock( // the key exists only around the one call that needs it
+    send))))))))
   );
 }

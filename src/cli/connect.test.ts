@@ -27,13 +27,14 @@ async function run(...words: readonly string[]): Promise<{ out: string; err: str
   };
   process.exitCode = 0;
   await connectCommand(io).parseAsync([...words], { from: "user" });
-  return { ...said, code: Number(process.exitCode) };
+  return { ...said, code: process.exitCode };
 }
 
 describe("how to connect a client", () => {
   test("is told for each one that is known, at the usual address where no gateway runs", async () => {
     const { out, code } = await run();
-    for (const name of ["Claude Code", "Codex", "OpenAI SDKs", "Anthropic SDKs", "Open WebUI", "n8n"]) expect(out).toContain(name);
+    for (const name of ["Claude Code", "Codex", "OpenAI SDKs", "Anthropic SDKs", "Open WebUI", "n8n"])
+      expect(out).toContain(name);
     expect(out).toContain("ANTHROPIC_BASE_URL=http://127.0.0.1:4040\n");
     expect(out).toContain("OPENAI_BASE_URL=http://127.0.0.1:4040/v1\n");
     expect(out).toContain("anonymous");

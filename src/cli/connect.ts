@@ -61,7 +61,12 @@ export function connectCommand(io: Io): Command {
         process.exitCode = 2;
         return;
       }
-      for (const { title, lines } of wanted) io.out(`${title}:\n${lines(base).map((line) => `  ${line}\n`).join("")}\n`);
+      for (const { title, lines } of wanted)
+        io.out(
+          `${title}:\n${lines(base)
+            .map((line) => `  ${line}\n`)
+            .join("")}\n`,
+        );
       io.out("TOKEN: what `sanctum agents add NAME` printed, or `anonymous` for the agent `default`.\n");
     });
 }

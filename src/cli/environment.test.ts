@@ -9,7 +9,12 @@ test("variables that would leak keys or switch checks off are named with what to
 });
 
 test("provider keys and proxies do not get into the daemon's environment", () => {
-  const { env, changed, notes } = cleanEnvironment({ PATH: "/bin", ANTHROPIC_API_KEY: "canary", https_proxy: "http://x", HTTP_PROXY: "y" });
+  const { env, changed, notes } = cleanEnvironment({
+    PATH: "/bin",
+    ANTHROPIC_API_KEY: "canary",
+    https_proxy: "http://x",
+    HTTP_PROXY: "y",
+  });
   expect(changed).toBe(true);
   expect(Object.keys(env).sort()).toEqual(["BUN_CONFIG_MAX_HTTP_REQUESTS", "PATH"]);
   expect(notes.join()).toContain("ANTHROPIC_API_KEY");

@@ -1,9 +1,17 @@
 // What the environment may not do to us, and the one re-execution that cleans it.
 
 /** Set to what: the process would print keys, skip certificate checks or open a debugger. */
-const dangerous: readonly { readonly name: string; readonly when: (value: string) => boolean; readonly does: string }[] = [
+const dangerous: readonly {
+  readonly name: string;
+  readonly when: (value: string) => boolean;
+  readonly does: string;
+}[] = [
   { name: "NODE_TLS_REJECT_UNAUTHORIZED", when: (v) => v === "0", does: "switches the check of TLS certificates off" },
-  { name: "BUN_CONFIG_VERBOSE_FETCH", when: (v) => v !== "" && v !== "0" && v !== "false", does: "prints every request with its key" },
+  {
+    name: "BUN_CONFIG_VERBOSE_FETCH",
+    when: (v) => v !== "" && v !== "0" && v !== "false",
+    does: "prints every request with its key",
+  },
   { name: "NODE_DEBUG", when: (v) => v !== "", does: "can print requests with their keys" },
   { name: "SSLKEYLOGFILE", when: (v) => v !== "", does: "writes TLS keys to a file" },
   { name: "BUN_INSPECT", when: (v) => v !== "", does: "opens a debugger that can read keys" },

@@ -18,7 +18,7 @@ async function run(...words: readonly string[]): Promise<{ out: string; err: str
   };
   process.exitCode = 0;
   await modelsCommand(io).parseAsync([...words], { from: "user" });
-  return { ...said, code: Number(process.exitCode) };
+  return { ...said, code: process.exitCode };
 }
 
 describe("the catalogue", () => {

@@ -15,7 +15,12 @@ export function modelsCommand(io: Io): Command {
     .option("--json", "print JSON")
     .action((provider: string | undefined, options: { prices?: boolean; json?: boolean }) => {
       const rows = (provider === undefined ? providers.slice(0, 2) : [provider]).flatMap((name) =>
-        listModels(name).map((model) => ({ provider: name, model, price: priceOf(name, model), ...abilitiesOf(name, model) })),
+        listModels(name).map((model) => ({
+          provider: name,
+          model,
+          price: priceOf(name, model),
+          ...abilitiesOf(name, model),
+        })),
       );
       if (rows.length === 0) {
         io.err(`sanctum: nothing is known of "${provider ?? ""}"; known providers: ${providers.join(", ")}\n`);
@@ -23,21 +28,37 @@ export function modelsCommand(io: Io): Command {
         return;
       }
       if (options.json === true) {
-        io.out(`${JSON.stringify(rows.map((row) => ({ ...row, price: usdPerMillion(row.price) })), null, 2)}\n`);
+        io.out(
+          `${JSON.stringify(
+            rows.map((row) => ({ ...row, price: usdPerMillion(row.price) })),
+            null,
+            2,
+          )}\n`,
+        );
         return;
       }
-      const head = ["model", "context", ...(options.prices === true ? ["input", "output", "cache read", "cache write"] : [])];
+      const head = [
+        "model",
+        "context",
+        ...(options.prices === true ? ["input", "output", "cache read", "cache write"] : []),
+      ];
       const lines = rows.map((row) => {
         const usd = usdPerMillion(row.price);
         const prices = options.prices === true ? [usd?.input, usd?.output, usd?.cache_read, usd?.cache_write] : [];
-        return [`${row.provider}/${row.model}`, String(row.context ?? ""), ...prices.map((p) => (p === undefined ? "" : String(p)))];
+        return [
+          `${row.provider}/${row.model}`,
+          String(row.context ?? ""),
+          ...prices.map((p) => (p === undefined ? "" : String(p))),
+        ];
       });
       io.out(tableText([head, ...lines], [1, 2, 3, 4, 5], false));
       if (options.prices === true) io.out(`USD per million tokens, as of ${pricesAsOf.date}\n`);
     });
 }
 
-function usdPerMillion(price: Price | null): { input: number; output: number; cache_read: number; cache_write: number } | null {
+function usdPerMillion(
+  price: Price | null,
+): { input: number; output: number; cache_read: number; cache_write: number } | null {
   if (price === null) return null;
   const usd = (picos: number): number => picos / 1_000_000;
   return {

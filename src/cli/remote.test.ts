@@ -16,7 +16,10 @@ afterEach(() => {
   process.exitCode = 0;
 });
 
-async function run(command: (io: Io) => Command, actions?: Partial<AdminActions>): Promise<{ out: string; err: string; code: number }> {
+async function run(
+  command: (io: Io) => Command,
+  actions?: Partial<AdminActions>,
+): Promise<{ out: string; err: string; code: number }> {
   const said = { out: "", err: "" };
   const io: Io = {
     out: (text) => void (said.out += text),
@@ -37,7 +40,7 @@ async function run(command: (io: Io) => Command, actions?: Partial<AdminActions>
   process.exitCode = 0;
   await command(io).parseAsync([], { from: "user" });
   await admin?.[Symbol.asyncDispose]();
-  return { ...said, code: Number(process.exitCode) };
+  return { ...said, code: process.exitCode };
 }
 
 test("`reload` says what is live now", async () => {
@@ -45,7 +48,10 @@ test("`reload` says what is live now", async () => {
 });
 
 test("`reload` of a faulty file shows every fault and ends with 78", async () => {
-  const reload = async (): Promise<{ ok: boolean; text: string }> => ({ ok: false, text: "config.yaml:1:1 a: wrong; right" });
+  const reload = async (): Promise<{ ok: boolean; text: string }> => ({
+    ok: false,
+    text: "config.yaml:1:1 a: wrong; right",
+  });
   expect(await run(reloadCommand, { reload })).toEqual({ out: "", err: "config.yaml:1:1 a: wrong; right\n", code: 78 });
 });
 

@@ -34,8 +34,11 @@ export function reloadCommand(io: Io): Command {
   return new Command("reload").description("read the configuration again now").action(() =>
     orFail(io, async () => {
       const { ok, text } = JSON.parse(await adminOf(io).post("/reload")) as { ok: boolean; text: string };
-      (ok ? io.out : io.err)(`${text}\n`);
-      if (!ok) process.exitCode = 78;
+      if (ok) io.out(`${text}\n`);
+      else {
+        io.err(`${text}\n`);
+        process.exitCode = 78;
+      }
     }),
   );
 }

@@ -59,7 +59,7 @@ function greet(io: Io, daemon: RunningDaemon, version: string): void {
   const there = existsSync(io.configFile) ? "" : " (not there: built-in defaults)";
   io.out(`Sanctum Cloud Proxy ${version}\n`);
   io.out(`configuration: ${io.configFile}${there}\n`);
-  for (const key of daemon.describeKeys()) io.out(`key for ${key.provider}: ${keyText(key)}\n`);
+  for (const [text, providers] of keysByState(daemon)) io.out(`keys: ${providers.join(", ")}: ${text}\n`);
   if (daemon.local.models.length === 0) io.out("local models: none found; start one with e.g. `ollama serve`\n");
   for (const { provider, model } of daemon.local.models.slice(0, 20)) io.out(`local model: ${provider}/${model}\n`);
   for (const address of daemon.urls) io.out(`listening on ${address}\n`);
@@ -67,6 +67,17 @@ function greet(io: Io, daemon: RunningDaemon, version: string): void {
   io.out(`  Claude Code, Anthropic SDKs   ANTHROPIC_BASE_URL=${url} ANTHROPIC_AUTH_TOKEN=anonymous\n`);
   io.out(`  OpenAI SDKs, Codex, the rest  OPENAI_BASE_URL=${url}/v1 OPENAI_API_KEY=anonymous\n`);
   io.out(`See who spends what: ${url}/stats\n`);
+}
+
+/** Providers that are alike in this share a line. */
+function keysByState(daemon: RunningDaemon): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const key of daemon.describeKeys()) {
+    // The advice names its provider; one line for all says it once.
+    const text = keyText(key).replace(`keys set ${key.provider}`, "keys set PROVIDER");
+    groups.set(text, [...(groups.get(text) ?? []), key.provider]);
+  }
+  return groups;
 }
 
 function keyText(key: ReturnType<RunningDaemon["describeKeys"]>[number]): string {

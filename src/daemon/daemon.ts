@@ -217,7 +217,7 @@ export class Daemon {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    for (const part of this.#disposables.reverse()) await part[Symbol.asyncDispose]();
+    for (const part of this.#disposables.toReversed()) await part[Symbol.asyncDispose]();
     this.#saveCounters();
     await this.#sink[Symbol.asyncDispose]();
     await this.#ledger.close();
@@ -244,13 +244,14 @@ export class Daemon {
       build: (next) => new Generation(next, shared),
       onFault: (faults, cause) => {
         report(`configuration refused, the old one stays: ${faults.map(formatFault).join(" | ")}`);
-        if (cause !== undefined) report(String(cause));
+        if (cause !== undefined) report(cause instanceof Error ? (cause.stack ?? cause.message) : "unknown cause");
       },
       onLoaded: (generation) => {
         this.#adopt(generation.config);
         report(`configuration ${generation.number} is live`);
       },
-      onRestartNeeded: () => report("`listen` has changed: that needs a restart (`sanctum stop`, then `sanctum start`)"),
+      onRestartNeeded: () =>
+        report("`listen` has changed: that needs a restart (`sanctum stop`, then `sanctum start`)"),
       onDisposeFailed: (error, number) => report(`configuration ${number} did not close: ${String(error)}`),
     });
     this.#adopt(config);
@@ -356,7 +357,11 @@ export class Daemon {
       notReady: () => this.#notReady(),
       access: () => this.config.stats.access,
       requireToken: (headers) => {
-        const { agent } = this.#generations.current.value.authenticate({ headers, claimedAgent: undefined, fromLoopback: false });
+        const { agent } = this.#generations.current.value.authenticate({
+          headers,
+          claimedAgent: undefined,
+          fromLoopback: false,
+        });
         if (agent.auth !== "token") throw new GatewayError("IDENTITY_REQUIRED");
       },
       listModels: (question) => this.#listModels(question),

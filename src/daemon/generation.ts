@@ -148,7 +148,12 @@ const formats = new Map<string, Intl.DateTimeFormat>();
 function minuteOfDay(nowMs: number, timezone: string): number {
   let format = formats.get(timezone);
   if (format === undefined) {
-    format = new Intl.DateTimeFormat("en-GB", { timeZone: timezone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    format = new Intl.DateTimeFormat("en-GB", {
+      timeZone: timezone,
+      hour: "2-digit",
+      minute: "2-digit",
+      hourCycle: "h23",
+    });
     formats.set(timezone, format);
   }
   const [hour, minute] = format.format(nowMs).split(":");

@@ -15,12 +15,30 @@ function verdict(headers: Record<string, string>): string {
 }
 
 test("only the listen addresses, localhost and configured names are served", () => {
-  for (const host of ["127.0.0.1:4040", "LOCALHOST:4040", "[::1]:4040", "localhost", "gateway.lan", "gateway.lan:8443"]) {
+  for (const host of [
+    "127.0.0.1:4040",
+    "LOCALHOST:4040",
+    "[::1]:4040",
+    "localhost",
+    "gateway.lan",
+    "gateway.lan:8443",
+  ]) {
     expect([host, verdict({ host })]).toEqual([host, "in"]);
   }
   const strangers = [
-    "evil.example", "evil.example:4040", "127.0.0.1:9999", "localhost.:4040", "localhost.evil.example", "127.0.0.1.nip.io:4040",
-    "0.0.0.0:4040", "127.1:4040", "2130706433:4040", "localhost:4040, evil.example", "user@localhost:4040", "[::ffff:127.0.0.1]:4040", "",
+    "evil.example",
+    "evil.example:4040",
+    "127.0.0.1:9999",
+    "localhost.:4040",
+    "localhost.evil.example",
+    "127.0.0.1.nip.io:4040",
+    "0.0.0.0:4040",
+    "127.1:4040",
+    "2130706433:4040",
+    "localhost:4040, evil.example",
+    "user@localhost:4040",
+    "[::ffff:127.0.0.1]:4040",
+    "",
   ];
   for (const host of strangers) expect([host, verdict({ host })]).toEqual([host, "DOOR_HOST"]);
   expect(verdict({})).toBe("DOOR_HOST");
@@ -29,7 +47,13 @@ test("only the listen addresses, localhost and configured names are served", () 
 test("a web page of another origin is turned away", () => {
   const host = "localhost:4040";
   expect(verdict({ host, origin: "http://localhost:4040" })).toBe("in");
-  for (const origin of ["https://evil.example", "null", "http://localhost:4041", "http://localhost:4040.evil.example", "file://"]) {
+  for (const origin of [
+    "https://evil.example",
+    "null",
+    "http://localhost:4041",
+    "http://localhost:4040.evil.example",
+    "file://",
+  ]) {
     expect([origin, verdict({ host, origin })]).toEqual([origin, "DOOR_ORIGIN"]);
   }
   expect(verdict({ host, "sec-fetch-site": "cross-site" })).toBe("DOOR_ORIGIN");

@@ -28,7 +28,8 @@ export function createDoor(authorities: readonly string[], names: readonly strin
       const host = headers.get("host")?.toLowerCase();
       if (host === undefined || !isOurs(host)) throw new GatewayError("DOOR_HOST");
       const origin = headers.get("origin");
-      if (origin !== null && !isOurs(origin.toLowerCase().replace(/^https?:\/\//, ""))) throw new GatewayError("DOOR_ORIGIN");
+      if (origin !== null && !isOurs(origin.toLowerCase().replace(/^https?:\/\//, "")))
+        throw new GatewayError("DOOR_ORIGIN");
       const site = headers.get("sec-fetch-site");
       if (site !== null && site !== "none" && site !== "same-origin") throw new GatewayError("DOOR_ORIGIN");
       // Node's fetch says `cors` by itself; only a page can say `no-cors`.

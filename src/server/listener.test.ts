@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GatewayError } from "../errors.ts";
@@ -61,11 +61,23 @@ describe("every route of the data plane", () => {
   test("is served as it is, under OpenRouter's base path, and under an agent's name", async () => {
     const { listener, arrived } = started();
     for (const [path, dialect, operation] of routes) {
-      for (const [prefix, claimedAgent] of [["", undefined], ["/api", undefined], ["/agent/windu", "windu"], ["/agent/windu/api", "windu"]] as const) {
+      for (const [prefix, claimedAgent] of [
+        ["", undefined],
+        ["/api", undefined],
+        ["/agent/windu", "windu"],
+        ["/agent/windu/api", "windu"],
+      ] as const) {
         const response = await call(listener.url, `${prefix}${path}?beta=true`);
         expect([prefix + path, await response.text()]).toEqual([prefix + path, "body"]);
         expect(response.headers.get("x-sanctum-request-id")).toBe("req_1");
-        expect(arrived.pop()).toMatchObject({ path, dialect, operation, claimedAgent, fromLoopback: true, peer: "127.0.0.1" });
+        expect(arrived.pop()).toMatchObject({
+          path,
+          dialect,
+          operation,
+          claimedAgent,
+          fromLoopback: true,
+          peer: "127.0.0.1",
+        });
       }
     }
   });
@@ -77,7 +89,9 @@ describe("every route of the data plane", () => {
         const response = await call(listener.url, path, { method, body: null });
         expect([method, path, response.status]).toEqual([method, path, 405]);
       }
-      const upgrade = await fetch(`${listener.url}${path}`, { headers: { upgrade: "websocket", connection: "upgrade" } });
+      const upgrade = await fetch(`${listener.url}${path}`, {
+        headers: { upgrade: "websocket", connection: "upgrade" },
+      });
       expect([path, upgrade.status]).toEqual([path, 426]);
     }
     expect(arrived).toEqual([]);
@@ -173,7 +187,11 @@ describe("a Unix socket", () => {
   test("is served like loopback, under any Host", async () => {
     const { listener, arrived } = started({ address });
     expect(listener.url).toBe(address.text);
-    const response = await fetch("http://anything.example/v1/messages", { method: "POST", body: "x", unix: socketPath } as RequestInit);
+    const response = await fetch("http://anything.example/v1/messages", {
+      method: "POST",
+      body: "x",
+      unix: socketPath,
+    } as RequestInit);
     expect(await response.text()).toBe("x");
     expect(arrived[0]).toMatchObject({ peer: "unix", fromLoopback: true });
   });

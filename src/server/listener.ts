@@ -67,7 +67,9 @@ export function listen(parts: ListenerParts): Listener {
     ...(address.socketPath === undefined
       ? { hostname: address.host!, port: address.port! }
       : { unix: address.socketPath }),
-    ...(parts.tls === undefined ? {} : { tls: { cert: Bun.file(parts.tls.certFile), key: Bun.file(parts.tls.keyFile) } }),
+    ...(parts.tls === undefined
+      ? {}
+      : { tls: { cert: Bun.file(parts.tls.certFile), key: Bun.file(parts.tls.keyFile) } }),
     routes,
     maxRequestBodySize: runtimeBodyLimit,
     development: false,
@@ -80,7 +82,10 @@ export function listen(parts: ListenerParts): Listener {
     error: (error) => toErrorResponse(error, parts.newId(), "chat", parts.report),
   } as Bun.Serve.Options<undefined>);
 
-  door = createDoor(address.socketPath === undefined ? authoritiesOf(address.host!, server.port!) : [], parts.hostNames);
+  door = createDoor(
+    address.socketPath === undefined ? authoritiesOf(address.host!, server.port!) : [],
+    parts.hostNames,
+  );
   const scheme = parts.tls === undefined ? "http" : "https";
   return {
     url: address.socketPath === undefined ? `${scheme}://${bracketed(address.host!)}:${server.port}` : address.text,
@@ -201,4 +206,3 @@ function authoritiesOf(host: string, port: number): string[] {
 function bracketed(host: string): string {
   return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }
-

@@ -82,7 +82,8 @@ describe("who may look", () => {
   });
 
   test("is everybody where a monitor asks whether we live", () => {
-    for (const path of ["/healthz", "/readyz"]) expect(codeOf(() => answer(path, { access: () => "token" }, false))).toBe("none");
+    for (const path of ["/healthz", "/readyz"])
+      expect(codeOf(() => answer(path, { access: () => "token" }, false))).toBe("none");
   });
 });
 
@@ -147,7 +148,13 @@ describe("the list of models", () => {
   const listModels = () => Array.from({ length: 45 }, (_, i) => ({ id: `p/m${i}`, provider: "p", context: undefined }));
   const operations = createOperations({ ...quiet, listModels });
   const ask = async (some: Partial<ModelsQuestion>): Promise<Record<string, unknown>> => {
-    const question = { headers: new Headers(), claimedAgent: undefined, fromLoopback: true, id: null, query: new URLSearchParams() };
+    const question = {
+      headers: new Headers(),
+      claimedAgent: undefined,
+      fromLoopback: true,
+      id: null,
+      query: new URLSearchParams(),
+    };
     return (await operations.models({ ...question, ...some }).json()) as Record<string, unknown>;
   };
   const anthropic = new Headers({ "anthropic-version": "2023-06-01" });
@@ -156,7 +163,12 @@ describe("the list of models", () => {
     const answered = await ask({ query: new URLSearchParams("limit=2") });
     expect(answered["object"]).toBe("list");
     expect((answered["data"] as unknown[]).length).toBe(45);
-    expect((answered["data"] as unknown[])[0]).toEqual({ id: "p/m0", object: "model", created: expect.any(Number), owned_by: "p" });
+    expect((answered["data"] as unknown[])[0]).toEqual({
+      id: "p/m0",
+      object: "model",
+      created: expect.any(Number),
+      owned_by: "p",
+    });
   });
 
   test("has Anthropic's form and its pages for who names its version", async () => {
@@ -184,7 +196,12 @@ describe("the list of models", () => {
   test("tells one model by its id, and 404 of an unknown one", async () => {
     expect(await ask({ id: "p/m3" })).toMatchObject({ id: "p/m3", object: "model" });
     expect(await ask({ id: "p/m3", headers: anthropic })).toMatchObject({ id: "p/m3", type: "model" });
-    const question = { headers: new Headers(), claimedAgent: undefined, fromLoopback: true, query: new URLSearchParams() };
+    const question = {
+      headers: new Headers(),
+      claimedAgent: undefined,
+      fromLoopback: true,
+      query: new URLSearchParams(),
+    };
     expect(codeOf(() => operations.models({ ...question, id: "p/m99" }))).toBe("ROUTE_MODEL_UNKNOWN");
   });
 });

@@ -5,7 +5,11 @@ import { toErrorResponse, toResponse } from "./respond.ts";
 
 describe("an answer", () => {
   test("carries the request's id under our name and under the one that the dialect's SDK shows", () => {
-    const names: Readonly<Record<Dialect, string>> = { messages: "request-id", chat: "x-request-id", responses: "x-request-id" };
+    const names: Readonly<Record<Dialect, string>> = {
+      messages: "request-id",
+      chat: "x-request-id",
+      responses: "x-request-id",
+    };
     for (const [dialect, name] of Object.entries(names)) {
       const finished = Promise.resolve({ outcome: "ok" as const, bytesOut: 2 });
       const answer = { status: 201, headers: { "x-kept": "1" }, body: new Uint8Array(2), finished };
@@ -24,7 +28,9 @@ describe("an error", () => {
 
   test("that was foreseen is told with its code, in the dialect's envelope, and needs no line in the log", async () => {
     lines.length = 0;
-    const response = told(new GatewayError("LIMITS_EXHAUSTED", { retryAfterSeconds: 7, cause: new Error("the cause") }));
+    const response = told(
+      new GatewayError("LIMITS_EXHAUSTED", { retryAfterSeconds: 7, cause: new Error("the cause") }),
+    );
     expect(response.status).toBe(429);
     expect(response.headers.get("x-sanctum-error")).toBe("LIMITS_EXHAUSTED");
     expect(response.headers.get("retry-after")).toBe("7");
@@ -35,7 +41,11 @@ describe("an error", () => {
   });
 
   test("that was not is a fixed text for the client, and all of it for the log", async () => {
-    for (const error of [new TypeError("secret detail"), "secret detail", new GatewayError("INTERNAL", { cause: new Error("secret detail") })]) {
+    for (const error of [
+      new TypeError("secret detail"),
+      "secret detail",
+      new GatewayError("INTERNAL", { cause: new Error("secret detail") }),
+    ]) {
       lines.length = 0;
       const response = told(error);
       expect(response.status).toBe(500);

@@ -12,7 +12,12 @@ export function toResponse(answer: GatewayResponse, id: string, dialect: Dialect
 }
 
 /** The one place where an error becomes a response. What was not foreseen is a bug: fixed text, details to the log only. */
-export function toErrorResponse(error: unknown, id: string, dialect: Dialect, report: (line: string) => void): Response {
+export function toErrorResponse(
+  error: unknown,
+  id: string,
+  dialect: Dialect,
+  report: (line: string) => void,
+): Response {
   const known = error instanceof GatewayError ? error : new GatewayError("INTERNAL", { cause: error });
   if (known.code === "INTERNAL") report(`${id} internal error: ${describe(error)}`);
   const { status, body, headers } = errorAnswer(dialect, known, id);

@@ -33,7 +33,10 @@ async function taken(came: Came): Promise<{ answer: GatewayResponse; keyed: Keye
   const response = new Response(came.text, { headers: came.headers ?? {} });
   const codec = { client: codecs[dialect], upstream: codecs[upstream] };
   try {
-    return { answer: await bufferedAnswer({ response, keyed, ...codec, context, deadline, clock: new StillClock() }), keyed };
+    return {
+      answer: await bufferedAnswer({ response, keyed, ...codec, context, deadline, clock: new StillClock() }),
+      keyed,
+    };
   } finally {
     deadline.close();
   }
@@ -52,7 +55,15 @@ async function failureOf(came: Came): Promise<AttemptError> {
 function chatAnswer(content: string | null, some: object = {}): string {
   const choices = [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }];
   const usage = { prompt_tokens: 11, completion_tokens: 5, total_tokens: 16 };
-  return JSON.stringify({ id: "c1", object: "chat.completion", created: 1, model: "served-model", choices, usage, ...some });
+  return JSON.stringify({
+    id: "c1",
+    object: "chat.completion",
+    created: 1,
+    model: "served-model",
+    choices,
+    usage,
+    ...some,
+  });
 }
 
 const messagesAnswer = JSON.stringify({
@@ -73,7 +84,12 @@ describe("an answer in the client's own dialect", () => {
     expect(answer.body).toBe(text.replace("served-model", "asked-model"));
     expect(answer.headers).toEqual({ "content-type": "application/json" });
     expect(await answer.finished).toEqual({ outcome: "ok", bytesOut: Buffer.byteLength(answer.body as string) });
-    expect(keyed.attempt).toMatchObject({ outcome: "ok", status: 200, reportedModel: "served-model", usageSource: "upstream" });
+    expect(keyed.attempt).toMatchObject({
+      outcome: "ok",
+      status: 200,
+      reportedModel: "served-model",
+      usageSource: "upstream",
+    });
     expect(keyed.attempt.usage).toMatchObject({ input: 11, output: 5 });
   });
 
@@ -107,7 +123,11 @@ test("an answer in another dialect is translated, with the model that was asked 
   });
   expect(keyed.attempt.reportedModel).toBe("served-model");
   const { answer: back } = await taken({ text: messagesAnswer, dialect: "responses", upstream: "messages" });
-  expect(JSON.parse(back.body as string)).toMatchObject({ object: "response", model: "asked-model", status: "completed" });
+  expect(JSON.parse(back.body as string)).toMatchObject({
+    object: "response",
+    model: "asked-model",
+    status: "completed",
+  });
 });
 
 describe("no answer is", () => {
@@ -121,7 +141,8 @@ describe("no answer is", () => {
       '{"detail":"Not Found"}',
     ];
     for (const text of texts) expect([text, (await failureOf({ text })).outcome]).toEqual([text, "error_event"]);
-    const failed = '{"id":"resp_1","object":"response","status":"failed","output":[],"error":{"code":"server_error","message":"x"}}';
+    const failed =
+      '{"id":"resp_1","object":"response","status":"failed","output":[],"error":{"code":"server_error","message":"x"}}';
     expect((await failureOf({ text: failed, dialect: "responses" })).outcome).toBe("error_event");
   });
 
@@ -138,7 +159,10 @@ describe("no answer is", () => {
   });
 
   test("one that is announced as larger than 64 MB, before a byte of it is read", async () => {
-    const error = await failureOf({ text: chatAnswer("x"), headers: { "content-length": String(64 * 1024 * 1024 + 1) } });
+    const error = await failureOf({
+      text: chatAnswer("x"),
+      headers: { "content-length": String(64 * 1024 * 1024 + 1) },
+    });
     expect(error).toMatchObject({ outcome: "cut_stream", billed: "unknown", note: "the answer is too large" });
   });
 

@@ -45,7 +45,13 @@ export async function bufferedAnswer(parts: Buffered): Promise<GatewayResponse> 
     throw new AttemptError("error_event", { status: answer.fault.status, note: "an error inside a 200" });
   }
   attempt.reportedModel = answer.model ?? null;
-  recordUsage(attempt, answer.usage ?? null, answer.usage !== undefined, outputBytes(answer), request.facts.inputTokenBound);
+  recordUsage(
+    attempt,
+    answer.usage ?? null,
+    answer.usage !== undefined,
+    outputBytes(answer),
+    request.facts.inputTokenBound,
+  );
   if (answer.parts.length === 0 && answer.stop === "end") {
     throw new AttemptError("error_event", { status: 200, billed: "unknown", note: "an empty answer" });
   }
@@ -56,21 +62,35 @@ export async function bufferedAnswer(parts: Buffered): Promise<GatewayResponse> 
     includeUsage: request.facts.wantsUsageEvent,
     request: client.toNeutral(request.body),
   };
-  if (wanted === "json") return answered(keyed, clock, JSON.stringify(client.answerFromNeutral(answer, full)), jsonHeaders);
+  if (wanted === "json")
+    return answered(keyed, clock, JSON.stringify(client.answerFromNeutral(answer, full)), jsonHeaders);
   const writer = client.createWriter(full);
-  return answered(keyed, clock, eventsOf(answer).map((event) => writer.write(event)).join(""), streamHeaders);
+  return answered(
+    keyed,
+    clock,
+    eventsOf(answer)
+      .map((event) => writer.write(event))
+      .join(""),
+    streamHeaders,
+  );
 }
 
 function outputBytes(answer: NeutralAnswer): number {
   let bytes = 0;
   for (const part of answer.parts) {
-    if (part.type === "text" || part.type === "thinking" || part.type === "refusal") bytes += Buffer.byteLength(part.text);
+    if (part.type === "text" || part.type === "thinking" || part.type === "refusal")
+      bytes += Buffer.byteLength(part.text);
     else if (part.type === "tool_call") bytes += part.name.length + Buffer.byteLength(part.raw);
   }
   return bytes;
 }
 
-function answered(keyed: Keyed, clock: Clock, body: string, headers: Readonly<Record<string, string>>): GatewayResponse {
+function answered(
+  keyed: Keyed,
+  clock: Clock,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+): GatewayResponse {
   const { attempt } = keyed;
   attempt.outcome = "ok";
   attempt.status = 200;
@@ -105,6 +125,8 @@ function isAnswer(codec: Codec, json: JsonObject): boolean {
       return Array.isArray(json["choices"]) && json["choices"].length > 0;
     case "responses":
       return Array.isArray(json["output"]) && json["status"] !== "failed";
+    default:
+      return codec.dialect satisfies never;
   }
 }
 

@@ -39,7 +39,13 @@ describe("a model server", () => {
     );
     const windows = found?.map(({ model, context }) => [model, context]);
     expect(windows).toEqual([
-      ["qwen2.5-coder:14b", undefined], ["a", 1], ["b", 2], ["c", 3], ["d", 4], ["e", undefined], ["f", undefined],
+      ["qwen2.5-coder:14b", undefined],
+      ["a", 1],
+      ["b", 2],
+      ["c", 3],
+      ["d", 4],
+      ["e", undefined],
+      ["f", undefined],
     ]);
   });
 

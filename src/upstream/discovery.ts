@@ -69,7 +69,12 @@ function offersOf(answer: unknown): readonly Offer[] | null {
 /** vLLM says `max_model_len`, LM Studio `max_context_length`, llama.cpp `meta.n_ctx`. */
 function contextOf(item: Readonly<Record<string, unknown>>): number | undefined {
   const meta = isRecord(item["meta"]) ? item["meta"] : {};
-  for (const value of [item["max_model_len"], item["loaded_context_length"], item["max_context_length"], meta["n_ctx"]]) {
+  for (const value of [
+    item["max_model_len"],
+    item["loaded_context_length"],
+    item["max_context_length"],
+    meta["n_ctx"],
+  ]) {
     if (typeof value === "number" && Number.isInteger(value) && value > 0) return value;
   }
   return undefined;

@@ -58,7 +58,10 @@ const quick = { connectMs: 10_000, firstByteMs: 30, firstContentMs: 10_000, idle
 describe("a call", () => {
   test("is one POST with these headers and this body, and returns when the answer's headers are there", async () => {
     let request = "";
-    const server = await tcp((socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"), (text) => (request += text));
+    const server = await tcp(
+      (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"),
+      (text) => (request += text),
+    );
     const call = sent(providerAt(`${urlOf(server)}/v1`));
     expect((await call.answer).status).toBe(200);
     expect(request).toStartWith("POST /v1/chat/completions HTTP/1.1\r\n");
@@ -75,7 +78,10 @@ describe("a call", () => {
       hostname: "127.0.0.1",
       fetch(request) {
         asked.push(request.url);
-        return new Response("\u001f\u008b", { status: 302, headers: { location: "/elsewhere", "content-encoding": "gzip" } });
+        return new Response("\u001f\u008b", {
+          status: 302,
+          headers: { location: "/elsewhere", "content-encoding": "gzip" },
+        });
       },
     });
     ends.push(() => server.stop(true));
@@ -97,8 +103,16 @@ describe("nothing was billed where", () => {
   test("the runtime says that the name means no host, or that the certificate is not to be trusted", () => {
     const deadline = new Deadline(new AbortController().signal);
     const codes = [
-      "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED", "DEPTH_ZERO_SELF_SIGNED_CERT",
-      "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "CERT_HAS_EXPIRED", "ERR_TLS_CERT_ALTNAME_INVALID",
+      "ENOTFOUND",
+      "EAI_AGAIN",
+      "EHOSTUNREACH",
+      "ENETUNREACH",
+      "ECONNREFUSED",
+      "DEPTH_ZERO_SELF_SIGNED_CERT",
+      "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+      "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+      "CERT_HAS_EXPIRED",
+      "ERR_TLS_CERT_ALTNAME_INVALID",
     ];
     for (const code of codes) {
       const { outcome, billed } = failureOfError(Object.assign(new Error("x"), { code }), deadline);
@@ -139,7 +153,10 @@ describe("it may have been billed where", () => {
     ];
     for (const way of ways) {
       const server = await tcp(way);
-      expect(await failureOf(sent(providerAt(urlOf(server))))).toMatchObject({ outcome: "cut_stream", billed: "unknown" });
+      expect(await failureOf(sent(providerAt(urlOf(server))))).toMatchObject({
+        outcome: "cut_stream",
+        billed: "unknown",
+      });
     }
   });
 });

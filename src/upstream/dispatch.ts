@@ -12,6 +12,8 @@ export interface Call {
   readonly deadline: Deadline;
 }
 
+/** No hidden five-minute limit, and no decompression behind our back. */
+const bunOnly = { timeout: false, decompress: false };
 /** An origin that answered this recently needs no proof that it can be reached. */
 const reachableForMs = 60_000;
 
@@ -31,7 +33,7 @@ export class Dispatcher {
 
   async send(call: Call): Promise<Response> {
     const { deadline, provider } = call;
-    const tls = provider.caFile === undefined ? {} : { tls: { ca: this.#certificate(provider.caFile) } };
+    const tls = provider.caFile === undefined ? undefined : { ca: this.#certificate(provider.caFile) };
     deadline.arm("timeout_first_byte", provider.timeouts.firstByteMs);
     const probe = this.#probeSoon(provider, deadline);
     try {
@@ -44,7 +46,7 @@ export class Dispatcher {
         // Bun: no hidden five-minute limit, no decompression behind our back, no proxy from the environment.
         timeout: false,
         decompress: false,
-        ...tls,
+        ...(tls === undefined ? {} : { tls }),
       } as RequestInit);
       this.#reachedAt.set(provider.name, this.#clock.monotonic());
       return response;
@@ -126,5 +128,9 @@ export function failureOf(error: unknown, deadline: Deadline): AttemptError {
     return new AttemptError("connect_failed", { note: "the TLS certificate was refused", cause: error });
   }
   // The connection broke after the request was on its way: it may have been worked on.
-  return new AttemptError("cut_stream", { billed: "unknown", note: "no answer before the connection broke", cause: error });
+  return new AttemptError("cut_stream", {
+    billed: "unknown",
+    note: "no answer before the connection broke",
+    cause: error,
+  });
 }

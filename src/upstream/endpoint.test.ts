@@ -15,5 +15,7 @@ test("the paths of each dialect stand behind the base that the vendor's own SDK 
 test("a base for Messages may end in /v1 already, and a path before it stays", () => {
   const deep = providerAt("https://proxy.example/anthropic/v1");
   expect(endpointOf(deep, "messages", "generate")).toBe("https://proxy.example/anthropic/v1/messages");
-  expect(endpointOf(providerAt("https://proxy.example/a"), "messages", "generate")).toBe("https://proxy.example/a/v1/messages");
+  expect(endpointOf(providerAt("https://proxy.example/a"), "messages", "generate")).toBe(
+    "https://proxy.example/a/v1/messages",
+  );
 });

@@ -56,7 +56,11 @@ describe("towards a provider go", () => {
   test("no value that is more than a line of plain text", () => {
     const odd = new Headers({ "anthropic-beta": "ü", "anthropic-x": "a".repeat(5_000), "anthropic-ok": "yes" });
     const headers = upstreamHeaders({ provider: anthropic, dialect: "messages", stream: false, key, client: odd });
-    expect(Object.keys(headers).filter((name) => name.startsWith("anthropic-")).sort()).toEqual(["anthropic-ok", "anthropic-version"]);
+    expect(
+      Object.keys(headers)
+        .filter((name) => name.startsWith("anthropic-"))
+        .sort(),
+    ).toEqual(["anthropic-ok", "anthropic-version"]);
   });
 
   test("the configured ones, of which none replaces the key", () => {

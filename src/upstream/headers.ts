@@ -35,7 +35,11 @@ export function upstreamHeaders({ provider, dialect, stream, key, client }: Outg
   if (dialect === "messages") {
     headers["anthropic-version"] ??= defaultAnthropicVersion;
     client?.forEach((value, name) => {
-      if (name.startsWith("anthropic-") && name !== "anthropic-dangerous-direct-browser-access" && safeValue.test(value)) {
+      if (
+        name.startsWith("anthropic-") &&
+        name !== "anthropic-dangerous-direct-browser-access" &&
+        safeValue.test(value)
+      ) {
         headers[name] = value;
       }
     });

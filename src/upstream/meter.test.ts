@@ -20,7 +20,10 @@ function metered(...events: readonly NeutralEvent[]): AttemptRecord {
 
 describe("what the upstream counts", () => {
   test("is taken where it is complete, whether it came before or behind the reason to stop", () => {
-    for (const events of [[usage({ input: 11, output: 5 }), stop], [stop, usage({ input: 11, output: 5 })]]) {
+    for (const events of [
+      [usage({ input: 11, output: 5 }), stop],
+      [stop, usage({ input: 11, output: 5 })],
+    ]) {
       const { usage: found, usageSource } = metered(text("Hello"), ...events, end);
       expect(found).toMatchObject({ input: 11, output: 5 });
       expect(usageSource).toBe("upstream");

@@ -8,7 +8,14 @@ test("a provider is what its name says, wherever it stands", () => {
 });
 
 test("a local server of another name is known by its usual port", () => {
-  const ports = { 11434: "ollama", 1234: "lmstudio", 8080: "llamacpp", 8000: "vllm", 8081: "mlx", 9: "generic" } as const;
+  const ports = {
+    11434: "ollama",
+    1234: "lmstudio",
+    8080: "llamacpp",
+    8000: "vllm",
+    8081: "mlx",
+    9: "generic",
+  } as const;
   for (const [port, profile] of Object.entries(ports)) {
     const provider = providerAt(`http://127.0.0.1:${port}/v1`, { name: "home", local: true });
     expect([port, profileOf(provider)]).toEqual([port, profile]);

@@ -15,14 +15,27 @@ interface Refused {
   readonly retryAfterMs?: number;
 }
 
-async function refused({ status, body, upstream = "chat", client = upstream, candidate, retryAfterMs }: Refused): Promise<{
+async function refused({
+  status,
+  body,
+  upstream = "chat",
+  client = upstream,
+  candidate,
+  retryAfterMs,
+}: Refused): Promise<{
   answer: GatewayResponse | null;
   error: AttemptError | null;
 }> {
   const provider = providerAt("https://api.example", { dialects: [upstream] });
   const keyed = keyedOf({ dialect: client, provider, ...(candidate === undefined ? {} : { candidate }) });
   const redact = (text: string): string => text.replaceAll("house-key", "[redacted]");
-  const parts = { response: new Response(body, { status }), codec: codecs[upstream], keyed, redact, clock: new StillClock() };
+  const parts = {
+    response: new Response(body, { status }),
+    codec: codecs[upstream],
+    keyed,
+    redact,
+    clock: new StillClock(),
+  };
   try {
     return { answer: await refusalOf({ ...parts, retryAfterMs }), error: null };
   } catch (error) {
@@ -48,7 +61,9 @@ describe("a refusal that is the client's own fault", () => {
   });
 
   test("is translated for another dialect, with the model that the client asked for", async () => {
-    const body = JSON.stringify({ error: { message: "upstream-model can't see images", type: "invalid_request_error" } });
+    const body = JSON.stringify({
+      error: { message: "upstream-model can't see images", type: "invalid_request_error" },
+    });
     const { answer } = await refused({ status: 400, body, upstream: "chat", client: "messages" });
     expect(JSON.parse(answer!.body as string)).toMatchObject({
       type: "error",
@@ -112,7 +127,10 @@ describe("the next candidate is asked after", () => {
   });
 
   test("a 400 about the house's credit", async () => {
-    const body = JSON.stringify({ type: "error", error: { type: "invalid_request_error", message: "Your credit balance is too low" } });
+    const body = JSON.stringify({
+      type: "error",
+      error: { type: "invalid_request_error", message: "Your credit balance is too low" },
+    });
     expect((await refused({ status: 400, body, upstream: "messages" })).error?.outcome).toBe("upstream_400");
   });
 
@@ -125,7 +143,9 @@ describe("the next candidate is asked after", () => {
   });
 
   test("a prompt that is too long, with the words for the client should nobody have a larger window", async () => {
-    const body = JSON.stringify({ error: { message: "This model's maximum context length is 8 tokens", code: "context_length_exceeded" } });
+    const body = JSON.stringify({
+      error: { message: "This model's maximum context length is 8 tokens", code: "context_length_exceeded" },
+    });
     const { error } = await refused({ status: 400, body });
     expect(error?.relay).toMatchObject({ status: 400, body });
   });

@@ -22,7 +22,14 @@ interface Refusal {
  * What an upstream status of 300 and up means: a failure of this candidate (thrown), or the client's own fault, which
  * it gets back: byte for byte in the same dialect, since clients match on the wording, else translated.
  */
-export async function refusalOf({ response, codec, keyed, redact, retryAfterMs, clock }: Refusal): Promise<GatewayResponse> {
+export async function refusalOf({
+  response,
+  codec,
+  keyed,
+  redact,
+  retryAfterMs,
+  clock,
+}: Refusal): Promise<GatewayResponse> {
   const { attempt, candidate } = keyed;
   const { status } = response;
   const outcome = `upstream_${status}` as const;
@@ -41,7 +48,8 @@ export async function refusalOf({ response, codec, keyed, redact, retryAfterMs, 
   attempt.status = status;
   attempt.ms = clock.monotonic() - attempt.startedAt;
   const relay = clientAnswer(keyed, codec, text, fault, redact, status);
-  if (verdict === "next_larger_context") throw new AttemptError(outcome, { status, relay, note: "the prompt is too long" });
+  if (verdict === "next_larger_context")
+    throw new AttemptError(outcome, { status, relay, note: "the prompt is too long" });
   return relay;
 }
 

@@ -153,7 +153,8 @@ const messageStart = event("message_start", {
   },
 });
 const blockStart = event("content_block_start", { index: 0, content_block: { type: "text", text: "" } });
-const textDelta = (text: string): string => event("content_block_delta", { index: 0, delta: { type: "text_delta", text } });
+const textDelta = (text: string): string =>
+  event("content_block_delta", { index: 0, delta: { type: "text_delta", text } });
 const blockStop = event("content_block_stop", { index: 0 });
 const messageEnd = (output: number): string =>
   event("message_delta", { delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: output } });
@@ -166,13 +167,20 @@ describe("before the first content", () => {
     setting.upstream.send(hello);
     expect(await first).toBe(`: hi\n\n${role}${hello}`);
     expect(setting.keyed.attempt.outcome).toBeNull();
-
   });
 
   test("an error event, an end, a reset and a broken event are failures of the attempt, and the call is ended", async () => {
     const cases: readonly (readonly [string, (upstream: Upstream) => unknown, string])[] = [
-      ["error", (u) => u.send(role, 'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n'), "error_event"],
-      ["error behind content in one piece", (u) => u.send(`${hello}data: {"error":{"message":"no"}}\n\n`), "error_event"],
+      [
+        "error",
+        (u) => u.send(role, 'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n'),
+        "error_event",
+      ],
+      [
+        "error behind content in one piece",
+        (u) => u.send(`${hello}data: {"error":{"message":"no"}}\n\n`),
+        "error_event",
+      ],
       ["end", (u) => u.send(role).end(), "cut_stream"],
       ["end of nothing", (u) => u.end(), "cut_stream"],
       ["reset", (u) => u.send(role).reset(), "cut_stream"],
@@ -220,13 +228,24 @@ describe("an answer", () => {
     expect(text).toBe(role + hello + stop + done);
     expect(finish).toEqual({ outcome: "ok", bytesOut: text.length });
     const { attempt } = setting.keyed;
-    expect(attempt).toMatchObject({ outcome: "ok", status: 200, usageSource: "upstream", reportedModel: "asked-model" });
+    expect(attempt).toMatchObject({
+      outcome: "ok",
+      status: 200,
+      usageSource: "upstream",
+      reportedModel: "asked-model",
+    });
     expect(attempt.usage).toMatchObject({ input: 11, output: 5 });
     expect(setting.deadline.signal.aborted).toBe(true);
   });
 
   test("arrives the same wherever its bytes are cut", async () => {
-    const { text } = await played(fed(relayOf("messages"), messageStart + blockStart + textDelta("Grüße 🦊") + blockStop + messageEnd(4) + messageStop, 1));
+    const { text } = await played(
+      fed(
+        relayOf("messages"),
+        messageStart + blockStart + textDelta("Grüße 🦊") + blockStop + messageEnd(4) + messageStop,
+        1,
+      ),
+    );
     expect(text).toBe(messageStart + blockStart + textDelta("Grüße 🦊") + blockStop + messageEnd(4) + messageStop);
   });
 
@@ -329,7 +348,8 @@ describe("after the first content", () => {
     // Two rounds of the deadline's own timer.
     await Bun.sleep(60);
     let text = "";
-    for (let step = await reader.read(); !step.done; step = await reader.read()) text += Buffer.from(step.value).toString();
+    for (let step = await reader.read(); !step.done; step = await reader.read())
+      text += Buffer.from(step.value).toString();
     expect(text).toBe(stop + done);
     expect((await setting.relay.finished).outcome).toBe("ok");
   });
@@ -364,7 +384,9 @@ describe("the money", () => {
     inChat.upstream.send(role + hello + stop + usageChunk(400) + done).end();
     expect((await played(inChat)).text).toBe(role + hello + stop + done);
     const inMessages = relayOf("messages", cheap);
-    inMessages.upstream.send(messageStart + blockStart + textDelta("Hi") + blockStop, messageEnd(400), messageStop).end();
+    inMessages.upstream
+      .send(messageStart + blockStart + textDelta("Hi") + blockStop, messageEnd(400), messageStop)
+      .end();
     const { text, finish } = await played(inMessages);
     expect(text).toEndWith(messageEnd(400) + messageStop);
     expect(finish.outcome).toBe("ok");

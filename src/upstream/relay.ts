@@ -76,7 +76,8 @@ export class StreamRelay {
     try {
       while (!this.#contentSeen && held.length < maxHeldBackChars) {
         held += await this.#step();
-        if (this.#fault !== null) throw new AttemptError("error_event", { billed: "unknown", status: this.#fault.status });
+        if (this.#fault !== null)
+          throw new AttemptError("error_event", { billed: "unknown", status: this.#fault.status });
         if ((this.#sourceDone || this.#meter.ended) && !this.#contentSeen) {
           throw new AttemptError("cut_stream", { billed: "unknown", note: "the answer ended before any content" });
         }
@@ -217,7 +218,8 @@ export class StreamRelay {
     }
     // The reason to stop was given: a connection that breaks behind it loses nothing.
     if (this.#complete) return this.#end();
-    if (error instanceof SseLimitError) return this.#cut("cut_stream", "an event is too large", cutFault, "upstream_error");
+    if (error instanceof SseLimitError)
+      return this.#cut("cut_stream", "an event is too large", cutFault, "upstream_error");
     const outcome = deadline.expired ?? "cut_stream";
     return this.#cut(outcome, null, cutFault, "upstream_error");
   }
@@ -284,10 +286,16 @@ function isContent(event: NeutralEvent): boolean {
     case "error":
     case "other":
       return false;
+    default:
+      return event satisfies never;
   }
 }
 
-const cutFault: UpstreamFault = { status: 502, code: undefined, message: "The answer broke off before it was complete." };
+const cutFault: UpstreamFault = {
+  status: 502,
+  code: undefined,
+  message: "The answer broke off before it was complete.",
+};
 const budgetFault: UpstreamFault = {
   status: 402,
   code: "insufficient_quota",

@@ -2,7 +2,9 @@ import { expect, test } from "bun:test";
 import { ResponseIdentity } from "./response-identity.ts";
 import { keyedOf, StillClock } from "./sample-keyed.ts";
 
-function seen(...events: readonly (readonly [name: string, data: object | string])[]): ReturnType<ResponseIdentity["next"]> {
+function seen(
+  ...events: readonly (readonly [name: string, data: object | string])[]
+): ReturnType<ResponseIdentity["next"]> {
   const identity = new ResponseIdentity(keyedOf(), new StillClock());
   for (const [event, data] of events) {
     const text = typeof data === "string" ? data : JSON.stringify(data);
@@ -13,7 +15,10 @@ function seen(...events: readonly (readonly [name: string, data: object | string
 
 test("a failure of ours goes on with the upstream's response and its numbering", () => {
   const next = seen(
-    ["response.created", { type: "response.created", sequence_number: 0, response: { id: "resp_abc", object: "response" } }],
+    [
+      "response.created",
+      { type: "response.created", sequence_number: 0, response: { id: "resp_abc", object: "response" } },
+    ],
     ["response.output_text.delta", { type: "response.output_text.delta", sequence_number: 7, delta: "Hi" }],
   );
   expect(next).toEqual({ id: "resp_abc", model: "asked-model", createdAt: 1, sequence: 8 });

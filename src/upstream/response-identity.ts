@@ -16,7 +16,8 @@ export class ResponseIdentity {
   }
 
   see(event: SseEvent): void {
-    if (event.event === "response.created") this.#id = /"id":\s*"(resp_[\w-]{1,200})"/.exec(event.data)?.[1] ?? this.#id;
+    if (event.event === "response.created")
+      this.#id = /"id":\s*"(resp_[\w-]{1,200})"/.exec(event.data)?.[1] ?? this.#id;
     const number = /"sequence_number":\s*(\d{1,9})/.exec(event.data)?.[1];
     if (number !== undefined) this.#sequence = Math.max(this.#sequence, Number(number));
   }

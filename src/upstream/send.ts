@@ -56,12 +56,27 @@ export function send(parts: SendParts): Handler<Keyed> {
       permit.learn(response.headers, response.status);
       if (response.status >= 300) {
         const retryAfterMs = parts.retryAfterMs(response.headers);
-        return await refusalOf({ response, codec: upstream, keyed, redact: parts.redact, retryAfterMs, clock: parts.clock });
+        return await refusalOf({
+          response,
+          codec: upstream,
+          keyed,
+          redact: parts.redact,
+          retryAfterMs,
+          clock: parts.clock,
+        });
       }
       checkEncoding(response);
       const context = same ? null : contextOf(keyed, neutralOf(keyed), parts.clock);
       if (!request.facts.stream || isJson(response)) {
-        const answer = await bufferedAnswer({ response, keyed, client, upstream, context, deadline, clock: parts.clock });
+        const answer = await bufferedAnswer({
+          response,
+          keyed,
+          client,
+          upstream,
+          context,
+          deadline,
+          clock: parts.clock,
+        });
         over = true;
         deadline.close();
         return answer;
@@ -115,7 +130,8 @@ function patched({ request, candidate, allowance }: Keyed, codec: Codec): string
 
 function translated(keyed: Keyed, codec: Codec, neutralOf: (keyed: Keyed) => NeutralRequest): string {
   const { request, candidate, allowance } = keyed;
-  if (request.operation !== "generate") throw new AttemptError("skipped_policy", { note: "not offered in this dialect" });
+  if (request.operation !== "generate")
+    throw new AttemptError("skipped_policy", { note: "not offered in this dialect" });
   let neutral: NeutralRequest;
   try {
     neutral = neutralOf(keyed);
@@ -210,7 +226,11 @@ function translating(client: Codec, upstream: Codec, context: AnswerContext): Re
 function checkEncoding(response: Response): void {
   const encoding = response.headers.get("content-encoding");
   if (encoding !== null && encoding !== "identity") {
-    throw new AttemptError("error_event", { status: response.status, billed: "unknown", note: "the answer is compressed" });
+    throw new AttemptError("error_event", {
+      status: response.status,
+      billed: "unknown",
+      note: "the answer is compressed",
+    });
   }
 }
 

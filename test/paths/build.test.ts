@@ -14,7 +14,10 @@ let hostile: string;
 let trace: string;
 
 beforeAll(async () => {
-  const child = Bun.spawn([process.execPath, join(root, "scripts/build.ts")], { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  const child = Bun.spawn([process.execPath, join(root, "scripts/build.ts")], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   if ((await child.exited) !== 0) throw new Error(await new Response(child.stderr).text());
   hostile = mkdtempSync(join(tmpdir(), "sanctum-build-"));
   trace = join(hostile, "trace");
@@ -52,7 +55,11 @@ async function inHome<T>(use: (home: string) => Promise<T>): Promise<T> {
 }
 
 async function outputOf(child: Child): Promise<{ code: number; out: string; err: string }> {
-  const [out, err, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
   return { code, out, err };
 }
 

@@ -10,15 +10,21 @@ setDefaultTimeout(30_000);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** `sanctum demo`, as a newcomer runs it. */
-async function demo(env: Readonly<Record<string, string>> = {}): Promise<{ code: number; out: string; err: string; left: string[] }> {
+async function demo(
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ code: number; out: string; err: string; left: string[] }> {
   const home = mkdtempSync(join(tmpdir(), "sanctum-test-"));
   const child = Bun.spawn(["sh", join(root, "bin/sanctum"), "demo"], {
     cwd: home,
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: home, TMPDIR: home, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const [out, err, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
-  const left = readdirSync(home);
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  const left = readdirSync(home).filter((name) => name.startsWith("sanctum"));
   rmSync(home, { recursive: true, force: true });
   return { code, out, err, left };
 }

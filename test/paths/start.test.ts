@@ -1,7 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createServer, type AddressInfo } from "node:net";
 import { post, startHouse } from "../fakes/house.ts";
-import { faultsOfChain, refusedStart, startGateway } from "../harness.ts";
+import { eventually, faultsOfChain, refusedStart, startGateway } from "../harness.ts";
 
 setDefaultTimeout(30_000);
 
@@ -42,6 +42,8 @@ describe("a stop", () => {
     const cut = response.text().catch(() => "broken");
     await house.cloud.arrived(1);
     process.kill(house.gateway.pid, "SIGTERM");
+    // Two signals of one kind that wait together are one.
+    await eventually(() => expect(house.gateway.output()).toContain("running ones may finish"));
     expect(await house.gateway.stop()).toBe(0);
     await cut;
     const lines = house.gateway.auditLines();

@@ -12,7 +12,9 @@ export interface Scene {
   readonly lesson: string;
 }
 
-const user = { role: "user", content: "Say hello." };
+/** About four kilobytes, so that the sums are worth looking at; the scripted cloud counts a thousand tokens for it. */
+const question = `Say hello. ${"And take this into account. ".repeat(140)}`;
+const user = { role: "user", content: question };
 const messages = { model: "claude-sonnet-4-5", max_tokens: 500, messages: [user] };
 const chat = { model: "gpt-4.1", messages: [user], max_completion_tokens: 500 };
 
@@ -45,7 +47,7 @@ export const scenes: readonly Scene[] = [
     agent: "mothma",
     client: "Codex (Responses)",
     path: "/v1/responses",
-    body: { model: "gpt-4.1", input: "Say hello.", max_output_tokens: 500, store: false },
+    body: { model: "gpt-4.1", input: question, max_output_tokens: 500, store: false },
     cloud: "stall",
     lesson: "silence is a failure too: after a second the next model was asked",
   },
@@ -55,7 +57,7 @@ export const scenes: readonly Scene[] = [
     path: "/v1/chat/completions",
     body: { ...chat, model: "openrouter/openai/gpt-4.1" },
     cloud: "answer",
-    lesson: "within her cap of $0.01: the cloud",
+    lesson: "within her cap of $0.02: the cloud",
   },
   {
     agent: "jocasta",

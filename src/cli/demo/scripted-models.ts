@@ -28,7 +28,9 @@ export function startScriptedModels(): ScriptedModels {
       if (act === "refuse") return Response.json(overloaded, { status: 429 });
       if (act === "stall") return new Promise<Response>(() => undefined);
       if (act === "break_off") return brokenStream();
-      return pathname.endsWith("/messages") ? messagesAnswer(body) : chatAnswer(body.model, "Hello from the cloud.", body.stream);
+      return pathname.endsWith("/messages")
+        ? messagesAnswer(body)
+        : chatAnswer(body.model, "Hello from the cloud.", body.stream);
     },
   });
   const local = Bun.serve({
@@ -53,7 +55,10 @@ export function startScriptedModels(): ScriptedModels {
   };
 }
 
-const overloaded = { type: "error", error: { type: "rate_limit_error", message: "This organisation is at its rate limit." } };
+const overloaded = {
+  type: "error",
+  error: { type: "rate_limit_error", message: "This organisation is at its rate limit." },
+};
 
 /** A status of 200 and then nothing: the failure that most gateways hand on to the client. */
 function brokenStream(): Response {
@@ -69,7 +74,7 @@ function brokenStream(): Response {
 function messagesAnswer({ model, stream }: { model: string; stream?: boolean }): Response {
   const text = "Hello from the cloud.";
   const message = { id: "msg_demo", type: "message", role: "assistant", model, stop_sequence: null };
-  const usage = { input_tokens: 1_200, output_tokens: 340 };
+  const usage = { input_tokens: 1_000, output_tokens: 340 };
   if (stream !== true) {
     return Response.json({ ...message, content: [{ type: "text", text }], stop_reason: "end_turn", usage });
   }
@@ -85,7 +90,7 @@ function messagesAnswer({ model, stream }: { model: string; stream?: boolean }):
 }
 
 function chatAnswer(model: string, text: string, stream: boolean | undefined): Response {
-  const usage = { prompt_tokens: 1_200, completion_tokens: 340, total_tokens: 1_540 };
+  const usage = { prompt_tokens: 1_000, completion_tokens: 340, total_tokens: 1_340 };
   const head = { id: "chatcmpl-demo", created: 1_767_225_600, model };
   if (stream !== true) {
     const choice = { index: 0, message: { role: "assistant", content: text }, finish_reason: "stop" };

@@ -13,7 +13,7 @@ export function recordedCosts(path: string, ids: ReadonlySet<string>): Map<strin
   const costs = new Map<string, Nanos>();
   if (ids.size === 0) return costs;
   let budget = SEARCH_BYTES;
-  for (const file of auditFiles(path).reverse()) {
+  for (const file of auditFiles(path).toReversed()) {
     for (const line of lastLines(file, Number.MAX_SAFE_INTEGER, budget)) {
       budget -= line.length + 1;
       const id = /"id":"([^"\\]*)"/.exec(line)?.[1];

@@ -313,10 +313,7 @@ function prepare(db: Database) {
       `SELECT coalesce((SELECT sum(e.nanos) FROM holds JOIN ends e ON e.hold = id WHERE agent = ? AND day = ?), 0)
             + coalesce((SELECT nanos FROM totals WHERE agent = ? AND day = ?), 0) AS nanos`,
     ),
-    foldable: db.prepare<
-      { id: number; agent: string; day: string; month: string; nanos: Nanos },
-      [string, number]
-    >(
+    foldable: db.prepare<{ id: number; agent: string; day: string; month: string; nanos: Nanos }, [string, number]>(
       `SELECT id, agent, day, month, e.nanos AS nanos FROM holds JOIN ends e ON e.hold = id
        WHERE hour < ? AND facts IS NULL ORDER BY id LIMIT ?`,
     ),

@@ -195,7 +195,9 @@ describe("a restart", () => {
       return new Map([["req_lined", 34]]);
     };
     const file = crashImage(folder.file);
-    await using second = closing(openSqliteLedger({ file, timezone: "UTC", clock: new ManualClock("2026-11-23T12:20:00Z"), recordedCosts }));
+    await using second = closing(
+      openSqliteLedger({ file, timezone: "UTC", clock: new ManualClock("2026-11-23T12:20:00Z"), recordedCosts }),
+    );
     expect(asked.sort()).toEqual(["req_lined", "req_unlined"]);
     expect(second.balances("windu")).toEqual({ spentNanos: 34 + 50, heldNanos: 0 });
   });

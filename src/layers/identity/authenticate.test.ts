@@ -7,7 +7,12 @@ const tokenOf = { windu: `sk-sanctum-windu-${"a".repeat(43)}`, mothma: `sk-sanct
 
 function entry(name: string, tokens: string[]) {
   const caps = { daily: 1, hourly: undefined, monthly: undefined };
-  const rest = { requestsPerMinute: undefined, maxConcurrent: undefined, models: undefined, overBudget: "local" as const };
+  const rest = {
+    requestsPerMinute: undefined,
+    maxConcurrent: undefined,
+    models: undefined,
+    overBudget: "local" as const,
+  };
   return { name, caps, ...rest, tokenHashes: tokens.map((t) => createHash("sha256").update(t).digest("hex")) };
 }
 
@@ -74,7 +79,9 @@ describe("identity", () => {
     const headers = new Headers();
     headers.append("x-api-key", tokenOf.windu);
     headers.append("x-api-key", tokenOf.mothma);
-    expect(codeOf(() => authenticate({ headers, claimedAgent: undefined, fromLoopback: true }))).toBe("IDENTITY_AMBIGUOUS");
+    expect(codeOf(() => authenticate({ headers, claimedAgent: undefined, fromLoopback: true }))).toBe(
+      "IDENTITY_AMBIGUOUS",
+    );
   });
 
   test("the vendor's own credential is kept for passthrough only beside x-sanctum-token", () => {

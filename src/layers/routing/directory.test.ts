@@ -148,19 +148,34 @@ describe("coder-14b and gemma-4 without a line of configuration", () => {
     });
     expect(found(both, "coder-14b")).toEqual(["ollama qwen2.5-coder:14b"]);
     expect(found(both, "gemma-4")).toEqual(["vllm gemma4:31b"]);
-    const other = directoryOf({ local: [["ollama", "deepseek-coder:6.7b"], ["vllm", "google/gemma-3-12b-it"]] });
+    const other = directoryOf({
+      local: [
+        ["ollama", "deepseek-coder:6.7b"],
+        ["vllm", "google/gemma-3-12b-it"],
+      ],
+    });
     expect(found(other, "coder-14b")).toEqual(["ollama deepseek-coder:6.7b"]);
     expect(found(other, "gemma-4")).toEqual(["vllm google/gemma-3-12b-it"]);
   });
 
   test("are found whatever the case that the server writes them in", () => {
-    const directory = directoryOf({ local: [["vllm", "Qwen/Qwen2.5-Coder-14B-Instruct"], ["vllm", "GEMMA-4-31B"]] });
+    const directory = directoryOf({
+      local: [
+        ["vllm", "Qwen/Qwen2.5-Coder-14B-Instruct"],
+        ["vllm", "GEMMA-4-31B"],
+      ],
+    });
     expect(found(directory, "coder-14b")).toEqual(["vllm Qwen/Qwen2.5-Coder-14B-Instruct"]);
     expect(found(directory, "gemma-4")).toEqual(["vllm GEMMA-4-31B"]);
   });
 
   test("are the fallback in this order", () => {
-    const directory = directoryOf({ local: [["vllm", "gemma4:31b"], ["ollama", "qwen2.5-coder:14b"]] });
+    const directory = directoryOf({
+      local: [
+        ["vllm", "gemma4:31b"],
+        ["ollama", "qwen2.5-coder:14b"],
+      ],
+    });
     expect(fallbackOf(directory)).toEqual(["coder-14b = ollama qwen2.5-coder:14b", "gemma-4 = vllm gemma4:31b"]);
   });
 
@@ -183,7 +198,11 @@ describe("coder-14b and gemma-4 without a line of configuration", () => {
 describe("the fallback", () => {
   test("is every local model, the largest window first, where neither a coder nor a Gemma is there", () => {
     const directory = directoryOf({
-      local: [["ollama", "llama3:8b", 8_192], ["ollama", "phi4"], ["vllm", "mistral-small", 131_072]],
+      local: [
+        ["ollama", "llama3:8b", 8_192],
+        ["ollama", "phi4"],
+        ["vllm", "mistral-small", 131_072],
+      ],
     });
     expect(fallbackOf(directory)).toEqual([
       "vllm/mistral-small = vllm mistral-small",

@@ -82,7 +82,11 @@ export class Directory {
 
   /** Aliases and local models, for `GET /v1/models` and `explain`. */
   names(): readonly { readonly id: string; readonly provider: string; readonly context: number | undefined }[] {
-    const aliases = [...this.#aliases.values()].map((e) => ({ id: e.name, provider: e.provider.name, context: e.context }));
+    const aliases = [...this.#aliases.values()].map((e) => ({
+      id: e.name,
+      provider: e.provider.name,
+      context: e.context,
+    }));
     const local = this.#parts.localModels.map((m) => ({
       id: `${m.provider}/${m.model}`,
       provider: m.provider,

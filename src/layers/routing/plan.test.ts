@@ -103,7 +103,9 @@ describe("an agent with a list of models", () => {
       const request = understoodOf({ model, agent: restricted });
       expect([model, codeOf(() => planOf(request, routes))]).toEqual([model, "ROUTE_MODEL_FORBIDDEN"]);
     }
-    expect(codeOf(() => planOf(understoodOf({ model: "coder-14b", agent: { models: [] } })))).toBe("ROUTE_MODEL_FORBIDDEN");
+    expect(codeOf(() => planOf(understoodOf({ model: "coder-14b", agent: { models: [] } })))).toBe(
+      "ROUTE_MODEL_FORBIDDEN",
+    );
   });
 });
 
@@ -122,7 +124,9 @@ describe("what generates nothing", () => {
   test("tokens are counted by the requested model alone, at no price", () => {
     const request = understoodOf({ model: "claude-sonnet-4-5", dialect: "messages", operation: "count_tokens" });
     expect(planOf(request).names).toEqual(["anthropic/claude-sonnet-4-5 (requested)"]);
-    expect(createPlanner({ routes: [], directory: () => directory, surroundings })(request).candidates[0]!.price).toBeNull();
+    expect(
+      createPlanner({ routes: [], directory: () => directory, surroundings })(request).candidates[0]!.price,
+    ).toBeNull();
   });
 });
 

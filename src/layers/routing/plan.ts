@@ -48,7 +48,10 @@ export function createPlanner(parts: Parts): (request: Understood) => { candidat
     if (request.operation === "generate") add(directory.fallback, "fallback");
     if (request.operation === "embeddings") drop(candidates, (c) => c.dialect === "messages");
     if (candidates.length === 0) throw unknownModel();
-    return { candidates: request.operation === "count_tokens" ? free(candidates) : candidates, route: rule?.name ?? "default" };
+    return {
+      candidates: request.operation === "count_tokens" ? free(candidates) : candidates,
+      route: rule?.name ?? "default",
+    };
   };
 }
 

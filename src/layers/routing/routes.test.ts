@@ -78,9 +78,15 @@ describe("a rule holds where", () => {
   });
 
   test("the share of the cap that is used lies in the range", () => {
-    expect(matches({ budgetUsed: { below: undefined, above: 0.8 } }, understoodOf(), { budgetUsed: () => 0.9 })).toBe(true);
-    expect(matches({ budgetUsed: { below: undefined, above: 0.8 } }, understoodOf(), { budgetUsed: () => 0.8 })).toBe(false);
-    expect(matches({ budgetUsed: { below: 0.8, above: undefined } }, understoodOf(), { budgetUsed: () => 0.8 })).toBe(false);
+    expect(matches({ budgetUsed: { below: undefined, above: 0.8 } }, understoodOf(), { budgetUsed: () => 0.9 })).toBe(
+      true,
+    );
+    expect(matches({ budgetUsed: { below: undefined, above: 0.8 } }, understoodOf(), { budgetUsed: () => 0.8 })).toBe(
+      false,
+    );
+    expect(matches({ budgetUsed: { below: 0.8, above: undefined } }, understoodOf(), { budgetUsed: () => 0.8 })).toBe(
+      false,
+    );
   });
 
   test("all of its conditions hold, and always where it has none", () => {
@@ -104,7 +110,8 @@ describe("a time of day", () => {
   });
 
   test("may cross midnight", () => {
-    for (const now of ["22:00", "23:59", "00:00", "05:59"]) expect([now, inside("22:00", "06:00", now)]).toEqual([now, true]);
+    for (const now of ["22:00", "23:59", "00:00", "05:59"])
+      expect([now, inside("22:00", "06:00", now)]).toEqual([now, true]);
     for (const now of ["06:00", "12:00", "21:59"]) expect([now, inside("22:00", "06:00", now)]).toEqual([now, false]);
   });
 });

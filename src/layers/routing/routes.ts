@@ -15,7 +15,9 @@ export interface RouteRule {
     readonly intent: string | undefined;
     readonly dialect: string | undefined;
     readonly inputTokens: Range | undefined;
-    readonly has: { readonly tools?: boolean; readonly images?: boolean; readonly thinking?: boolean; readonly json?: boolean } | undefined;
+    readonly has:
+      | { readonly tools?: boolean; readonly images?: boolean; readonly thinking?: boolean; readonly json?: boolean }
+      | undefined;
     readonly time: { readonly from: number; readonly to: number } | undefined;
     readonly budgetUsed: Range | undefined;
     readonly header: { readonly name: string; readonly value: string } | undefined;
@@ -82,9 +84,7 @@ function within(range: Range, value: number): boolean {
 }
 
 function inTime(time: { readonly from: number; readonly to: number }, minute: number): boolean {
-  return time.from <= time.to
-    ? minute >= time.from && minute < time.to
-    : minute >= time.from || minute < time.to;
+  return time.from <= time.to ? minute >= time.from && minute < time.to : minute >= time.from || minute < time.to;
 }
 
 /**

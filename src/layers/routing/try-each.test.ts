@@ -120,7 +120,9 @@ describe("a window that is too small", () => {
     const relay = answerOf("prompt is too long", 400);
     const { next, called } = scripted(failing("upstream_400", { status: 400, relay }), () => answerOf("fits"));
     const middle = candidateAt(providerOf("middle"), { context: 50_000 });
-    const answer = await layerOver(next).run(plannedOf([middle, candidateAt(localOf("tiny"), { context: 8_000 }), large]));
+    const answer = await layerOver(next).run(
+      plannedOf([middle, candidateAt(localOf("tiny"), { context: 8_000 }), large]),
+    );
     expect(called).toEqual(["middle/model", "large/model"]);
     expect(answer.body).toBe("fits");
   });
@@ -165,7 +167,12 @@ describe("the same candidate is asked again", () => {
   });
 
   test("after exactly the pause that it asked for, but not after one that is too long", async () => {
-    for (const [retryAfterMs, expected] of [[0, [0]], [2_000, [2_000]], [10_000, [10_000]], [10_001, []]] as const) {
+    for (const [retryAfterMs, expected] of [
+      [0, [0]],
+      [2_000, [2_000]],
+      [10_000, [10_000]],
+      [10_001, []],
+    ] as const) {
       const { next } = scripted(failing("upstream_429", { retryAfterMs }), () => answerOf("now"));
       const { run, waits } = layerOver(next);
       await run(plannedOf([patient])).catch(() => undefined);
@@ -175,11 +182,20 @@ describe("the same candidate is asked again", () => {
 
   test("never after what does not get better by itself, or may have been billed", async () => {
     const final: readonly AttemptOutcome[] = [
-      "upstream_400", "upstream_401", "upstream_403", "cut_stream", "error_event", "timeout_first_byte", "skipped_budget", "skipped_key",
+      "upstream_400",
+      "upstream_401",
+      "upstream_403",
+      "cut_stream",
+      "error_event",
+      "timeout_first_byte",
+      "skipped_budget",
+      "skipped_key",
     ];
     for (const outcome of final) {
       const { next, called } = scripted(failing(outcome));
-      await layerOver(next).run(plannedOf([patient])).catch(() => undefined);
+      await layerOver(next)
+        .run(plannedOf([patient]))
+        .catch(() => undefined);
       expect([outcome, called.length]).toEqual([outcome, 1]);
     }
   });
@@ -187,14 +203,31 @@ describe("the same candidate is asked again", () => {
 
 describe("when every candidate failed, the client is told", () => {
   test("402 where money is the reason, whatever the local model suffers from", async () => {
-    const ends = [[cloud, "skipped_budget"], [home, "connect_failed"]] as const;
+    const ends = [
+      [cloud, "skipped_budget"],
+      [home, "connect_failed"],
+    ] as const;
     expect(await toldAfter(ends)).toMatchObject({ code: "BUDGET_EXHAUSTED", kind: "billing" });
     expect((await toldAfter([[cloud, "skipped_budget"]])).code).toBe("BUDGET_EXHAUSTED");
-    expect((await toldAfter([[cloud, "skipped_budget"], [other, "skipped_key"]])).code).toBe("BUDGET_EXHAUSTED");
+    expect(
+      (
+        await toldAfter([
+          [cloud, "skipped_budget"],
+          [other, "skipped_key"],
+        ])
+      ).code,
+    ).toBe("BUDGET_EXHAUSTED");
   });
 
   test("503 where money is the reason of one, and another one was asked and is down", async () => {
-    expect((await toldAfter([[cloud, "upstream_500"], [other, "skipped_budget"]])).code).toBe("UPSTREAM_FAILED");
+    expect(
+      (
+        await toldAfter([
+          [cloud, "upstream_500"],
+          [other, "skipped_budget"],
+        ])
+      ).code,
+    ).toBe("UPSTREAM_FAILED");
   });
 
   test("429 where limits are the reason, with the shortest wait of all, from 1 to 30 seconds", async () => {
@@ -204,24 +237,49 @@ describe("when every candidate failed, the client is told", () => {
       [home, "connect_failed"],
     ] as const;
     expect(await toldAfter(ends)).toMatchObject({ code: "LIMITS_EXHAUSTED", status: 429, retryAfterSeconds: 5 });
-    for (const [retryAfterMs, seconds] of [[0, 1], [3_600_000, 30], [undefined, 1]] as const) {
+    for (const [retryAfterMs, seconds] of [
+      [0, 1],
+      [3_600_000, 30],
+      [undefined, 1],
+    ] as const) {
       const error = await toldAfter([[cloud, "skipped_limit", { retryAfterMs }]]);
       expect([retryAfterMs, error.retryAfterSeconds]).toEqual([retryAfterMs, seconds]);
     }
   });
 
   test("429 rather than 402 where one is too dear and another one is only busy: an agent stops for good at 402", async () => {
-    expect((await toldAfter([[cloud, "skipped_budget"], [home, "skipped_limit"]])).code).toBe("LIMITS_EXHAUSTED");
-    expect((await toldAfter([[cloud, "skipped_limit"], [other, "skipped_budget"]])).code).toBe("LIMITS_EXHAUSTED");
+    expect(
+      (
+        await toldAfter([
+          [cloud, "skipped_budget"],
+          [home, "skipped_limit"],
+        ])
+      ).code,
+    ).toBe("LIMITS_EXHAUSTED");
+    expect(
+      (
+        await toldAfter([
+          [cloud, "skipped_limit"],
+          [other, "skipped_budget"],
+        ])
+      ).code,
+    ).toBe("LIMITS_EXHAUSTED");
   });
 
   test("503 where one is at its limit and another one is down", async () => {
-    const error = await toldAfter([[cloud, "upstream_429"], [other, "upstream_500"]]);
+    const error = await toldAfter([
+      [cloud, "upstream_429"],
+      [other, "upstream_500"],
+    ]);
     expect(error).toMatchObject({ code: "UPSTREAM_FAILED", status: 503 });
   });
 
   test("503 where all are down or locked out by their breakers", async () => {
-    const ends = [[cloud, "skipped_breaker"], [other, "timeout_first_byte"], [home, "connect_failed"]] as const;
+    const ends = [
+      [cloud, "skipped_breaker"],
+      [other, "timeout_first_byte"],
+      [home, "connect_failed"],
+    ] as const;
     expect(await toldAfter(ends)).toMatchObject({ code: "UPSTREAM_FAILED", retryAfterSeconds: 5 });
     expect((await toldAfter([[cloud, "skipped_breaker"]])).code).toBe("UPSTREAM_FAILED");
   });
@@ -233,9 +291,19 @@ describe("when every candidate failed, the client is told", () => {
   });
 
   test("400 where the request asks for what none of them has, not to send it again", async () => {
-    const ends = [[cloud, "skipped_policy"], [home, "skipped_policy"]] as const;
+    const ends = [
+      [cloud, "skipped_policy"],
+      [home, "skipped_policy"],
+    ] as const;
     expect(await toldAfter(ends)).toMatchObject({ code: "REQUEST_INVALID", kind: "invalid_request" });
-    expect((await toldAfter([[cloud, "upstream_500"], [home, "skipped_policy"]])).code).toBe("UPSTREAM_FAILED");
+    expect(
+      (
+        await toldAfter([
+          [cloud, "upstream_500"],
+          [home, "skipped_policy"],
+        ])
+      ).code,
+    ).toBe("UPSTREAM_FAILED");
   });
 
   test("nothing of it where the gateway can answer by itself", async () => {
@@ -245,7 +313,9 @@ describe("when every candidate failed, the client is told", () => {
   });
 
   test("nothing that the upstream said: names and outcomes are for the log", async () => {
-    const error = await toldAfter([[cloud, "upstream_500", { note: "house secret", cause: new Error("house secret") }]]);
+    const error = await toldAfter([
+      [cloud, "upstream_500", { note: "house secret", cause: new Error("house secret") }],
+    ]);
     expect(error.publicMessage).not.toMatch(/cloud|secret/);
     expect(String(error.cause)).toContain("cloud/model: upstream_500");
   });

@@ -145,7 +145,9 @@ function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError
   // A candidate at its limit can serve in a moment; an agent that is told that its budget is gone stops for good.
   if (budget && !cloudTried && limited.length === 0) return new GatewayError("BUDGET_EXHAUSTED", { cause });
 
-  const others = failures.filter((f) => !limited.includes(f) && !f.candidate.local && !f.error.outcome.startsWith("skipped_"));
+  const others = failures.filter(
+    (f) => !limited.includes(f) && !f.candidate.local && !f.error.outcome.startsWith("skipped_"),
+  );
   if (limited.length > 0 && others.length === 0) {
     const waits = limited.flatMap((f) => f.error.retryAfterMs ?? []);
     const waitMs = waits.length > 0 ? Math.min(...waits) : 1_000;

@@ -50,14 +50,23 @@ describe("a request that can be read in one way only", () => {
   });
 
   test("is read by the rules of its own dialect", async () => {
-    const body = JSON.stringify({ model: "claude-sonnet-4-5", max_tokens: 7, messages: [{ role: "user", content: "Hi" }] });
+    const body = JSON.stringify({
+      model: "claude-sonnet-4-5",
+      max_tokens: 7,
+      messages: [{ role: "user", content: "Hi" }],
+    });
     expect((await understood({ body, dialect: "messages" })).facts.maxOutputTokens).toBe(7);
     const response = JSON.stringify({ model: "gpt-4o", input: "Hi", max_output_tokens: 9 });
     expect((await understood({ body: response, dialect: "responses" })).facts.maxOutputTokens).toBe(9);
   });
 
   test("may name its type with the one charset that JSON has", async () => {
-    for (const type of ["application/json", "Application/JSON", "application/json; charset=utf-8", 'application/json;charset="UTF-8"']) {
+    for (const type of [
+      "application/json",
+      "Application/JSON",
+      "application/json; charset=utf-8",
+      'application/json;charset="UTF-8"',
+    ]) {
       expect([type, await codeOf({ body: chat, headers: { "content-type": type } })]).toEqual([type, "none"]);
     }
     expect(await codeOf({ body: chat, headers: { "content-encoding": "identity" } })).toBe("none");
@@ -67,11 +76,21 @@ describe("a request that can be read in one way only", () => {
 describe("refused before a byte of the body is read is", () => {
   test("any other type: a web page can send those without asking", async () => {
     const types = [
-      "text/plain", "", "application/x-www-form-urlencoded", "multipart/form-data", "application/json, text/plain",
-      "application/json; charset=utf-16", "application/jsonx", "text/json", "application/json;;",
+      "text/plain",
+      "",
+      "application/x-www-form-urlencoded",
+      "multipart/form-data",
+      "application/json, text/plain",
+      "application/json; charset=utf-16",
+      "application/jsonx",
+      "text/json",
+      "application/json;;",
     ];
     for (const type of types) {
-      expect([type, await codeOf({ body: chat, headers: { "content-type": type } })]).toEqual([type, "DOOR_CONTENT_TYPE"]);
+      expect([type, await codeOf({ body: chat, headers: { "content-type": type } })]).toEqual([
+        type,
+        "DOOR_CONTENT_TYPE",
+      ]);
     }
   });
 
@@ -99,8 +118,15 @@ describe("refused before a byte of the body is read is", () => {
 
 test("what two parsers could read in two ways is refused", async () => {
   const bodies = [
-    '{"model":"a","model":"b","messages":[]}', "", "[]", "null", '"x"', `${chat}x`, chat.slice(0, -1),
-    '{"model":"gpt-4o","messages":[],"n":1e999}', new Uint8Array([0x7b, 0xff, 0x7d]),
+    '{"model":"a","model":"b","messages":[]}',
+    "",
+    "[]",
+    "null",
+    '"x"',
+    `${chat}x`,
+    chat.slice(0, -1),
+    '{"model":"gpt-4o","messages":[],"n":1e999}',
+    new Uint8Array([0x7b, 0xff, 0x7d]),
   ];
   for (const body of bodies) expect([body, await codeOf({ body })]).toEqual([body, "REQUEST_JSON"]);
 });
@@ -116,7 +142,10 @@ test("what is JSON but no request is refused with the field's name", async () =>
 });
 
 test("counting and embedding generate nothing, and their prompt is bounded by the body's bytes", async () => {
-  for (const [operation, dialect] of [["count_tokens", "messages"], ["embeddings", "chat"]] as const) {
+  for (const [operation, dialect] of [
+    ["count_tokens", "messages"],
+    ["embeddings", "chat"],
+  ] as const) {
     const body = JSON.stringify({ model: "m", input: "Hi", messages: [], stream: true });
     const { facts, record } = await understood({ body, operation, dialect });
     expect(facts).toMatchObject({ model: "m", stream: false, maxOutputTokens: 0, inputTokenBound: body.length });

@@ -26,20 +26,16 @@ function checkEntity(headers: Headers): void {
 }
 
 function factsOf(operation: Operation, codec: Codec, body: JsonObject, byteLength: number): WireFacts {
-  switch (operation) {
-    case "generate":
-      return codec.facts(body, byteLength);
-    case "count_tokens":
-    case "embeddings":
-      return plainFacts(body, byteLength, operation);
-  }
+  return operation === "generate" ? codec.facts(body, byteLength) : plainFacts(body, byteLength, operation);
 }
 
 /** Nothing is generated: only the model and the size matter. */
 function plainFacts(body: JsonObject, byteLength: number, operation: Operation): WireFacts {
   const { model } = body;
   if (typeof model !== "string" || model === "" || model.length > 256) {
-    throw new GatewayError("REQUEST_INVALID", { publicMessage: "model: expected a model name of at most 256 characters" });
+    throw new GatewayError("REQUEST_INVALID", {
+      publicMessage: "model: expected a model name of at most 256 characters",
+    });
   }
   if (operation === "embeddings" && body["input"] === undefined) {
     throw new GatewayError("REQUEST_INVALID", { publicMessage: "input: expected a string or an array" });
