@@ -94,6 +94,8 @@ interface Details {
   readonly retryAfterSeconds?: number;
   /** Replaces the dialect's own `code` or adds one (OpenAI's `error.code`). */
   readonly dialectCode?: string;
+  /** For 405: the methods that the path takes, as the `allow` header lists them. */
+  readonly allow?: string;
   /** For the log only. */
   readonly cause?: unknown;
 }
@@ -108,6 +110,7 @@ export class GatewayError extends Error {
   readonly publicMessage: string;
   readonly retryAfterSeconds: number | undefined;
   readonly dialectCode: string | undefined;
+  readonly allow: string | undefined;
 
   constructor(code: ErrorCode, details: Details = {}) {
     const entry: Entry = table[code];
@@ -119,6 +122,7 @@ export class GatewayError extends Error {
     this.publicMessage = details.publicMessage ?? entry.text;
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.dialectCode = details.dialectCode;
+    this.allow = details.allow;
   }
 }
 

@@ -34,6 +34,7 @@ import { listen, type Listener } from "../server/listener.ts";
 import type { ListedModel } from "../server/models.ts";
 import { createOperations, type ModelsQuestion, type Operations } from "../server/operations.ts";
 import { createRequestIds } from "../server/request-id.ts";
+import { removeStaleSocket } from "../server/stale-socket.ts";
 import { Dispatcher } from "../upstream/dispatch.ts";
 import { Generation, type Shared } from "./generation.ts";
 import { findLocalServers, type LocalServers } from "./local-servers.ts";
@@ -257,8 +258,11 @@ export class Daemon {
     this.#adopt(config);
     await this.#reconcile();
     // A keychain that waits for a person must not keep the gateway from starting.
-    const late = new Promise<void>((resolve) => setTimeout(resolve, keysAtStartMs));
-    await Promise.all([this.#discover(), Promise.race([this.#keys.loadAll(), late])]);
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, keysAtStartMs);
+    await Promise.all([this.#discover(), Promise.race([this.#keys.loadAll(), late.promise])]);
+    clearTimeout(timer);
+    for (const { socketPath } of config.listen) if (socketPath !== undefined) await removeStaleSocket(socketPath);
     this.#listenAll(config);
     this.#timers.push(setInterval(() => void this.#discover(), discoverEveryMs));
     this.#disposables.push(

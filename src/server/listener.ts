@@ -63,24 +63,26 @@ export function listen(parts: ListenerParts): Listener {
   }
   routes["/"] = guarded((request) => greeting(request));
 
-  const server = Bun.serve({
-    ...(address.socketPath === undefined
-      ? { hostname: address.host!, port: address.port! }
-      : { unix: address.socketPath }),
-    ...(parts.tls === undefined
-      ? {}
-      : { tls: { cert: Bun.file(parts.tls.certFile), key: Bun.file(parts.tls.keyFile) } }),
-    routes,
-    maxRequestBodySize: runtimeBodyLimit,
-    development: false,
-    // Without this word `development: false` shares the port: another process could take half of the agents' requests.
-    reusePort: false,
-    fetch: guarded((request) => {
-      const dialect = resembles(pathOf(request.url), request.headers);
-      return toErrorResponse(new GatewayError("DOOR_PATH"), parts.newId(), dialect, parts.report);
-    }),
-    error: (error) => toErrorResponse(error, parts.newId(), "chat", parts.report),
-  } as Bun.Serve.Options<undefined>);
+  const server = withPrivateSocket(address.socketPath, () =>
+    Bun.serve({
+      ...(address.socketPath === undefined
+        ? { hostname: address.host!, port: address.port! }
+        : { unix: address.socketPath }),
+      ...(parts.tls === undefined
+        ? {}
+        : { tls: { cert: Bun.file(parts.tls.certFile), key: Bun.file(parts.tls.keyFile) } }),
+      routes,
+      maxRequestBodySize: runtimeBodyLimit,
+      development: false,
+      // Without this word `development: false` shares the port: another process could take half of the agents' requests.
+      reusePort: false,
+      fetch: guarded((request) => {
+        const dialect = resembles(pathOf(request.url), request.headers);
+        return toErrorResponse(new GatewayError("DOOR_PATH"), parts.newId(), dialect, parts.report);
+      }),
+      error: (error) => toErrorResponse(error, parts.newId(), "chat", parts.report),
+    } as Bun.Serve.Options<undefined>),
+  );
 
   door = createDoor(
     address.socketPath === undefined ? authoritiesOf(address.host!, server.port!) : [],
@@ -92,6 +94,17 @@ export function listen(parts: ListenerParts): Listener {
     stop: async () => server.stop(false),
     kill: async () => server.stop(true),
   };
+}
+
+/** Who can open a socket is an anonymous caller of this machine: the owner alone, whatever the umask is. */
+function withPrivateSocket<T>(socketPath: string | undefined, open: () => T): T {
+  if (socketPath === undefined) return open();
+  const before = process.umask(0o177);
+  try {
+    return open();
+  } finally {
+    process.umask(before);
+  }
 }
 
 /** Host and Origin first, for every path; what is thrown becomes an answer here and nowhere else. */
@@ -155,7 +168,7 @@ function models(request: BunRequest, named: boolean, id: string | null, parts: L
 /** RFC 9110 section 7.8: an upgrade that is not offered. Codex falls back to HTTP at once on 426, and on nothing else. */
 function checkMethod(request: Request, method: "GET" | "POST"): void {
   if (request.headers.has("upgrade")) throw new GatewayError("DOOR_UPGRADE");
-  if (request.method !== method) throw new GatewayError("DOOR_METHOD");
+  if (request.method !== method) throw new GatewayError("DOOR_METHOD", { allow: method });
 }
 
 function claimedAgent(request: BunRequest, named: boolean): string | undefined {
@@ -189,7 +202,9 @@ function idOf(request: Request): string {
 
 /** Claude Code probes `HEAD /` before its first request. */
 function greeting(request: Request): Response {
-  if (request.method !== "GET" && request.method !== "HEAD") throw new GatewayError("DOOR_METHOD");
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    throw new GatewayError("DOOR_METHOD", { allow: "GET, HEAD" });
+  }
   return new Response("Sanctum Cloud Proxy. See /stats and the documentation.\n", {
     headers: { "content-type": "text/plain; charset=utf-8" },
   });

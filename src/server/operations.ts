@@ -55,7 +55,8 @@ export function createOperations(parts: OperationsParts): Operations {
   return {
     paths: Object.keys(handlers),
     answer(path, request, loopback) {
-      if (request.method !== "GET" && request.method !== "HEAD") throw new GatewayError("DOOR_METHOD");
+      if (request.method !== "GET" && request.method !== "HEAD")
+        throw new GatewayError("DOOR_METHOD", { allow: "GET, HEAD" });
       const open = path === "/healthz" || path === "/readyz";
       if (!open && (!loopback || parts.access() === "token")) parts.requireToken(request.headers);
       return handlers[path]!(request);

@@ -23,7 +23,12 @@ export function toErrorResponse(
   const { status, body, headers } = errorAnswer(dialect, known, id);
   // A body that was not read to its end must not be taken for the next request.
   const close = known.code === "DOOR_BODY_TOO_LARGE" ? { connection: "close" } : {};
-  return new Response(body, { status, headers: { "content-type": "application/json", ...headers, ...close } });
+  // RFC 9110 section 15.5.6.
+  const allow = known.allow === undefined ? {} : { allow: known.allow };
+  return new Response(body, {
+    status,
+    headers: { "content-type": "application/json", ...headers, ...close, ...allow },
+  });
 }
 
 /** With what it was caused by, a few levels deep: a cause may be its own cause. */

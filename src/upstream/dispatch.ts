@@ -43,11 +43,9 @@ export class Dispatcher {
         body: call.body,
         signal: deadline.signal,
         redirect: "manual",
-        // Bun: no hidden five-minute limit, no decompression behind our back, no proxy from the environment.
-        timeout: false,
-        decompress: false,
+        ...bunOnly,
         ...(tls === undefined ? {} : { tls }),
-      } as RequestInit);
+      });
       this.#reachedAt.set(provider.name, this.#clock.monotonic());
       return response;
     } catch (error) {
@@ -124,7 +122,7 @@ export function failureOf(error: unknown, deadline: Deadline): AttemptError {
   }
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (notConnected.has(code)) return new AttemptError("connect_failed", { cause: error });
-  if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME|UNABLE_TO_|SIGNATURE|CRL/i.test(code)) {
+  if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME|UNABLE_TO_/i.test(code)) {
     return new AttemptError("connect_failed", { note: "the TLS certificate was refused", cause: error });
   }
   // The connection broke after the request was on its way: it may have been worked on.

@@ -419,15 +419,28 @@ describe("the client", () => {
     expect((await setting.relay.finished).outcome).toBe("client_gone");
   });
 
+  test("that reads nothing for ten minutes is given up: its books are closed and its connection is broken off", async () => {
+    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 5 };
+    const setting = relayOf("chat", { provider: providerAt("http://127.0.0.1:9", { timeouts }) });
+    setting.upstream.send(role, hello, stop + done).end();
+    const reader = setting.relay.body(await setting.relay.firstContent()).getReader();
+    setting.clock.ms += 600_000;
+    expect((await setting.relay.finished).outcome).toBe("client_gone");
+    expect(setting.upstream.cancelled).toBe(true);
+    await expect(reader.read()).rejects.toThrow();
+  });
+
   test("that does not read stops the reading of the upstream", async () => {
     const setting = relayOf("chat");
     for (let i = 0; i < 50; i++) setting.upstream.send(chunk({ content: `piece ${i}` }));
     const body = setting.relay.body(await setting.relay.firstContent());
     const reader = body.getReader();
     await reader.read();
-    await Promise.resolve();
+    // Time enough for a reading ahead to show.
+    await Bun.sleep(5);
     expect(setting.upstream.reads).toBeLessThanOrEqual(2);
     await reader.read();
+    await Bun.sleep(5);
     expect(setting.upstream.reads).toBeLessThanOrEqual(3);
     await reader.cancel();
   });

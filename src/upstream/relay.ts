@@ -36,6 +36,8 @@ interface Parts {
 const maxHeldBackChars = 256 * 1024;
 /** Behind the terminal event only the end of the body can come: waited for so long, so that the connection is kept for reuse. */
 const endGraceMs = 250;
+/** A client that reads nothing for so long does not come back: its hold is settled and its connection broken off. */
+const maxPauseMs = 600_000;
 const encoder = new TextEncoder();
 
 export class StreamRelay {
@@ -53,6 +55,7 @@ export class StreamRelay {
   #usefulAt: number;
   /** Since when the client has not asked for more; null while the upstream is being read for it. */
   #pausedAt: number | null = null;
+  #breakOff: () => void = () => undefined;
   #bytesOut = 0;
 
   constructor(parts: Parts) {
@@ -99,6 +102,9 @@ export class StreamRelay {
     let first: string | null = held === "" ? null : held;
     return new ReadableStream<Uint8Array>(
       {
+        start: (controller) => {
+          this.#breakOff = () => controller.error(new Error("the client does not read"));
+        },
         pull: async (controller) => {
           const text = first ?? (await this.#nextText());
           first = null;
@@ -190,7 +196,14 @@ export class StreamRelay {
   /** One timer a stream, re-armed by what is left: no timer per chunk. */
   #watchIdle(): void {
     const { deadline, keyed, clock } = this.#parts;
-    const idleMs = (): number => (this.#pausedAt === null ? clock.monotonic() - this.#usefulAt : 0);
+    const idleMs = (): number => {
+      const now = clock.monotonic();
+      if (this.#pausedAt === null) return now - this.#usefulAt;
+      if (now - this.#pausedAt < maxPauseMs) return 0;
+      this.#clientLeft();
+      this.#breakOff();
+      return Infinity;
+    };
     deadline.watch("timeout_idle", keyed.candidate.provider.timeouts.idleMs, idleMs);
   }
 

@@ -82,7 +82,8 @@ export function send(parts: SendParts): Handler<Keyed> {
         return answer;
       }
       if (!isEventStream(response)) {
-        throw new AttemptError("error_event", { status: response.status, note: "the answer is not an event stream" });
+        const note = "the answer is not an event stream";
+        throw new AttemptError("error_event", { status: response.status, billed: "unknown", note });
       }
       const relay = new StreamRelay({
         keyed,
@@ -193,12 +194,15 @@ function passing(keyed: Keyed, codec: Codec, clock: Clock): Rendering {
   };
 }
 
+/** What the readers make of an event that is not JSON: passed on, it would look like the clean end of a short answer. */
+const unreadable = 502;
+
 /**
  * Clients know their own vendor's error events, so those go on as they are; but Responses clients act on
  * `response.failed` alone (a bare `error` makes Codex wait and ask again), and a rejected key is the house's affair.
  */
 function mustRewrite(dialect: Dialect, { status }: UpstreamFault): boolean {
-  return dialect === "responses" || status === 401 || status === 403;
+  return dialect === "responses" || status === 401 || status === 403 || status === unreadable;
 }
 
 /** Ends a stream whose upstream gave its stop reason and then forgot the last event. */

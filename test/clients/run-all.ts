@@ -1,0 +1,37 @@
+import { compilePrograms, sdkCases, type ClientCase } from "./sdk-cases.ts";
+
+/** As many at a time as leave the clients' own timers alone. */
+const LANES = 2;
+
+/** Runs the cases, prints a line for each; the exit code. */
+export async function runAll(words: readonly string[]): Promise<number> {
+  await compilePrograms();
+  const cases = sdkCases().filter(
+    ({ name }) => words.length === 0 || words.some((word) => name.toLowerCase().includes(word.toLowerCase())),
+  );
+  const waiting = cases.values();
+  let failed = 0;
+  const lane = async (): Promise<void> => {
+    for (const one of waiting) if (!(await passes(one))) failed++;
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  console.log(`\n${cases.length - failed} passed, ${failed} failed`);
+  return failed === 0 && cases.length > 0 ? 0 : 1;
+}
+
+async function passes(one: ClientCase): Promise<boolean> {
+  const start = performance.now();
+  try {
+    await one.run();
+    console.log(`ok      ${one.name} (${seconds(start)})`);
+    return true;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    console.log(`FAILED  ${one.name} (${seconds(start)})\n${reason.replace(/^/gm, "        ")}`);
+    return false;
+  }
+}
+
+function seconds(start: number): string {
+  return `${((performance.now() - start) / 1_000).toFixed(1)} s`;
+}

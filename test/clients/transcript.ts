@@ -1,0 +1,97 @@
+// What must hold after every run of a client, whatever it did: told by the fakes' and the gateway's records alone.
+
+import { HOUSE_KEY, type House } from "../fakes/house.ts";
+import { objectsOf } from "../fakes/json-access.ts";
+import type { RecordedRequest } from "../fakes/provider.ts";
+import { faultsOfChain, tokenOf, type AuditLine } from "../harness.ts";
+import type { Way } from "./ways.ts";
+
+export interface Expected {
+  readonly way: Way;
+  /** Answers of a model that the client asked for. More means that it asked again behind our back. */
+  readonly answers: number;
+  /** Talks that begin anew; every other request carries one of them on. */
+  readonly talks: number;
+}
+
+/** All that is wrong; empty where the talk stayed legal and nothing leaked. */
+export async function faultsOfRun(house: House, expected: Expected): Promise<string[]> {
+  const sent = [...house.cloud.requests, ...house.local.requests];
+  const lines = await settledLines(house);
+  return [
+    ...sent.flatMap((request) => request.faults.map((fault) => `${request.target} ${request.index}: ${fault}`)),
+    ...sent.filter((request) => leaks(request, tokenOf("windu").token)).map(() => "the agent's token went upstream"),
+    ...house.local.requests.filter((request) => leaks(request, HOUSE_KEY)).map(() => "the house's key went home"),
+    ...faultsOfLines(lines, expected),
+    ...faultsOfTalks(house.local.generations, expected),
+    ...faultsOfChain(house.gateway.auditText()),
+    ...(await faultsOfStats(house)),
+  ];
+}
+
+/** The audit lines of model answers, once nothing is in flight any more. */
+async function settledLines(house: House): Promise<AuditLine[]> {
+  const end = performance.now() + 5_000;
+  while ((await house.gateway.stats()).in_flight > 0 && performance.now() < end) await Bun.sleep(10);
+  return house.gateway.auditLines().filter((line) => line["path"] !== "/v1/messages/count_tokens");
+}
+
+function leaks(request: RecordedRequest, secret: string): boolean {
+  return request.text.includes(secret) || request.headers.some(([, value]) => value.includes(secret));
+}
+
+function faultsOfLines(lines: readonly AuditLine[], expected: Expected): string[] {
+  const faults: string[] = [];
+  for (const line of lines) {
+    const where = `audit line ${line.seq}`;
+    if (line.outcome !== "ok" || line.status !== 200) faults.push(`${where}: ${line.outcome} ${line.status}`);
+    if (line.agent !== "windu" || line["auth"] !== "token") faults.push(`${where}: agent ${line.agent}`);
+    if (expected.way !== "turns" && line["local"] !== (expected.way === "local")) {
+      faults.push(`${where}: served by ${String(line["served_by"])}`);
+    }
+  }
+  if (lines.length !== expected.answers) faults.push(`${lines.length} answers, not ${expected.answers}`);
+  const atHome = lines.filter((line) => line["local"] === true).length;
+  if (expected.way === "turns" && (atHome === 0 || atHome === lines.length)) {
+    faults.push(`${atHome} of ${lines.length} answers are local: nobody took turns`);
+  }
+  return faults;
+}
+
+/**
+ * A local server keeps what it has computed of a prompt for as long as the next one begins with it: a gateway that
+ * rewrites history makes every step as slow as the first.
+ */
+function faultsOfTalks(requests: readonly RecordedRequest[], expected: Expected): string[] {
+  const talks = requests.map((request) => objectsOf(request.json()["messages"]).map((turn) => JSON.stringify(turn)));
+  const begun = talks.filter((talk, at) => !talks.slice(0, at).some((earlier) => isBeginning(earlier, talk)));
+  if (begun.length <= expected.talks) return [];
+  return [`${begun.length} local talks begin anew, not ${expected.talks}: ${firstDifference(talks)}`];
+}
+
+function isBeginning(earlier: readonly string[], talk: readonly string[]): boolean {
+  return earlier.length < talk.length && earlier.every((turn, at) => turn === talk[at]);
+}
+
+function firstDifference(talks: readonly string[][]): string {
+  for (const [at, talk] of talks.entries()) {
+    const before = talks[at - 1] ?? [];
+    const turn = before.findIndex((text, index) => text !== talk[index]);
+    if (turn < 0) continue;
+    return `request ${at}, message ${turn}: ${around(before[turn] ?? "", talk[turn] ?? "")}`;
+  }
+  return "the same twice";
+}
+
+function around(one: string, other: string): string {
+  let at = 0;
+  while (at < one.length && one[at] === other[at]) at++;
+  const from = Math.max(0, at - 60);
+  return `“${one.slice(from, at + 60)}” became “${other.slice(from, at + 60)}”`;
+}
+
+async function faultsOfStats(house: House): Promise<string[]> {
+  const { agents } = await house.gateway.stats();
+  const held = Object.entries(agents).filter(([, agent]) => agent.held_usd !== 0);
+  return held.map(([name, agent]) => `${name} still holds ${agent.held_usd} USD`);
+}

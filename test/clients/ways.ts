@@ -1,0 +1,43 @@
+// The ways in which the same task is put to a client: who answers its questions.
+
+import { startHouse, type House, type HouseOptions } from "../fakes/house.ts";
+import type { RecordedRequest } from "../fakes/provider.ts";
+import type { Step } from "../fakes/script.ts";
+
+export type Way = "cloud" | "local" | "turns";
+
+/** `cloud`: the vendor itself. `local`: the cloud says 429 to everything. `turns`: now this one, now that one. */
+export const ways: readonly Way[] = ["cloud", "local", "turns"];
+
+export const wayTitles: Readonly<Record<Way, string>> = {
+  cloud: "the vendor answers",
+  local: "429 from the cloud, the local model answers",
+  turns: "cloud and local model take turns",
+};
+
+export type Responder = (request: RecordedRequest) => Step;
+
+const tooMany: Step = {
+  refuse: {
+    status: 429,
+    headers: { "retry-after": "60" },
+    body: { type: "error", error: { type: "rate_limit_error", message: "slow down", code: "rate_limit_exceeded" } },
+  },
+};
+
+/** Falls to the next candidate, and says nothing about the next request: neither back-off nor breaker. */
+const tooLate: Step = {
+  refuse: { status: 408, body: { type: "error", error: { type: "timeout_error", message: "timed out", code: null } } },
+};
+
+/** A house whose models follow `respond`, wherever a request ends up. */
+export async function startHouseFor(way: Way, respond: Responder, config: HouseOptions["config"] = {}): Promise<House> {
+  return startHouse({ cloud: { respond: cloudFor(way, respond) }, local: { respond }, config });
+}
+
+function cloudFor(way: Way, respond: Responder): Responder {
+  if (way === "cloud") return respond;
+  if (way === "local") return () => tooMany;
+  let asked = 0;
+  return (request) => (asked++ % 2 === 0 ? respond(request) : tooLate);
+}
