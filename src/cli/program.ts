@@ -20,6 +20,16 @@ const exitUsage = 2;
 
 /** Parses the command line and runs one command; sets `process.exitCode`. */
 export async function runProgram(io: Io): Promise<void> {
+  try {
+    await createProgram(io).parseAsync();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : exitUsage;
+  }
+}
+
+/** The commands with their arguments and options; nothing is read or run until it parses a command line. */
+export function createProgram(io: Io): Command {
   const fetchStats = async (): Promise<StatsDocument> =>
     JSON.parse(await createAdminClient(join(io.home, "run/admin.sock")).get("/stats")) as StatsDocument;
   const program = new Command("sanctum")
@@ -48,12 +58,7 @@ export async function runProgram(io: Io): Promise<void> {
     demoCommand(io),
   ];
   for (const command of commands) program.addCommand(withConfigOption(command.exitOverride()));
-  try {
-    await program.parseAsync();
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    process.exitCode = error.exitCode === 0 ? 0 : exitUsage;
-  }
+  return program;
 }
 
 /** Where the configured trail is; a faulty configuration means the usual place. */

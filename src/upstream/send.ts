@@ -8,11 +8,14 @@ import { Deadline } from "./deadline.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import { endpointOf } from "./endpoint.ts";
 import { streamHeaders, upstreamHeaders } from "./headers.ts";
-import { recordUsage } from "./meter.ts";
+import { countTokens, recordUsage } from "./meter.ts";
 import { refusalOf } from "./refusal.ts";
 import { ResponseIdentity } from "./response-identity.ts";
 import { StreamRelay, type Rendering } from "./relay.ts";
 import { profileOf } from "./profile.ts";
+
+/** Output tokens that are asked for however full the window seems: our count is on the high side. */
+const leastRoom = 256;
 
 export interface SendParts {
   readonly codecs: Readonly<Record<Dialect, Codec>>;
@@ -32,7 +35,7 @@ export function send(parts: SendParts): Handler<Keyed> {
     if (request.operation === "count_tokens" && candidate.dialect !== "messages") {
       throw new AttemptError("skipped_policy", { note: "counted here" });
     }
-    const same = candidate.dialect === request.dialect;
+    const same = passesThrough(keyed);
     const client = parts.codecs[request.dialect];
     const upstream = parts.codecs[candidate.dialect];
     const body = same ? patched(keyed, client) : translated(keyed, upstream, neutralOf);
@@ -119,7 +122,7 @@ function chargeWhatIsKnown(error: unknown, { request, attempt }: Keyed): void {
 
 /** The same dialect on both sides: the client's bytes, changed only where they must be. */
 function patched({ request, candidate, allowance }: Keyed, codec: Codec): string {
-  if (request.operation !== "generate") {
+  if (request.operation === "embeddings") {
     return candidate.model === request.facts.model ? request.text : codec.patchAnswer(request.text, candidate.model);
   }
   return codec.patchRequest(request.text, request.body, {
@@ -127,6 +130,16 @@ function patched({ request, candidate, allowance }: Keyed, codec: Codec): string
     ...(allowance.clampTo === undefined ? {} : { maxOutputTokens: allowance.clampTo }),
     ...(request.facts.stream && codec.dialect === "chat" ? { includeUsage: true } : {}),
   });
+}
+
+/**
+ * The client's own bytes go to a provider of its dialect; but what it wrote for its vendor a local server that it did not
+ * ask for may not understand (the role `developer`, a second system message, schemas with patterns): that is rewritten for
+ * the server.
+ */
+function passesThrough({ request, candidate }: Keyed): boolean {
+  if (candidate.dialect !== request.dialect) return false;
+  return !candidate.local || candidate.reason === "requested" || request.operation !== "generate";
 }
 
 function translated(keyed: Keyed, codec: Codec, neutralOf: (keyed: Keyed) => NeutralRequest): string {
@@ -144,9 +157,17 @@ function translated(keyed: Keyed, codec: Codec, neutralOf: (keyed: Keyed) => Neu
   const target = {
     profile: profileOf(candidate.provider),
     model: candidate.model,
-    maxOutputTokens: allowance.clampTo ?? neutral.maxOutputTokens ?? candidate.maxOutput,
+    maxOutputTokens: withinWindow(keyed, allowance.clampTo ?? neutral.maxOutputTokens ?? candidate.maxOutput),
   };
   return JSON.stringify(codec.fromNeutral(neutral, target));
+}
+
+/** Claude Code asks for 128,000 tokens of whatever answers; some local servers refuse more than what their window leaves. */
+function withinWindow({ request, candidate }: Keyed, limit: number | undefined): number | undefined {
+  if (limit === undefined) return undefined;
+  const { context = Infinity, maxOutput = Infinity } = candidate;
+  const room = Math.max(leastRoom, context - countTokens(request.facts.inputTokenBound));
+  return Math.min(limit, maxOutput, room);
 }
 
 /** A request is read into the neutral form at most once, however many candidates are tried. */

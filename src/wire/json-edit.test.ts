@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { replaceAt, setTopLevel, topLevelSpans } from "./json-edit.ts";
+import { elementSpans, entrySpan, replaceAt, setTopLevel, topLevelSpans } from "./json-edit.ts";
 import type { JsonObject } from "./neutral.ts";
 
 const parse = (text: string): JsonObject => JSON.parse(text) as JsonObject;
@@ -123,6 +123,45 @@ describe("replacing at a path", () => {
   });
 });
 
+describe("elements of an array", () => {
+  const elementsOf = (text: string): string[] =>
+    elementSpans(text, text.indexOf("[")).map(({ start, end }) => text.slice(start, end));
+
+  test("are found whatever they are, without the space around them", () => {
+    expect(elementsOf('{"a":[ 1.50 ,"]\\",",\n[[],{"b":"]"}]\t,{},null ]}')).toEqual([
+      "1.50",
+      '"]\\","',
+      '[[],{"b":"]"}]',
+      "{}",
+      "null",
+    ]);
+    expect(elementsOf("[ ]")).toEqual([]);
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue()), (list) => {
+        expect(elementsOf(JSON.stringify(list, null, 1)).map((text) => JSON.parse(text) as unknown)).toEqual(
+          JSON.parse(JSON.stringify(list)) as unknown[],
+        );
+      }),
+    );
+  });
+
+  test("are none where there is no array, and end with a text that is cut", () => {
+    for (const text of ["", "{}", '"["', "7"]) expect(elementSpans(text, 0)).toEqual([]);
+    expect(elementSpans("[1,,2]", 0)).toEqual([{ start: 1, end: 2 }]);
+    expect(elementSpans('[1,"a', 0)).toEqual([
+      { start: 1, end: 2 },
+      { start: 3, end: 5 },
+    ]);
+  });
+
+  test("an entry of an object inside is found by its key", () => {
+    const text = '[{"a":1,"b" : [2] },{"b":3}]';
+    expect(entrySpan(text, 1, "b")).toEqual({ start: 14, end: 17 });
+    expect(entrySpan(text, 1, "c")).toBeNull();
+    expect(entrySpan(text, 0, "b")).toBeNull();
+  });
+});
+
 test("hostile texts take linear time", () => {
   const run = 1_000_000;
   for (const filler of ["\\\\".repeat(run), '\\"'.repeat(run), "x".repeat(run), "{[".repeat(run)]) {
@@ -130,6 +169,7 @@ test("hostile texts take linear time", () => {
     expect(setTopLevel(text, { model: '"new"', z: "1" })).toEndWith('","model":"new","z":1}');
   }
   expect(replaceAt("[".repeat(run), ["model"], "1")).toHaveLength(run);
+  expect(elementSpans("[".repeat(run), 0)).toEqual([{ start: 1, end: run }]);
   expect(replaceAt(`{"a":${"[".repeat(run)}`, ["model"], "1")).toHaveLength(run + 5);
   expect(replaceAt(`{${'"\\u0061":1,'.repeat(100_000)}"model":1}`, ["model"], "2")).toEndWith('"model":2}');
 });

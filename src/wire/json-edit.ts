@@ -76,6 +76,29 @@ export function replaceAt(text: string, path: readonly string[], json: string): 
   return path.length === 0 || holds(text, span, json) ? text : splice(text, span, json);
 }
 
+/** Where the value of `key` is in the object that starts at `at`; null where there is none. */
+export function entrySpan(text: string, at: number, key: string): Span | null {
+  const start = valueOf(text, at, key);
+  return start < 0 ? null : { start, end: skipValue(text, start) };
+}
+
+/** Where the elements of the array that starts at `at` are; none where there is no array. */
+export function elementSpans(text: string, at: number): Span[] {
+  const spans: Span[] = [];
+  if (text.charCodeAt(at) !== OPEN_BRACKET) return spans;
+  let start = skipSpace(text, at + 1);
+  while (start < text.length && text.charCodeAt(start) !== CLOSE_BRACKET) {
+    const end = skipValue(text, start);
+    // Nothing but a comma goes on: on anything else than JSON this ends here.
+    if (end === start) break;
+    spans.push({ start, end });
+    const next = skipSpace(text, end);
+    if (text.charCodeAt(next) !== COMMA) break;
+    start = skipSpace(text, next + 1);
+  }
+  return spans;
+}
+
 /** The start of the value of `key` in the object at `at`; -1 where there is none. */
 function valueOf(text: string, at: number, key: string): number {
   let found = -1;

@@ -5,10 +5,11 @@ export interface ClientRun {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  /** What it should end with; 0 where absent. */
+  readonly code?: number;
 }
 
 export interface ClientResult {
-  readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -19,7 +20,7 @@ process.on("exit", () => {
   for (const group of groups) endGroup(group);
 });
 
-/** Rejects where the client does not end in time or ends with another code than 0, with all that it printed. */
+/** Rejects where the client does not end in time or ends with another code, with all that it printed. */
 export async function runClient(run: ClientRun): Promise<ClientResult> {
   const child = Bun.spawn([...run.command], {
     cwd: run.cwd,
@@ -41,8 +42,8 @@ export async function runClient(run: ClientRun): Promise<ClientResult> {
   const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   const printed = `stdout: ${tail(stdout)}\nstderr: ${tail(stderr)}`;
   if (late) throw new Error(`did not end within ${run.timeoutMs} ms\n${printed}`);
-  if (code !== 0) throw new Error(`ended with ${child.signalCode ?? code}\n${printed}`);
-  return { code, stdout, stderr };
+  if (code !== (run.code ?? 0)) throw new Error(`ended with ${child.signalCode ?? code}\n${printed}`);
+  return { stdout, stderr };
 }
 
 function endGroup(group: number): void {

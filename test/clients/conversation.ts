@@ -25,7 +25,10 @@ export function readConversation(request: RecordedRequest): Conversation {
   const turns = objectsOf(body["messages"] ?? body["input"]);
   return {
     results: turns.flatMap(resultsOf),
-    said: turns.filter((turn) => turn["role"] === "user").map(saidIn).join("\n"),
+    said: turns
+      .filter((turn) => turn["role"] === "user")
+      .map(saidIn)
+      .join("\n"),
     offered: objectsOf(body["tools"]).map(nameOf),
   };
 }

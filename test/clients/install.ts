@@ -21,7 +21,9 @@ export async function installClients(): Promise<void> {
 
 /** The version that is installed, of a package or of an alias in package.json. */
 export function versionOf(packageName: string): string {
-  const manifest = JSON.parse(readFileSync(join(clientsFolder, "node_modules", packageName, "package.json"), "utf8")) as {
+  const manifest = JSON.parse(
+    readFileSync(join(clientsFolder, "node_modules", packageName, "package.json"), "utf8"),
+  ) as {
     readonly version: string;
   };
   return manifest.version;

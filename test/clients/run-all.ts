@@ -1,3 +1,5 @@
+import { claudeCodeCases, claudeCodeLeftOut } from "./claude-code-cases.ts";
+import { codexCases, codexLeftOut } from "./codex-cases.ts";
 import { compilePrograms, sdkCases, type ClientCase } from "./sdk-cases.ts";
 
 /** As many at a time as leave the clients' own timers alone. */
@@ -6,7 +8,8 @@ const LANES = 2;
 /** Runs the cases, prints a line for each; the exit code. */
 export async function runAll(words: readonly string[]): Promise<number> {
   await compilePrograms();
-  const cases = sdkCases().filter(
+  for (const reason of [claudeCodeLeftOut(), codexLeftOut()]) if (reason !== null) console.log(`left out: ${reason}`);
+  const cases = [...claudeCodeCases(), ...codexCases(), ...sdkCases()].filter(
     ({ name }) => words.length === 0 || words.some((word) => name.toLowerCase().includes(word.toLowerCase())),
   );
   const waiting = cases.values();

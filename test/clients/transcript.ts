@@ -1,7 +1,7 @@
 // What must hold after every run of a client, whatever it did: told by the fakes' and the gateway's records alone.
 
 import { HOUSE_KEY, type House } from "../fakes/house.ts";
-import { objectsOf } from "../fakes/json-access.ts";
+import { objectsOf, textOf } from "../fakes/json-access.ts";
 import type { RecordedRequest } from "../fakes/provider.ts";
 import { faultsOfChain, tokenOf, type AuditLine } from "../harness.ts";
 import type { Way } from "./ways.ts";
@@ -12,6 +12,10 @@ export interface Expected {
   readonly answers: number;
   /** Talks that begin anew; every other request carries one of them on. */
   readonly talks: number;
+  /** Answers beside `answers` that broke off in the cloud. */
+  readonly broken?: number;
+  /** Requests beside `answers` that were refused for want of money. */
+  readonly refused?: number;
 }
 
 /** All that is wrong; empty where the talk stayed legal and nothing leaked. */
@@ -24,6 +28,8 @@ export async function faultsOfRun(house: House, expected: Expected): Promise<str
     ...house.local.requests.filter((request) => leaks(request, HOUSE_KEY)).map(() => "the house's key went home"),
     ...faultsOfLines(lines, expected),
     ...faultsOfTalks(house.local.generations, expected),
+    ...house.local.generations.flatMap(faultsOfWindow),
+    ...house.cloud.generations.flatMap(faultsOfItems),
     ...faultsOfChain(house.gateway.auditText()),
     ...(await faultsOfStats(house)),
   ];
@@ -40,7 +46,12 @@ function leaks(request: RecordedRequest, secret: string): boolean {
   return request.text.includes(secret) || request.headers.some(([, value]) => value.includes(secret));
 }
 
-function faultsOfLines(lines: readonly AuditLine[], expected: Expected): string[] {
+function faultsOfLines(all: readonly AuditLine[], expected: Expected): string[] {
+  const [broken, refused, lines] = [
+    all.filter((line) => line.outcome === "upstream_error"),
+    all.filter((line) => line.outcome === "refused_budget"),
+    all.filter((line) => line.outcome !== "upstream_error" && line.outcome !== "refused_budget"),
+  ];
   const faults: string[] = [];
   for (const line of lines) {
     const where = `audit line ${line.seq}`;
@@ -50,11 +61,46 @@ function faultsOfLines(lines: readonly AuditLine[], expected: Expected): string[
       faults.push(`${where}: served by ${String(line["served_by"])}`);
     }
   }
-  if (lines.length !== expected.answers) faults.push(`${lines.length} answers, not ${expected.answers}`);
-  const atHome = lines.filter((line) => line["local"] === true).length;
-  if (expected.way === "turns" && (atHome === 0 || atHome === lines.length)) {
-    faults.push(`${atHome} of ${lines.length} answers are local: nobody took turns`);
+  const counts: [string, number, number][] = [
+    ["answers", lines.length, expected.answers],
+    ["broken answers", broken.length, expected.broken ?? 0],
+    ["refusals", refused.length, expected.refused ?? 0],
+  ];
+  for (const [what, is, should] of counts) if (is !== should) faults.push(`${is} ${what}, not ${should}`);
+  const home = lines.filter((line) => line["local"] === true).length;
+  const other = lines.length - home + broken.length;
+  if (expected.way === "turns" && (home === 0 || other === 0))
+    faults.push(`${home} of ${lines.length} answers are local`);
+  return faults;
+}
+
+/** Of `coder-14b` in the house's configuration. */
+const WINDOW = 32_768;
+
+/** Servers that check it refuse an output that can't fit behind the prompt; a token has 4 bytes here. */
+function faultsOfWindow(request: RecordedRequest): string[] {
+  const asked = Number(request.json()["max_tokens"] ?? 0);
+  const prompt = Math.ceil(request.body.length / 4);
+  if (asked + prompt <= WINDOW) return [];
+  return [
+    `local request ${request.index} asks for ${asked} tokens behind a prompt of about ${prompt}: window ${WINDOW}`,
+  ];
+}
+
+/** What the vendor of the Responses API refuses beside what the fake does: calls and results must pair, both ways. */
+function faultsOfItems(request: RecordedRequest): string[] {
+  const items = objectsOf(request.json()["input"]);
+  const faults: string[] = [];
+  for (const form of ["function_call", "custom_tool_call"]) {
+    const ids = (type: string): string[] =>
+      items.filter((item) => item["type"] === type).map((item) => textOf(item["call_id"]));
+    const [calls, results] = [ids(form), ids(`${form}_output`)];
+    for (const id of calls) if (!results.includes(id)) faults.push(`${form} ${id} has no result`);
+    for (const id of results) if (!calls.includes(id)) faults.push(`${form}_output ${id} answers no call`);
+    if (new Set(calls).size < calls.length) faults.push(`two calls of one id: ${calls.join(", ")}`);
   }
+  const ours = items.filter((item) => textOf(item["encrypted_content"]).startsWith("sanctum"));
+  if (ours.length > 0) faults.push("another model's reasoning went to the vendor");
   return faults;
 }
 

@@ -17,7 +17,8 @@ export const wayTitles: Readonly<Record<Way, string>> = {
 
 export type Responder = (request: RecordedRequest) => Step;
 
-const tooMany: Step = {
+/** The cloud is at its limit, for longer than any run takes. */
+export const tooMany: Step = {
   refuse: {
     status: 429,
     headers: { "retry-after": "60" },

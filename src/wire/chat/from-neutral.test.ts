@@ -140,13 +140,23 @@ describe("Messages to Chat, tools and settings", () => {
     expect(translate(on, "openrouter")["reasoning"]).toEqual({ effort: "high" });
     expect(translate(off, "openrouter")["reasoning"]).toEqual({ enabled: false });
     expect(translate(off, "llamacpp")["chat_template_kwargs"]).toEqual({ enable_thinking: false });
-    expect(translate({ thinking: { type: "enabled", budget_tokens: 2000 } }, "ollama")["reasoning_effort"]).toBe("low");
+    const budget = { thinking: { type: "enabled", budget_tokens: 2000 } };
+    expect(translate(budget, "openai", "gpt-5.5")["reasoning_effort"]).toBe("low");
     expect(translate({ thinking: { type: "of_next_year" } }, "ollama")).not.toHaveProperty("reasoning_effort");
+  });
+
+  test("A34: an Ollama model that can't think is not asked to, which would be a 400; switching it off never is", () => {
+    for (const effort of ["low", "medium", "high", "max"]) {
+      const settings = { thinking: { type: "adaptive" }, output_config: { effort } };
+      expect(translate(settings, "ollama")).not.toHaveProperty("reasoning_effort");
+    }
+    expect(translate({ thinking: { type: "disabled" } }, "ollama")["reasoning_effort"]).toBe("none");
   });
 
   test("A6: the effort of the last turn holds", () => {
     const messages = [user(text("a")), { role: "system", content: [], output_config: { effort: "low" } }];
-    expect(translate({ messages, output_config: { effort: "high" } }, "ollama")["reasoning_effort"]).toBe("low");
+    const settings = { messages, output_config: { effort: "high" } };
+    expect(translate(settings, "openai", "gpt-5.5")["reasoning_effort"]).toBe("low");
   });
 
   test("A35: a format becomes response_format", () => {

@@ -81,6 +81,9 @@ function addReasoning(reasoning: NeutralReasoning, profile: ChatProfile, target:
       else if (reasoning.effort === undefined) body["reasoning"] = { enabled: true };
       else body["reasoning"] = { effort: commonEffort(reasoning) ?? "medium" };
       return;
+    case "off":
+      if (off) body["reasoning_effort"] = "none";
+      return;
     case "template":
       if (off) body["chat_template_kwargs"] = { enable_thinking: false };
       return;

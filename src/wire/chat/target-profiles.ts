@@ -17,8 +17,8 @@ export interface ChatProfile {
   readonly pdf: boolean;
   /** `names`: full. `words`: no object that names a tool. `ignored`: forced choices can't be served. */
   readonly toolChoice: "names" | "words" | "ignored";
-  /** How to ask for reasoning. `template`: only its switching off, through the chat template. */
-  readonly reasoning: "effort" | "openrouter" | "template" | "none";
+  /** How to ask for reasoning. `off`: only its switching off; `template`: the same, through the chat template. */
+  readonly reasoning: "effort" | "openrouter" | "off" | "template" | "none";
   /** Earlier thinking goes along as `reasoning_content`. */
   readonly reasoningHistory: boolean;
   /** An answer that the assistant has begun is continued where these flags ask for it. */
@@ -53,7 +53,9 @@ export const chatProfiles: Readonly<Record<Target["profile"], ChatProfile>> = {
   },
   // Behind it stand servers of all kinds. Its PDF parser has a fee.
   openrouter: { ...local, grammar: false, imageUrls: true, maxStops: 4, reasoning: "openrouter" },
-  ollama: { ...local, toolChoice: "ignored", reasoning: "effort" },
+  // Models that can think do so unasked; of the others any effort but "none" is a 400 (ollama: server/routes.go, "does not
+  // support thinking").
+  ollama: { ...local, toolChoice: "ignored", reasoning: "off" },
   llamacpp: { ...local, imageUrls: true, reasoning: "template", reasoningHistory: true, continueFlags: true },
   vllm: { ...local, imageUrls: true, reasoning: "template", continueFlags: true },
   lmstudio: { ...local, toolChoice: "words" },

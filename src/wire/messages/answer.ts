@@ -111,7 +111,8 @@ function blockOf(part: NeutralPart): JsonObject | undefined {
   switch (part.type) {
     case "text":
     case "refusal":
-      return part.text === "" ? undefined : { type: "text", text: part.text, citations: null };
+      // Without `citations`, as the vendor itself leaves it out: Vercel's SDK 6 refuses null there.
+      return part.text === "" ? undefined : { type: "text", text: part.text };
     case "thinking":
       // Never an invented signature: clients send it back, and Anthropic would refuse it.
       return { type: "thinking", thinking: part.text, signature: part.signature ?? "" };

@@ -80,7 +80,7 @@ describe("Messages answers", () => {
     expect(back["content"]).toEqual([
       { type: "thinking", thinking: "hm", signature: "sig" },
       { type: "redacted_thinking", data: "d" },
-      { type: "text", text: "a", citations: null },
+      { type: "text", text: "a" },
       { type: "tool_use", id: "t", name: "f", input: { z: 1, a: 2 } },
     ]);
     expect(back["usage"]).toMatchObject({ input_tokens: 3, output_tokens: 4, cache_read_input_tokens: 0 });

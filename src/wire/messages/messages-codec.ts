@@ -9,6 +9,7 @@ import { messagesFromNeutral } from "./from-neutral.ts";
 import { MessagesReader } from "./stream-reader.ts";
 import { MessagesWriter } from "./stream-writer.ts";
 import { messagesToNeutral } from "./to-neutral.ts";
+import { withoutUnsignedThinking } from "./unsigned-thinking.ts";
 import { parseUpstreamError } from "./upstream-error.ts";
 
 export const messagesCodec: Codec = {
@@ -21,8 +22,8 @@ export const messagesCodec: Codec = {
   usageOf: messagesUsageOf,
   createReader: () => new MessagesReader(),
   createWriter: (context) => new MessagesWriter(context),
-  patchRequest(text, _body, patch) {
-    return setTopLevel(text, {
+  patchRequest(text, body, patch) {
+    return setTopLevel(withoutUnsignedThinking(text, body), {
       model: patch.model === undefined ? undefined : JSON.stringify(patch.model),
       max_tokens: patch.maxOutputTokens === undefined ? undefined : String(patch.maxOutputTokens),
     });

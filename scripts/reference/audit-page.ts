@@ -1,0 +1,166 @@
+import type { AttemptOutcome, AttemptRecord, Outcome } from "../../src/request.ts";
+import { code, fence, page, sentences, table } from "./page.ts";
+import { fullestLine, sampleLines } from "./sample-day.ts";
+
+const fieldSentences: Readonly<Record<string, string>> = {
+  v: "Version of this form: 1.",
+  seq: "Number of the line, 1 for the first, without gaps, through all files.",
+  prev: "`sha256:` and the hash of the line before (its bytes without the newline); 64 zeros for the first.",
+  ts: "When the request arrived, UTC.",
+  id: "As in the answer's `x-sanctum-request-id`. Ids sort by time.",
+  agent: "Who called; null where nobody was recognised.",
+  auth: "`token`, `anonymous`, or null.",
+  peer: "Address of the caller; `unix` over a socket.",
+  dialect: "`messages`, `chat` or `responses`: what the client speaks.",
+  path: "The route, without prefix and query.",
+  stream: "A streamed answer was asked for.",
+  requested_model: "The name that was asked for.",
+  intent: "Always null in this version.",
+  route: "The rule that chose the candidates; `default` where none did.",
+  attempts: "Every candidate that was tried or skipped, in order. Empty where the request was refused before.",
+  "attempts[].candidate": "Alias, or `provider/model`.",
+  "attempts[].outcome": "How it ended: see below.",
+  "attempts[].status": "HTTP status of the provider; null where there was none.",
+  "attempts[].ms": "Milliseconds from its start to its end.",
+  "attempts[].ttft_ms": "Milliseconds to the first content. Absent where none came.",
+  "attempts[].usd": "What it cost.",
+  "attempts[].note": "Why, in the gateway's own words. Absent where there is nothing to say.",
+  attempts_left_out:
+    "How many attempts the list does not show, so that the line stays short. Absent where it shows all.",
+  served_by: "The candidate whose answer the client got; null where it got none.",
+  local: "That candidate is local.",
+  outcome: "How the request ended: see below.",
+  status: "HTTP status that the client got; 0 where the request was interrupted.",
+  usage: "Tokens of the served attempt; null where there is none.",
+  "usage.input": "Prompt tokens at the full price.",
+  "usage.output": "Output tokens, reasoning included.",
+  "usage.cache_read": "Prompt tokens read from the provider's cache.",
+  "usage.cache_write": "Prompt tokens written to the provider's cache.",
+  "usage.reasoning": "Output tokens that were reasoning.",
+  "usage.source":
+    "`upstream`: the provider's figures. `counted`: the gateway's own, where the provider gave none, or the stream was cut.",
+  usd: "What the request cost, all attempts together.",
+  held_usd: "The largest amount that was put aside for an attempt.",
+  would_have_usd: "What the requested model would have cost, where a local one answered; else null.",
+  price: "Where the price came from: see below.",
+  ms: "Milliseconds from arrival to the last byte.",
+  bytes_in: "Bytes of the request's body.",
+  bytes_out: "Bytes of the answer's body.",
+};
+
+const outcomes: Readonly<Record<Outcome, string>> = {
+  ok: "An answer came to its end.",
+  client_error: "The request itself was at fault.",
+  client_gone: "The client closed the connection.",
+  upstream_error: "No candidate could answer, or the answer broke off.",
+  refused_identity: "Unknown token, or a name that is not the token's own.",
+  refused_budget: "The caps do not cover it, and no local model could serve.",
+  refused_limit: "A limit of the agent, or of all providers that could answer.",
+  interrupted: "Found open at a start, after a crash. Its hold was charged.",
+  internal_error: "A fault of the gateway, or audit or ledger could not be written.",
+};
+
+const attemptOutcomes: Readonly<Record<Exclude<AttemptOutcome, `upstream_${number}`>, string>> = {
+  ok: "It answered.",
+  connect_failed: "No connection, or it broke before an answer.",
+  timeout_connect: "No connection within `timeouts.connect`.",
+  timeout_first_byte: "No answer within `timeouts.first_byte`.",
+  timeout_first_content: "No content within `timeouts.first_content`.",
+  timeout_idle: "Silence of `timeouts.idle` in the middle of a stream.",
+  cut_stream: "The answer broke off.",
+  error_event: "An error inside an answer that began as a success.",
+  skipped_budget: "Not sent: the caps do not cover its worst case.",
+  skipped_limit: "Not sent: the provider is at a limit, or asked to be left alone.",
+  skipped_breaker: "Not sent: the provider failed too often a moment ago.",
+  skipped_key: "Not sent: its key is missing or locked.",
+  skipped_context: "Not sent: the prompt does not fit its window.",
+  skipped_policy: "Not sent: it can't take what the request asks for.",
+  taken_over: "Not in use in this version.",
+  client_gone: "The client left while it ran.",
+};
+
+const prices: Readonly<Record<AttemptRecord["price"], string>> = {
+  catalogue: "The price list that comes with the gateway.",
+  config: "`models.ALIAS.price` in the configuration.",
+  reported: "The provider's own figure (OpenRouter).",
+  ceiling: "An unknown model: the dearest known price of its provider.",
+  free: "A local model.",
+};
+
+export function auditPage(): string {
+  const told = sentences("audit", fieldSentences);
+  const rows = fieldsOf(JSON.parse(fullestLine()) as object, "").map((name) => [code(name), told.of(name)]);
+  told.end();
+  return page(
+    "The audit trail",
+    introduction,
+    fence("json", sampleLines().join("\n")),
+    "## Fields",
+    table(["Field", "What it is"], rows),
+    "## `outcome` of a request",
+    listed(outcomes),
+    "## `outcome` of an attempt",
+    table(
+      ["Value", "Meaning"],
+      [
+        [code("upstream_STATUS"), "The provider refused with this HTTP status, e.g. `upstream_429`."],
+        ...Object.entries(attemptOutcomes).map(([name, text]) => [code(name), text]),
+      ],
+    ),
+    "## `price`",
+    listed(prices),
+    checking,
+  );
+}
+
+const introduction = `
+\`logs/cloud-proxy-audit.jsonl\` in \`SANCTUM_HOME\` (\`audit.file\` in the configuration names another place). One JSON object a
+line, one line for each request that could reach a provider, in the order in which requests ended; refused ones too. What the
+door turns away (an unknown path, a foreign Host, a web page), the list of models and the operations pages leave none. The file is readable by its owner alone.
+A line is printable ASCII and at most 4096 bytes; longer names are cut. It holds no prompt, no answer and no key.
+
+Three lines as they stand in a file: a request that the cloud served, one that fell back to a local model, and one with an
+unknown token.`;
+
+const checking = `
+## The chain
+
+Each line has the hash of the line before. Whoever changes, removes, adds or moves a line breaks the chain there.
+\`sanctum audit verify\` reads all files and names the first break by file, line and kind; while the gateway runs, it also
+compares the end with the gateway's own position, which \`/stats\` shows as \`audit.entries\` and \`audit.head\`.
+
+By hand: \`sed -n 1p FILE | tr -d '\\n' | sha256sum\` gives what \`prev\` of the second line says.
+
+A chain alone does not show that somebody wrote the whole file anew, or cut its end while the gateway was stopped. Who needs
+that keeps the \`head\` of each day in another place.
+
+## Rotation
+
+At \`audit.rotate.size\` the file is moved aside as \`cloud-proxy-audit-20261123T180000Z.jsonl\`, and the chain runs on in the new
+one. Of the moved files \`audit.rotate.keep\` are kept. Where older ones were deleted, \`….jsonl.pruned\` says from where the trail
+goes on.`;
+
+function listed(told: Readonly<Record<string, string>>): string {
+  return table(
+    ["Value", "Meaning"],
+    Object.entries(told).map(([name, text]) => [code(name), text]),
+  );
+}
+
+/** Names in the order of the line, members of attempts and usage behind their own field. */
+function fieldsOf(entry: object, before: string): string[] {
+  const names: string[] = [];
+  for (const [name, value] of Object.entries(entry) as [string, unknown][]) {
+    const path = before + name;
+    if (!names.includes(path)) names.push(path);
+    const inner = Array.isArray(value)
+      ? value.flatMap((item) => fieldsOf(item as object, `${path}[].`))
+      : membersOf(value, path);
+    for (const member of inner) if (!names.includes(member)) names.push(member);
+  }
+  return names;
+}
+
+function membersOf(value: unknown, path: string): string[] {
+  return typeof value === "object" && value !== null ? fieldsOf(value, `${path}.`) : [];
+}

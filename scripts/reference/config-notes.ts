@@ -1,0 +1,235 @@
+// What the schema does not say of each key of config.yaml: what holds without it, when a change of it takes effect, and what
+// else a person needs to know. `generate` fails where a key is missing here, or is here and nowhere else.
+
+import {
+  cloudTimeouts,
+  defaultListen,
+  defaultRetry,
+  defaultRotate,
+  localTimeouts,
+  namedDailyUsd,
+  otherDailyUsd,
+} from "../../src/config/defaults.ts";
+import type { Timeouts } from "../../src/request.ts";
+
+export interface ConfigNote {
+  /** As YAML where writing it is the same as leaving the key out. */
+  readonly yaml?: string;
+  /** In words where it depends on something, or where there is none. */
+  readonly says?: string;
+  /** Follows the schema's sentence. */
+  readonly more?: string;
+  /** Takes the place of the schema's sentence. */
+  readonly about?: string;
+  /** What is read and checked, but not built in this version. */
+  readonly pending?: string;
+  /** Read at the start only. */
+  readonly restart?: true;
+}
+
+const required: ConfigNote = { says: "required" };
+const nothing: ConfigNote = { says: "–" };
+const noLimit: ConfigNote = { says: "no limit" };
+const anything: ConfigNote = { says: "anything" };
+
+function seconds(ms: number): string {
+  return ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
+}
+
+/** A local server is given more time. */
+function timeout(name: keyof Timeouts, more: string): ConfigNote {
+  const cloud = seconds(cloudTimeouts[name]);
+  const local = seconds(localTimeouts[name]);
+  return cloud === local ? { yaml: cloud, more } : { says: `\`${cloud}\`; local: \`${local}\``, more };
+}
+
+const named = [...namedDailyUsd].map(([name, amount]) => `\`${amount}\` for \`${name}\``).join(", ");
+
+export const configNotes: Readonly<Record<string, ConfigNote>> = {
+  listen: {
+    yaml: defaultListen,
+    restart: true,
+    more:
+      "IP addresses with their port, `localhost`, or `unix:/path`. Off loopback there are no anonymous callers and " +
+      "`/stats` needs a token. A public address needs `tls`.",
+  },
+  host_names: {
+    yaml: "[]",
+    restart: true,
+    more: "For a gateway behind a name or a reverse proxy. Any other `Host` is answered 421.",
+  },
+  tls: { says: "none", restart: true },
+  "tls.cert_file": { ...required, restart: true },
+  "tls.key_file": { ...required, restart: true },
+  timezone: {
+    yaml: "local",
+    more: "`local` is the zone of this machine. A change counts from the next day on.",
+  },
+  identity: nothing,
+  "identity.anonymous": {
+    yaml: "loopback",
+    more: "`loopback`: whoever calls from this machine. `never`: nobody.",
+  },
+  agents: {
+    says: "`default` alone",
+    more: "a-z, 0-9, - and _, beginning with a letter. `default` is who calls without a token. `sanctum agents add` writes here.",
+  },
+  "agents.NAME": nothing,
+  "agents.NAME.daily_usd": {
+    says: `\`${otherDailyUsd}\`; ${named}`,
+    more: "A day is a calendar day in `timezone`.",
+  },
+  "agents.NAME.hourly_usd": { ...noLimit, more: "Beside the cap of the day, not in its place." },
+  "agents.NAME.monthly_usd": { ...noLimit, more: "A calendar month." },
+  "agents.NAME.requests_per_minute": { ...noLimit, more: "Beyond it: 429 `LIMITS_AGENT_RATE`." },
+  "agents.NAME.max_concurrent": { ...noLimit, more: "Beyond it: 429 `LIMITS_AGENT_CONCURRENT`." },
+  "agents.NAME.models": {
+    says: "all",
+    more: "Meant is the name that is asked for. Fallback is not bound by it.",
+  },
+  "agents.NAME.over_budget": {
+    yaml: "local",
+    more: "`refuse` ends the request at the first candidate that the caps do not cover.",
+  },
+  "agents.NAME.tokens": {
+    yaml: "[]",
+    more: "Without one, nobody can call as this agent, `default` excepted. The token itself is never in the file.",
+  },
+  providers: { says: "`anthropic`, `openrouter`, `openai`, and local servers found on their usual ports" },
+  "providers.NAME": { says: "–", more: "What is written for a built-in provider changes it; the rest stays." },
+  "providers.NAME.url": {
+    says: "required, unless built in",
+    more: "`http:` only to loopback and private addresses.",
+  },
+  "providers.NAME.dialects": {
+    says: "that of the built-in provider, else `[chat]`",
+    about:
+      "The wire formats that it speaks. The client's own is used where it is listed; otherwise the first of " +
+      "`messages`, `chat`, `responses` that is.",
+  },
+  "providers.NAME.key": {
+    says: "`keychain`; local: `none`",
+    more:
+      "`keychain`: the operating system's, filled by `sanctum keys set`. `passthrough`: each client brings its own. " +
+      "Or a command.",
+    pending: "`vault` is accepted, but no such source exists: a provider that names it is skipped as `missing`.",
+  },
+  "providers.NAME.key.command": {
+    ...required,
+    about: "A program and its arguments, run without a shell, for ten seconds at most. What it prints is the key.",
+  },
+  "providers.NAME.local": {
+    yaml: "false",
+    more: "A local provider is asked for its models every half minute.",
+  },
+  "providers.NAME.headers": { yaml: "{}" },
+  "providers.NAME.headers.HEADER": { says: "–", about: "The value of one header: visible ASCII." },
+  "providers.NAME.ca_file": { says: "the system's authorities" },
+  "providers.NAME.timeouts": nothing,
+  "providers.NAME.timeouts.connect": timeout("connectMs", "Then the next candidate."),
+  "providers.NAME.timeouts.first_byte": timeout("firstByteMs", "Then the next candidate."),
+  "providers.NAME.timeouts.first_content": timeout("firstContentMs", "Then the next candidate."),
+  "providers.NAME.timeouts.idle": timeout(
+    "idleMs",
+    "Then the stream ends in an error event. Keep-alives do not count.",
+  ),
+  "providers.NAME.limits": {
+    says: "–",
+    more: "What the provider itself says in the headers of its answers is followed too, whatever is written here.",
+  },
+  "providers.NAME.limits.requests_per_minute": noLimit,
+  "providers.NAME.limits.input_tokens_per_minute": noLimit,
+  "providers.NAME.limits.output_tokens_per_minute": noLimit,
+  "providers.NAME.limits.concurrent": noLimit,
+  "providers.NAME.retry": {
+    says: "–",
+    more: "Only the last candidate of a plan is tried again, and only after what can pass by itself.",
+  },
+  "providers.NAME.retry.attempts": { yaml: String(defaultRetry.attempts) },
+  "providers.NAME.retry.base": { yaml: seconds(defaultRetry.baseMs) },
+  "providers.NAME.retry.max": { yaml: seconds(defaultRetry.maxMs) },
+  models: {
+    says: "`coder-14b` and `gemma-4`, bound to the best match that a local server offers",
+    more: "Letters, digits and `. _ : @ / -`.",
+  },
+  "models.ALIAS": nothing,
+  "models.ALIAS.provider": {
+    ...required,
+    about: "The name of a provider: built in, configured, or one of `ollama`, `lmstudio`, `llamacpp`, `vllm`, `mlx`.",
+  },
+  "models.ALIAS.model": required,
+  "models.ALIAS.context": {
+    says: "the catalogue's; unknown otherwise",
+    more: "A prompt that certainly does not fit is not sent.",
+  },
+  "models.ALIAS.max_output": { says: "the catalogue's; unknown otherwise" },
+  "models.ALIAS.price": {
+    says: "the catalogue's; else the dearest known of the provider",
+    more: "A local model is free, whatever is written here.",
+  },
+  "models.ALIAS.price.input": required,
+  "models.ALIAS.price.output": required,
+  "models.ALIAS.price.cache_read": { says: "that of `input`" },
+  "models.ALIAS.price.cache_write": { says: "1.25 times `input`; twice for the cache of an hour" },
+  fallback: {
+    says: "`coder-14b`, `gemma-4`; where neither is there, every local model, largest window first",
+    more: "`[]` switches it off.",
+  },
+  routes: { yaml: "[]", more: "The first rule that matches gives the candidates; `fallback` follows them." },
+  "routes[].name": { says: "`route-1`, `route-2`, …", about: "Shown in the audit line. Not `default`." },
+  "routes[].when": { says: "always" },
+  "routes[].when.model": anything,
+  "routes[].when.agent": anything,
+  "routes[].when.intent": {
+    ...anything,
+    pending: "no request has an intent in this version, so a rule with this condition never matches.",
+  },
+  "routes[].when.dialect": { ...anything, about: "The client's wire format." },
+  "routes[].when.input_tokens": {
+    ...anything,
+    more: 'A bound such as `"<8000"` or `">1000 <8000"`. An estimate: a token for each 3.5 bytes.',
+  },
+  "routes[].when.has": nothing,
+  "routes[].when.has.tools": anything,
+  "routes[].when.has.images": anything,
+  "routes[].when.has.thinking": anything,
+  "routes[].when.has.json": anything,
+  "routes[].when.time": { ...anything, more: 'A span such as `"22:00-06:00"`, in `timezone`.' },
+  "routes[].when.budget_used": { ...anything, more: 'A bound such as `">0.8"` or `"<50%"`; holds count as used.' },
+  "routes[].when.header": anything,
+  "routes[].when.header.name": { ...required, about: "In any case. Not a header for credentials." },
+  "routes[].when.header.value": { ...required, about: "A glob; `*` asks only that the header is there." },
+  "routes[].use": {
+    ...required,
+    more: "Aliases, `provider/model`, or names in a vendor's own form (`claude-*`, `gpt-*`).",
+  },
+  stream: nothing,
+  "stream.takeover": {
+    yaml: "text",
+    pending:
+      "nothing takes a stream over in this version: one that dies after its first content ends in the dialect's " +
+      "error event, as with `off`.",
+  },
+  audit: nothing,
+  "audit.file": {
+    says: "`logs/cloud-proxy-audit.jsonl` in `SANCTUM_HOME`",
+    restart: true,
+    more: "Rotated files lie beside it.",
+  },
+  "audit.content": {
+    yaml: "none",
+    pending: "no prompt is kept in this version, whatever is written here.",
+  },
+  "audit.rotate": nothing,
+  "audit.rotate.size": { yaml: `${defaultRotate.sizeBytes / 1_000_000}MB`, more: "4KiB or more." },
+  "audit.rotate.keep": { yaml: String(defaultRotate.keep), more: "Older ones are deleted." },
+  "audit.on_failure": {
+    yaml: "refuse",
+    more: "`refuse`: every request is answered 503 `AUDIT_UNAVAILABLE`. `continue`: they are served, and their lines follow.",
+  },
+  stats: nothing,
+  "stats.access": {
+    yaml: "loopback",
+    more: "`loopback`: whoever calls from this machine, without a token. It holds for `/stats`, `/stats/stream` and `/metrics`.",
+  },
+};

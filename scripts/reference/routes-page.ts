@@ -1,0 +1,95 @@
+import { createOperations, type OperationsParts } from "../../src/server/operations.ts";
+import { dataRoutes, modelsPath, prefixes } from "../../src/server/routes.ts";
+import { code, page, sentences, table } from "./page.ts";
+
+const dataSentences: Readonly<Record<string, string>> = {
+  "/v1/messages": "Anthropic Messages, streamed or not.",
+  "/v1/messages/count_tokens":
+    "Counts tokens at the provider, or in the gateway where the provider can't. Costs nothing.",
+  "/v1/chat/completions": "OpenAI Chat Completions, streamed or not.",
+  "/v1/embeddings": "Vectors from the model that is asked for, and from no other.",
+  "/v1/responses": "OpenAI Responses, streamed or not. A WebSocket upgrade is answered 426.",
+};
+
+const operationSentences: Readonly<Record<string, string>> = {
+  "/stats": "The day in figures, as JSON: [fields](stats.md). Token where `stats.access` or the address asks for one.",
+  "/stats/stream":
+    "The same as server-sent events, on change, four a second at most, for 64 readers at most. Same access.",
+  "/metrics": "The same for Prometheus: [metrics](metrics.md). Same access.",
+  "/healthz": "200 while the process lives. Open to everybody.",
+  "/readyz":
+    "200 while requests can be served, else 503 with every reason: audit or ledger can't be written, nothing could " +
+    "answer, or the gateway is stopping. Open to everybody.",
+};
+
+export function routesPage(): string {
+  const data = sentences("routes", dataSentences);
+  const operations = sentences("operations", operationSentences);
+  const dataRows = dataRoutes.map((route) => ["POST", code(route.path), code(route.dialect), data.of(route.path)]);
+  const operationRows = createOperations(silent).paths.map((path) => ["GET, HEAD", code(path), operations.of(path)]);
+  data.end();
+  operations.end();
+  return page(
+    "Routes",
+    "## For agents",
+    table(
+      ["Method", "Path", "Dialect", "What it does"],
+      [
+        ...dataRows,
+        [
+          "GET",
+          code(modelsPath),
+          "",
+          "What this agent can ask for. With an `anthropic-version` header in Anthropic's form, else in OpenAI's.",
+        ],
+        ["GET", code(`${modelsPath}/ID`), "", "One of them. An id may hold slashes and colons, encoded or not."],
+      ],
+    ),
+    `Each of these is also served under ${prefixes
+      .filter(({ prefix }) => prefix !== "")
+      .map(shown)
+      .join(", ")}: under OpenRouter's ` +
+      "base path, and under an agent's name. A name in the path must be that of the token's agent.",
+    rules,
+    "## For people and monitors",
+    table(
+      ["Method", "Path", "What it does"],
+      [...operationRows, ["GET, HEAD", code("/"), "A line of text. Claude Code asks for it before its first request."]],
+    ),
+    socket,
+  );
+}
+
+function shown({ prefix }: { readonly prefix: string }): string {
+  return code(prefix.replace(":agent", "NAME"));
+}
+
+const rules = `
+A path is compared with the table byte by byte: a doubled slash, a dot segment, an escape or a capital letter makes it
+another path, and an unknown path is 404 in the dialect that it resembles. A query is allowed and not forwarded. Nothing
+that is not in the table reaches a provider.
+
+A body is JSON with \`content-type: application/json\`, without \`content-encoding\`, 32 MB at most.
+
+A token comes in \`Authorization: Bearer\`, in \`x-api-key\`, or in \`x-sanctum-token\`, which wins: the other two are then free
+for a provider with \`key: passthrough\`. No credential, or the word \`anonymous\`, is the agent \`default\` where
+\`identity.anonymous\` and the address allow it.
+
+\`x-sanctum-request-id\` is on every answer of the routes with POST, and on every refusal.`;
+
+const socket = `
+## Not on the network
+
+The command line talks to the gateway over \`run/admin.sock\` in \`SANCTUM_HOME\`, a Unix socket that only its owner can open.
+Nothing that changes the gateway is reachable over the network.`;
+
+/** Only the names of the pages are asked for; none is opened. */
+const silent: OperationsParts = {
+  stats: () => "",
+  metrics: () => "",
+  watchStats: () => null,
+  notReady: () => [],
+  access: () => "loopback",
+  requireToken: () => undefined,
+  listModels: () => [],
+};

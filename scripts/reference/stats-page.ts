@@ -1,0 +1,92 @@
+import { code, fence, page, sentences, table } from "./page.ts";
+import { sampleStats } from "./sample-day.ts";
+
+const fieldSentences: Readonly<Record<string, string>> = {
+  version: "Of the gateway.",
+  now: "Time of the document, in `timezone`.",
+  day: "The budget day.",
+  day_ends_at: "When the next one begins and the caps are full again.",
+  uptime_s: "Seconds since the start.",
+  in_flight: "Requests being served.",
+  "config.generation": "Configurations loaded since the start.",
+  "config.loaded_at": "When the one in force was loaded.",
+  "config.fault":
+    "Null, or since when the file is faulty (`since`) and each fault (`messages`). The old configuration is in force.",
+  "agents.NAME.daily_usd": "Cap of the day.",
+  "agents.NAME.spent_usd": "Spent in the day.",
+  "agents.NAME.held_usd": "Put aside for requests in flight.",
+  "agents.NAME.remaining_usd": "What is left: cap less spent less held.",
+  "agents.NAME.over_budget": "Nothing is left.",
+  "agents.NAME.requests": "Requests of the day that have ended.",
+  "agents.NAME.cloud": "Served by a provider that is not local.",
+  "agents.NAME.local": "Served by a local model.",
+  "agents.NAME.fallbacks": "Served by another candidate than the first.",
+  "agents.NAME.refused": "Refused: identity, budget or limits.",
+  "agents.NAME.errors": "Neither served, nor refused, nor left by the client.",
+  "agents.NAME.input_tokens": "Prompt tokens, from and into caches included.",
+  "agents.NAME.output_tokens": "Output tokens.",
+  "providers.NAME.state":
+    "`closed`: it is asked. `open`: it failed too often and is left alone. `half_open`: one request finds out.",
+  "providers.NAME.requests": "Attempts that were sent in the day.",
+  "providers.NAME.errors": "Those that failed.",
+  "providers.NAME.key": "`ok`, `missing`, `locked`, `rejected` (by the provider), or `none` (it needs none).",
+  "providers.NAME.latency_ms.p50":
+    "Median of the last 512 good attempts, whole answers, in milliseconds; null before the first.",
+  "providers.NAME.latency_ms.p95": "95th percentile.",
+  "providers.NAME.latency_ms.p99": "99th percentile.",
+  "providers.NAME.limits.requests.limit":
+    "Requests a minute, from the configuration or from the provider's answers, whichever is tighter. `input_tokens` and " +
+    "`output_tokens` stand beside `requests` where they are known.",
+  "providers.NAME.limits.requests.remaining": "What is left of it.",
+  "providers.NAME.limits.requests.resets_at": "When it is full again; null where that is not known.",
+  "providers.NAME.backoff_until": "Until when the provider is left alone after a refusal, UTC; null where it is not.",
+  "models.NAME.requests": "Attempts at this candidate in the day. Beyond 200 names the rest is counted as `other`.",
+  "models.NAME.spent_usd": "What they cost.",
+  "models.NAME.input_tokens": "Their prompt tokens.",
+  "models.NAME.output_tokens": "Their output tokens.",
+  "audit.entries": "Number of the last line of the trail.",
+  "audit.head": "Its hash.",
+  "audit.last_written_at": "When it was written; null where none was since the start.",
+  "audit.fault": "Null, or since when lines can't be written (`since`) and why (`message`).",
+  "totals.requests": "Requests of the day that have ended, with or without an agent.",
+  "totals.spent_usd": "Spent by all agents.",
+  "totals.saved_usd": "What local answers would have cost at the models that were asked for.",
+  "totals.local_share": "Share of served requests that a local model served, 0 to 1.",
+};
+
+/** Members of these are named by users. */
+const named: ReadonlySet<string> = new Set(["agents", "providers", "models"]);
+
+export function statsPage(): string {
+  const { stats } = sampleStats();
+  const told = sentences("stats", fieldSentences);
+  const names = new Set(leavesOf(stats, ""));
+  const rows = [...names].map((name) => [code(name), told.of(name)]);
+  told.end();
+  return page(
+    "/stats",
+    introduction,
+    fence("json", JSON.stringify(stats, null, 2)),
+    "## Fields",
+    table(["Field", "What it is"], rows),
+  );
+}
+
+const introduction = `
+\`GET /stats\` is the day as one JSON document; \`sanctum stats\` shows the same as tables. Money is in USD with six decimals at
+most. What is counted is counted for the current budget day and survives a restart; latency is that of this process.
+
+\`GET /stats/stream\` sends the document as a server-sent event at once and after each change, four a second at most.
+
+\`\`\`sh
+curl http://127.0.0.1:4040/stats
+curl http://127.0.0.1:4040/stats -H 'authorization: Bearer TOKEN'    # with stats.access: token, or from another machine
+\`\`\``;
+
+function leavesOf(value: unknown, path: string): string[] {
+  if (typeof value !== "object" || value === null) return [path];
+  return Object.entries(value as Readonly<Record<string, unknown>>).flatMap(([name, member]) => {
+    const own = named.has(path) ? "NAME" : name;
+    return leavesOf(member, path === "" ? own : `${path}.${own}`);
+  });
+}

@@ -1,0 +1,183 @@
+// Claude Code in print mode: shell and file tools, two of them at once, a sub-agent, a second question, token counting.
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { House } from "../fakes/house.ts";
+import type { FakeAnswer, Step } from "../fakes/script.ts";
+import { tokenOf } from "../harness.ts";
+import { missing, penniless, runAgent, type Project } from "./agent-house.ts";
+import { runClient } from "./client-process.ts";
+import { readConversation, type Conversation } from "./conversation.ts";
+import { clientsFolder, versionOf } from "./install.ts";
+import type { ClientCase } from "./sdk-cases.ts";
+import { clientEnvironment } from "./sealed-run.ts";
+import { tooMany, ways, wayTitles, type Responder, type Way } from "./ways.ts";
+
+const packages = join(clientsFolder, "node_modules", "@anthropic-ai");
+const platform = `${process.platform}-${process.arch}`;
+/** The package's own launcher wants a newer Node than ours; it only starts this. */
+const program = [platform, `${platform}-musl`]
+  .map((name) => join(packages, `claude-code-${name}`, "claude"))
+  .find((path) => existsSync(path));
+
+const title = `Claude Code ${versionOf("@anthropic-ai/claude-code")}`;
+/** The second takes thinking with a budget, and no system turns among the messages. */
+const models = ["claude-opus-5-5", "claude-haiku-4-5"] as const;
+
+export function claudeCodeCases(): ClientCase[] {
+  if (program === undefined) return [];
+  return [
+    ...models.flatMap((model) =>
+      ways.map((way) => ({ name: `${title}, ${model}: ${wayTitles[way]}`, run: async () => task(way, model) })),
+    ),
+    ...["in its first text", "in its first tool call"].map((where, at) => ({
+      name: `${title}: the cloud's stream dies ${where}, the local model answers`,
+      run: async () => cutStream(at === 0 ? 8 : 11),
+    })),
+    { name: `${title}: counts tokens at the vendor`, run: async () => countTokens({}) },
+    { name: `${title}: counts tokens here while the vendor is gone`, run: async () => countTokens(unreachable) },
+    { name: `${title}: is told at once that the budget is gone`, run: noBudget },
+  ];
+}
+
+/** Why Claude Code is not among the cases; null where it is. */
+export function claudeCodeLeftOut(): string | null {
+  return program === undefined ? `${title}: the package has no native program for ${platform}` : null;
+}
+
+interface Printed {
+  readonly result: string;
+  readonly is_error: boolean;
+  readonly permission_denials: readonly unknown[];
+}
+
+async function claude(house: House, project: Project, words: readonly string[], code = 0): Promise<Printed> {
+  const result = await runClient({
+    command: [program!, "-p", "--output-format", "json", "--allowedTools", "Bash,Read,Write,Agent", ...words],
+    cwd: project.folder,
+    env: clientEnvironment(project.home, {
+      ANTHROPIC_BASE_URL: house.gateway.url,
+      ANTHROPIC_AUTH_TOKEN: tokenOf("windu").token,
+      DISABLE_AUTOUPDATER: "1",
+      DISABLE_TELEMETRY: "1",
+      DISABLE_ERROR_REPORTING: "1",
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+    }),
+    timeoutMs: 60_000,
+    code,
+  });
+  return JSON.parse(result.stdout) as Printed;
+}
+
+const ask = "MAIN-TASK: what is in the note?";
+const report = "The sub-agent has read";
+
+/** The main talk and the sub-agent's are told apart by what they were asked. */
+function respondFor(project: Project): Responder {
+  return (request) => {
+    const talk = readConversation(request);
+    return { answer: talk.said.includes("MAIN-TASK") ? mainAnswer(talk, project) : subAgentAnswer(talk) };
+  };
+}
+
+const showNote = { name: "Bash", input: { command: "cat note.txt", description: "Shows the note" } };
+
+function mainAnswer({ results, said }: Conversation, project: Project): FakeAnswer {
+  if (results.length === 0) return { thinking: "Let me look – 🤔", text: "I look.", toolCalls: [showNote] };
+  if (results.length === 1) {
+    const read = { name: "Read", input: { file_path: join(project.folder, "note.txt") } };
+    const fail = { name: "Bash", input: { command: "cat nothing.txt", description: "Shows nothing" } };
+    return { toolCalls: [read, fail] };
+  }
+  if (results.length === 3) {
+    const input = { description: "reads", prompt: "SUB-TASK: read the note", subagent_type: "general-purpose" };
+    return { text: "I ask.", toolCalls: [{ name: "Agent", input: { ...input, run_in_background: false } }] };
+  }
+  if (results.length === 4 && said.includes("FOLLOW-UP")) {
+    const input = { file_path: join(project.folder, "answer.txt"), content: project.secret };
+    return { thinking: "Write it.", toolCalls: [{ name: "Write", input }] };
+  }
+  return { thinking: "Enough.", text: results.map((result) => result.text).join("\n") };
+}
+
+function subAgentAnswer({ results }: Conversation): FakeAnswer {
+  if (results.length === 0) return { toolCalls: [showNote] };
+  return { text: `${report} ${results[0]?.text ?? ""}` };
+}
+
+/** Four steps, of which one asks a sub-agent that takes two, then two more after the second question. */
+const steps = 8;
+
+async function task(way: Way, model: string): Promise<void> {
+  await runAgent({
+    way,
+    script: (project) => ({ respond: respondFor(project) }),
+    expected: { answers: steps, talks: 2 },
+    use: async (house, project) => {
+      const first = await claude(house, project, ["--model", model, ask]);
+      const second = await claude(house, project, ["--model", model, "--continue", "FOLLOW-UP: write it down"]);
+      const file = join(project.folder, "answer.txt");
+      return [
+        ...[first, second].filter((one) => one.is_error || one.permission_denials.length > 0).map(String),
+        ...missing("the first answer", first.result, project.secret, "No such file", `${report} ${project.secret}`),
+        ...missing("the second answer", second.result, "answer.txt"),
+        ...missing("the written file", existsSync(file) ? readFileSync(file, "utf8") : "", project.secret),
+      ];
+    },
+  });
+}
+
+/** The first answer ends in the middle; from then on the cloud is at its limit. Claude Code goes on by itself. */
+async function cutStream(atEvent: number): Promise<void> {
+  await runAgent({
+    way: "turns",
+    script: (project) => {
+      const respond = respondFor(project);
+      let asked = 0;
+      const cloud: Responder = (request): Step => {
+        const step = respond(request);
+        return asked++ === 0 ? { ...step, cut: { at: { event: atEvent }, how: "close" } } : tooMany;
+      };
+      return { respond, cloud };
+    },
+    expected: { answers: steps - 2, talks: 2, broken: 1 },
+    use: async (house, project) => {
+      const printed = await claude(house, project, ["--model", models[0], ask]);
+      return missing("the answer", printed.result, project.secret, "No such file", `${report} ${project.secret}`);
+    },
+  });
+}
+
+const unreachable = { providers: { anthropic: { url: "http://127.0.0.1:9", dialects: ["messages"], key: "none" } } };
+
+async function countTokens(config: object): Promise<void> {
+  await runAgent({
+    way: "cloud",
+    script: (project) => ({ respond: respondFor(project) }),
+    config: { ...config },
+    expected: { answers: 0, talks: 0 },
+    use: async (house, project) => {
+      const printed = await claude(house, project, ["--model", models[0], "/context"]);
+      const counts = house.gateway.auditLines().filter((line) => line["path"] === "/v1/messages/count_tokens");
+      const refused = counts.filter((line) => line.status !== 200 || line.usd !== 0);
+      return [
+        ...missing("the answer", printed.result, "Context Usage"),
+        ...(counts.length < 5 ? [`${counts.length} counts`] : []),
+        ...refused.map((line) => `count ${line.seq}: status ${line.status}, ${line.usd} USD`),
+      ];
+    },
+  });
+}
+
+async function noBudget(): Promise<void> {
+  await runAgent({
+    way: "cloud",
+    script: (project) => ({ respond: respondFor(project) }),
+    config: penniless,
+    expected: { answers: 0, talks: 0, refused: 1 },
+    use: async (house, project) => {
+      const printed = await claude(house, project, ["--model", models[0], ask], 1);
+      return missing("the answer", printed.result, "402");
+    },
+  });
+}
