@@ -1,7 +1,7 @@
 // `npm run generate`: writes docs/reference from the source. `npm run generate -- --check` writes nothing and ends with 1
 // where a file is not what it would write.
 
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { referencePages } from "./reference/pages.ts";
 
@@ -10,7 +10,7 @@ const check = process.argv.includes("--check");
 
 /** What is in the folder now; empty where it does not exist. */
 function present(): Map<string, string> {
-  mkdirSync(folder, { recursive: true });
+  if (!existsSync(folder)) return new Map();
   return new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), "utf8")]));
 }
 
@@ -19,6 +19,7 @@ const there = present();
 const changed = [...made].filter(([name, text]) => there.get(name) !== text).map(([name]) => name);
 const surplus = [...there.keys()].filter((name) => !made.has(name));
 
+if (!check) mkdirSync(folder, { recursive: true });
 for (const name of changed) {
   if (!check) writeFileSync(join(folder, name), made.get(name)!);
   console.log(`docs/reference/${name}: ${check ? "is not what the source says; run `npm run generate`" : "written"}`);

@@ -25,13 +25,14 @@ export function checkCommand(io: Io): Command {
       }
       // Here and not above: every other command, the daemon's too, starts without the parser.
       const { checkConfigFile } = await import("../config/load.ts");
+      const { isKnownModel } = await import("../config/check-apart.ts");
       const file = named === undefined ? io.configFile : resolve(named);
       if (named !== undefined && !existsSync(file)) {
         io.err(`sanctum: there is no file ${file}\n`);
         process.exitCode = exitFailed;
         return;
       }
-      const { exists, faults } = checkConfigFile(file);
+      const { exists, faults } = checkConfigFile(file, { isKnownModel });
       if (faults.length > 0) process.exitCode = exitConfiguration;
       if (options.json === true) {
         io.out(`${JSON.stringify({ file, exists, ok: faults.length === 0, faults }, null, 2)}\n`);

@@ -243,6 +243,15 @@ describe("references", () => {
       expect(faultsOf(`listen: ${listen}\ntls: { cert_file: a, key_file: b }`)).toEqual([]);
     }
   });
+  test("to the gateway itself are a loop", () => {
+    const provider = 'providers: { me: { url: "http://localhost:4040/v1" } }';
+    expect(faultsOf(provider)[0]).toContain("is the address of this gateway");
+    expect(faultsOf(`listen: ["127.0.0.1:5000", "[::1]:4040"]\n${provider}`)[0]).toContain(
+      "is the address of this gateway",
+    );
+    expect(faultsOf(`listen: 127.0.0.1:5000\n${provider}`)).toEqual([]);
+    expect(faultsOf('providers: { other: { url: "http://192.168.1.20:4040/v1" } }')).toEqual([]);
+  });
   test("to a bare catalogue name are accepted where the catalogue knows it", () => {
     expect(faultsOf("fallback: [mistral-large]")[0]).toContain("is not a known model");
     expect(faultsOf("fallback: [mistral-large]", { isKnownModel: (name) => name === "mistral-large" })).toEqual([]);

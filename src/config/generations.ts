@@ -23,7 +23,7 @@ export interface GenerationsOptions<T> {
   readonly onFault: (faults: readonly Fault[], cause: unknown) => void;
   /** After each swap. */
   readonly onLoaded?: (generation: Generation<T>) => void;
-  /** `listen` or `tls` is not what the process listens with: only a restart changes that. Once a generation. */
+  /** `listen`, `tls`, `host_names` or `audit.file` is not what the process began with: only a restart changes that. */
   readonly onRestartNeeded?: (generation: Generation<T>) => void;
   /** An old generation did not close properly; the new one is not touched by that. */
   readonly onDisposeFailed: (error: unknown, number: number) => void;
@@ -181,6 +181,8 @@ function needsRestart(first: Config, now: Config): boolean {
   return (
     addresses(first) !== addresses(now) ||
     first.tls?.certFile !== now.tls?.certFile ||
-    first.tls?.keyFile !== now.tls?.keyFile
+    first.tls?.keyFile !== now.tls?.keyFile ||
+    first.audit.file !== now.audit.file ||
+    first.hostNames.join(" ") !== now.hostNames.join(" ")
   );
 }

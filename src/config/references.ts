@@ -3,7 +3,14 @@
 
 import { isPublicListen, parseListen, parseProviderUrl } from "./addresses.ts";
 import type { CheckOptions } from "./check.ts";
-import { billingHosts, builtInAliases, builtInProviders, defaultRetry, discoverableProviders } from "./defaults.ts";
+import {
+  billingHosts,
+  builtInAliases,
+  builtInProviders,
+  defaultListen,
+  defaultRetry,
+  discoverableProviders,
+} from "./defaults.ts";
 import { nearest, say } from "./fault.ts";
 import type { KeyPath } from "./fault.ts";
 import { parseDuration } from "./quantities.ts";
@@ -90,6 +97,7 @@ function* checkProviders(file: Data): Generator<Misfit> {
       yield { path: [...path, "url"], at: "value", message: say("is missing", "write the base URL of the provider") };
     }
     yield* checkLocal(name, provider, path);
+    yield* checkLoop(provider, path, file["listen"]);
     yield* checkHeaders(provider, path);
     const dialects = asList(provider["dialects"]);
     if (new Set(dialects).size < dialects.length) {
@@ -116,6 +124,25 @@ function* checkLocal(name: string, provider: Data, path: KeyPath): Generator<Mis
   if (url === null || !billingHosts.has(url.hostname.replace(/\.$/, ""))) return;
   const message = say("is true for a vendor that sends bills, so that its cost would count as 0", "remove local");
   yield { path: [...path, "local"], at: "value", message };
+}
+
+/** A gateway that is its own provider would ask itself until it runs out of connections. */
+function* checkLoop(provider: Data, path: KeyPath, listen: unknown): Generator<Misfit> {
+  if (typeof provider["url"] !== "string") return;
+  const parsed = parseProviderUrl(provider["url"]);
+  const url = "url" in parsed ? URL.parse(parsed.url) : null;
+  if (url === null || !isLoopbackName(url.hostname)) return;
+  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
+  const own = (Array.isArray(listen) ? listen : [listen ?? defaultListen]).flatMap((text: unknown) =>
+    typeof text === "string" ? (parseListen(text) ?? []) : [],
+  );
+  if (!own.some((address) => address.port === port)) return;
+  const message = say("is the address of this gateway", "write the address of the provider");
+  yield { path: [...path, "url"], at: "value", message };
+}
+
+function isLoopbackName(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
 function* checkHeaders(provider: Data, path: KeyPath): Generator<Misfit> {

@@ -156,13 +156,15 @@ async function serve(
 
 function models(request: BunRequest, named: boolean, id: string | null, parts: ListenerParts): Response {
   checkMethod(request, "GET");
-  return parts.operations.models({
+  const response = parts.operations.models({
     headers: request.headers,
     claimedAgent: claimedAgent(request, named),
     fromLoopback: parts.address.loopback,
     id,
     query: queryOf(request.url),
   });
+  response.headers.set("x-sanctum-request-id", parts.newId());
+  return response;
 }
 
 /** RFC 9110 section 7.8: an upgrade that is not offered. Codex falls back to HTTP at once on 426, and on nothing else. */

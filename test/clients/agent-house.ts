@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { House, HouseOptions } from "../fakes/house.ts";
+import { HOUSE_KEY, type House, type HouseOptions } from "../fakes/house.ts";
 import { attemptsOf, tokenOf } from "../harness.ts";
 import { faultsOfRun, type Expected } from "./transcript.ts";
 import { startHouseFor, type Responder, type Way } from "./ways.ts";
@@ -69,4 +69,15 @@ export function missing(what: string, shown: string, ...texts: readonly string[]
 export const penniless: HouseOptions["config"] = {
   agents: { windu: { daily_usd: 0.000001, tokens: [tokenOf("windu").hash] } },
   fallback: [],
+};
+
+/** A cloud that says nothing for this long is given up. */
+export const impatient: HouseOptions["config"] = ({ cloud }) => {
+  const entry = { key: { command: ["printf", "%s", HOUSE_KEY] }, retry: { attempts: 1 }, timeouts: { idle: "300ms" } };
+  return {
+    providers: {
+      anthropic: { ...entry, url: cloud, dialects: ["messages"] },
+      openai: { ...entry, url: `${cloud}/v1`, dialects: ["responses", "chat"] },
+    },
+  };
 };

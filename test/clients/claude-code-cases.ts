@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { House } from "../fakes/house.ts";
 import type { FakeAnswer, Step } from "../fakes/script.ts";
 import { tokenOf } from "../harness.ts";
-import { missing, penniless, runAgent, type Project } from "./agent-house.ts";
+import { impatient, missing, penniless, runAgent, type Project } from "./agent-house.ts";
 import { runClient } from "./client-process.ts";
 import { readConversation, type Conversation } from "./conversation.ts";
 import { clientsFolder, versionOf } from "./install.ts";
@@ -31,8 +31,8 @@ export function claudeCodeCases(): ClientCase[] {
       ways.map((way) => ({ name: `${title}, ${model}: ${wayTitles[way]}`, run: async () => task(way, model) })),
     ),
     ...["in its first text", "in its first tool call"].map((where, at) => ({
-      name: `${title}: the cloud's stream dies ${where}, the local model answers`,
-      run: async () => cutStream(at === 0 ? 8 : 11),
+      name: `${title}: the cloud stalls ${where}, the local model goes on`,
+      run: async () => stalledStream(at === 0 ? 8 : 11),
     })),
     { name: `${title}: counts tokens at the vendor`, run: async () => countTokens({}) },
     { name: `${title}: counts tokens here while the vendor is gone`, run: async () => countTokens(unreachable) },
@@ -127,16 +127,17 @@ async function task(way: Way, model: string): Promise<void> {
   });
 }
 
-/** The first answer ends in the middle; from then on the cloud is at its limit. Claude Code goes on by itself. */
-async function cutStream(atEvent: number): Promise<void> {
+/** The first answer stalls in the middle; from then on the cloud is at its limit. Claude Code goes on by itself. */
+async function stalledStream(atEvent: number): Promise<void> {
   await runAgent({
     way: "turns",
+    config: impatient,
     script: (project) => {
       const respond = respondFor(project);
       let asked = 0;
       const cloud: Responder = (request): Step => {
         const step = respond(request);
-        return asked++ === 0 ? { ...step, cut: { at: { event: atEvent }, how: "close" } } : tooMany;
+        return asked++ === 0 ? { ...step, stall: { afterEvents: atEvent } } : tooMany;
       };
       return { respond, cloud };
     },

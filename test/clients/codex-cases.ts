@@ -6,7 +6,7 @@ import type { House } from "../fakes/house.ts";
 import type { RecordedRequest } from "../fakes/provider.ts";
 import type { FakeAnswer, Step } from "../fakes/script.ts";
 import { tokenOf } from "../harness.ts";
-import { missing, penniless, runAgent, type Project } from "./agent-house.ts";
+import { impatient, missing, penniless, runAgent, type Project } from "./agent-house.ts";
 import { runClient } from "./client-process.ts";
 import { readConversation } from "./conversation.ts";
 import { customCallEvents } from "./custom-call.ts";
@@ -29,8 +29,8 @@ export function codexCases(): ClientCase[] {
       run: async () => task("cloud", "supports_websockets = true"),
     },
     ...["in its first text", "in its first tool call"].map((where, at) => ({
-      name: `${title}: the cloud's stream dies ${where}, the local model answers`,
-      run: async () => cutStream(at === 0 ? 12 : 17),
+      name: `${title}: the cloud stalls ${where}, the local model goes on`,
+      run: async () => (at === 0 ? stalledStream(12, 1) : stalledStream(17, 2)),
     })),
     { name: `${title}: is told at once that the budget is gone`, run: noBudget },
   ];
@@ -143,17 +143,21 @@ async function task(way: Way, more: string): Promise<void> {
   });
 }
 
-/** The first answer ends in the middle; from then on the cloud is at its limit. Codex goes on by itself. */
-async function cutStream(atEvent: number): Promise<void> {
+/**
+ * The first answer stalls in the middle; from then on the cloud is at its limit. Codex goes on by itself:
+ * what it has shown of a finished text is then a part of the talk, to which the next answer is added.
+ */
+async function stalledStream(atEvent: number, talks: number): Promise<void> {
   await runAgent({
     way: "turns",
+    config: impatient,
     script: () => {
       let asked = 0;
       const cloud: Responder = (request) =>
-        asked++ === 0 ? { ...respond(request), cut: { at: { event: atEvent }, how: "close" } } : tooMany;
+        asked++ === 0 ? { ...respond(request), stall: { afterEvents: atEvent } } : tooMany;
       return { respond, cloud };
     },
-    expected: { answers: 4, talks: 1, broken: 1 },
+    expected: { answers: 3, talks, broken: 1 },
     use: async (house, project) => {
       const events = await codex(project, writeConfig(house, project, ""), [ask]);
       return missing("the answer", lastText(events), project.secret, "No such file", "two words");

@@ -44,6 +44,23 @@ describe("the page of the configuration", () => {
     expect(configWith(path, yaml)).toEqual(configWith(path, undefined));
   });
 
+  test("says that a key has no effect as long as nothing outside the configuration looks at it, and no longer", () => {
+    const source = sourceFiles().filter((path) => !path.startsWith("src/config/"));
+    const used = (pattern: RegExp): boolean => source.some((path) => pattern.test(textOf(path)));
+    const inForce: Readonly<Record<string, boolean>> = {
+      "providers.NAME.key": used(/(?:===|case) "vault"/),
+      "routes[].when.intent": !/\bintent: null\b/.test(textOf("src/layers/routing/understand.ts")),
+      "stream.takeover": used(/\btakeover\b/),
+      "audit.content": used(/\baudit\.content\b/),
+    };
+    const pending = Object.entries(configNotes).flatMap(([path, note]) => (note.pending === undefined ? [] : [path]));
+    expect(pending.sort()).toEqual(
+      Object.keys(inForce)
+        .filter((path) => !inForce[path])
+        .sort(),
+    );
+  });
+
   test("tells of defaults that depend on something what holds", () => {
     const config = built(
       `agents: { yoda: }\nproviders: { far: { url: "https://far.example" }, near: { url: "http://127.0.0.1:9", local: true } }`,
@@ -73,8 +90,8 @@ describe("the page of the errors", () => {
   });
 
   test("says of exactly those codes that nobody raises them", () => {
-    const source = repositoryFiles()
-      .filter((path) => /^src\/.*\.ts$/.test(path) && !path.endsWith(".test.ts") && path !== "src/errors.ts")
+    const source = sourceFiles()
+      .filter((path) => path !== "src/errors.ts")
       .map(textOf)
       .join("\n");
     const codes = Object.keys(errorCodes) as ErrorCode[];
@@ -94,6 +111,11 @@ test("the example of the audit trail is a chain that a person can follow by hand
     ...heads.slice(0, -1),
   ]);
 });
+
+/** What runs. */
+function sourceFiles(): readonly string[] {
+  return repositoryFiles().filter((path) => /^src\/.*\.ts$/.test(path) && !path.endsWith(".test.ts"));
+}
 
 type Node = Readonly<Record<string, unknown>>;
 
