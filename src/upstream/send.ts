@@ -3,6 +3,7 @@ import type { Handler, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
 import { sseErrorEvent } from "../wire/errors.ts";
 import type { AnswerContext, Codec, Dialect, JsonObject, NeutralRequest, UpstreamFault } from "../wire/neutral.ts";
+import { promptBound } from "../wire/prompt-bound.ts";
 import { bufferedAnswer } from "./answer.ts";
 import { Deadline } from "./deadline.ts";
 import type { Dispatcher } from "./dispatch.ts";
@@ -166,7 +167,7 @@ function translated(keyed: Keyed, codec: Codec, neutralOf: (keyed: Keyed) => Neu
 function withinWindow({ request, candidate }: Keyed, limit: number | undefined): number | undefined {
   if (limit === undefined) return undefined;
   const { context = Infinity, maxOutput = Infinity } = candidate;
-  const room = Math.max(leastRoom, context - countTokens(request.facts.inputTokenBound));
+  const room = Math.max(leastRoom, context - countTokens(promptBound(request.facts, request.text.length)));
   return Math.min(limit, maxOutput, room);
 }
 

@@ -1,31 +1,20 @@
 // Claude Code in print mode: shell and file tools, two of them at once, a sub-agent, a second question, token counting.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { House } from "../fakes/house.ts";
+import type { JsonObject } from "../../src/wire/neutral.ts";
 import type { FakeAnswer, Step } from "../fakes/script.ts";
-import { tokenOf } from "../harness.ts";
 import { impatient, missing, penniless, runAgent, type Project } from "./agent-house.ts";
-import { runClient } from "./client-process.ts";
+import { claude, claudeCodeLeftOut, title } from "./claude-code.ts";
 import { readConversation, type Conversation } from "./conversation.ts";
-import { clientsFolder, versionOf } from "./install.ts";
 import type { ClientCase } from "./sdk-cases.ts";
-import { clientEnvironment } from "./sealed-run.ts";
 import { tooMany, ways, wayTitles, type Responder, type Way } from "./ways.ts";
 
-const packages = join(clientsFolder, "node_modules", "@anthropic-ai");
-const platform = `${process.platform}-${process.arch}`;
-/** The package's own launcher wants a newer Node than ours; it only starts this. */
-const program = [platform, `${platform}-musl`]
-  .map((name) => join(packages, `claude-code-${name}`, "claude"))
-  .find((path) => existsSync(path));
-
-const title = `Claude Code ${versionOf("@anthropic-ai/claude-code")}`;
 /** The second takes thinking with a budget, and no system turns among the messages. */
 const models = ["claude-opus-5-5", "claude-haiku-4-5"] as const;
 
 export function claudeCodeCases(): ClientCase[] {
-  if (program === undefined) return [];
+  if (claudeCodeLeftOut() !== null) return [];
   return [
     ...models.flatMap((model) =>
       ways.map((way) => ({ name: `${title}, ${model}: ${wayTitles[way]}`, run: async () => task(way, model) })),
@@ -34,39 +23,14 @@ export function claudeCodeCases(): ClientCase[] {
       name: `${title}: the cloud stalls ${where}, the local model goes on`,
       run: async () => stalledStream(at === 0 ? 8 : 11),
     })),
+    ...(["cloud", "local"] as const).flatMap((way) => [
+      { name: `${title} searches the web: ${wayTitles[way]}`, run: async () => webSearch(way) },
+      { name: `${title} reads a picture: ${wayTitles[way]}`, run: async () => picture(way) },
+    ]),
     { name: `${title}: counts tokens at the vendor`, run: async () => countTokens({}) },
     { name: `${title}: counts tokens here while the vendor is gone`, run: async () => countTokens(unreachable) },
     { name: `${title}: is told at once that the budget is gone`, run: noBudget },
   ];
-}
-
-/** Why Claude Code is not among the cases; null where it is. */
-export function claudeCodeLeftOut(): string | null {
-  return program === undefined ? `${title}: the package has no native program for ${platform}` : null;
-}
-
-interface Printed {
-  readonly result: string;
-  readonly is_error: boolean;
-  readonly permission_denials: readonly unknown[];
-}
-
-async function claude(house: House, project: Project, words: readonly string[], code = 0): Promise<Printed> {
-  const result = await runClient({
-    command: [program!, "-p", "--output-format", "json", "--allowedTools", "Bash,Read,Write,Agent", ...words],
-    cwd: project.folder,
-    env: clientEnvironment(project.home, {
-      ANTHROPIC_BASE_URL: house.gateway.url,
-      ANTHROPIC_AUTH_TOKEN: tokenOf("windu").token,
-      DISABLE_AUTOUPDATER: "1",
-      DISABLE_TELEMETRY: "1",
-      DISABLE_ERROR_REPORTING: "1",
-      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-    }),
-    timeoutMs: 60_000,
-    code,
-  });
-  return JSON.parse(result.stdout) as Printed;
 }
 
 const ask = "MAIN-TASK: what is in the note?";
@@ -118,7 +82,9 @@ async function task(way: Way, model: string): Promise<void> {
       const second = await claude(house, project, ["--model", model, "--continue", "FOLLOW-UP: write it down"]);
       const file = join(project.folder, "answer.txt");
       return [
-        ...[first, second].filter((one) => one.is_error || one.permission_denials.length > 0).map(String),
+        ...[first, second]
+          .filter((one) => one.is_error || one.permission_denials.length > 0)
+          .map((one) => JSON.stringify(one)),
         ...missing("the first answer", first.result, project.secret, "No such file", `${report} ${project.secret}`),
         ...missing("the second answer", second.result, "answer.txt"),
         ...missing("the written file", existsSync(file) ? readFileSync(file, "utf8") : "", project.secret),
@@ -147,6 +113,55 @@ async function stalledStream(atEvent: number): Promise<void> {
       return missing("the answer", printed.result, project.secret, "No such file", `${report} ${project.secret}`);
     },
   });
+}
+
+/** A tool that is offered only after it was looked for, and whose work is a request with a tool of the vendor's own. */
+async function webSearch(way: Way): Promise<void> {
+  const found = "Oslo is cold, said the search.";
+  const respond: Responder = (request) => {
+    const { said, results, offered } = readConversation(request);
+    if (!said.includes("MAIN-TASK")) return { answer: { text: found } };
+    if (results.length === 0) return calls("ToolSearch", { query: "select:WebSearch" });
+    if (results.length > 1) return { answer: { text: results.map((result) => result.text).join("\n") } };
+    if (!offered.includes("WebSearch")) return { answer: { text: `not offered: ${offered.join(", ")}` } };
+    return calls("WebSearch", { query: "weather in Oslo" });
+  };
+  await runAgent({
+    way,
+    script: () => ({ respond }),
+    expected: { answers: 4, talks: 2 },
+    use: async (house, project) => {
+      const printed = await claude(house, project, ["--model", models[0], ask]);
+      return missing("the answer", printed.result, found);
+    },
+  });
+}
+
+/** The smallest PNG: one pixel. */
+const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
+
+/** A tool's result that is an image: other dialects have no place for it in a result. */
+async function picture(way: Way): Promise<void> {
+  await runAgent({
+    way,
+    script: (project) => ({
+      respond: (request) => {
+        const { results } = readConversation(request);
+        if (results.length === 0) return calls("Read", { file_path: join(project.folder, "pixel.png") });
+        return { answer: { text: /"type":"image(_url)?"/.test(request.text) ? "I see it." : "I see nothing." } };
+      },
+    }),
+    expected: { answers: 2, talks: 1 },
+    use: async (house, project) => {
+      writeFileSync(join(project.folder, "pixel.png"), Buffer.from(pixel, "base64"));
+      const printed = await claude(house, project, ["--model", models[0], ask]);
+      return missing("the answer", printed.result, "I see it.");
+    },
+  });
+}
+
+function calls(name: string, input: JsonObject): Step {
+  return { answer: { toolCalls: [{ name, input }] } };
 }
 
 const unreachable = { providers: { anthropic: { url: "http://127.0.0.1:9", dialects: ["messages"], key: "none" } } };

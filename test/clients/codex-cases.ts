@@ -78,7 +78,7 @@ async function codex(
     command: ["node", launcher, "exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access", ...words],
     cwd: project.folder,
     env: clientEnvironment(project.home, { CODEX_HOME: configFolder, SANCTUM_TOKEN: tokenOf("windu").token }),
-    timeoutMs: 60_000,
+    timeoutMs: 40_000,
     code,
   });
   const lines = result.stdout.split("\n").filter((line) => line.startsWith("{"));

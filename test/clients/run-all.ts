@@ -1,5 +1,8 @@
-import { claudeCodeCases, claudeCodeLeftOut } from "./claude-code-cases.ts";
+import { join } from "node:path";
+import { claudeCodeLeftOut } from "./claude-code.ts";
+import { claudeCodeCases } from "./claude-code-cases.ts";
 import { codexCases, codexLeftOut } from "./codex-cases.ts";
+import { clientsFolder } from "./install.ts";
 import { compilePrograms, sdkCases, type ClientCase } from "./sdk-cases.ts";
 
 /** As many at a time as leave the clients' own timers alone. */
@@ -9,7 +12,7 @@ const LANES = 2;
 export async function runAll(words: readonly string[]): Promise<number> {
   await compilePrograms();
   for (const reason of [claudeCodeLeftOut(), codexLeftOut()]) if (reason !== null) console.log(`left out: ${reason}`);
-  const cases = [...claudeCodeCases(), ...codexCases(), ...sdkCases()].filter(
+  const cases = [types, ...claudeCodeCases(), ...codexCases(), ...sdkCases()].filter(
     ({ name }) => words.length === 0 || words.some((word) => name.toLowerCase().includes(word.toLowerCase())),
   );
   const waiting = cases.values();
@@ -21,6 +24,20 @@ export async function runAll(words: readonly string[]): Promise<number> {
   console.log(`\n${cases.length - failed} passed, ${failed} failed`);
   return failed === 0 && cases.length > 0 ? 0 : 1;
 }
+
+/** The rest of the repository is checked without these files, since their packages come on demand. */
+const types: ClientCase = {
+  name: "types: the programs fit the clients' own declarations",
+  run: async () => {
+    const root = join(clientsFolder, "..", "..");
+    const compiler = join(root, "node_modules", ".bin", "tsc");
+    const child = Bun.spawn(["node", compiler, "--noEmit", "-p", clientsFolder], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const printed = await child.stdout.text();
+    if ((await child.exited) !== 0) throw new Error(printed);
+  },
+};
 
 async function passes(one: ClientCase): Promise<boolean> {
   const start = performance.now();

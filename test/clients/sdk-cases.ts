@@ -173,5 +173,6 @@ export async function compilePrograms(): Promise<void> {
     packages: "external",
     naming: "[name].js",
   });
-  if (!result.success) throw new Error(`the programs do not compile: ${result.logs.join("\n")}`);
+  if (!result.success)
+    throw new Error(`the programs do not compile: ${result.logs.map((log) => log.message).join("\n")}`);
 }

@@ -3,7 +3,7 @@
 import { HOUSE_KEY, type House } from "../fakes/house.ts";
 import { objectsOf, textOf } from "../fakes/json-access.ts";
 import type { RecordedRequest } from "../fakes/provider.ts";
-import { faultsOfChain, tokenOf, type AuditLine } from "../harness.ts";
+import { eventually, faultsOfChain, tokenOf, type AuditLine } from "../harness.ts";
 import type { Way } from "./ways.ts";
 
 export interface Expected {
@@ -37,8 +37,10 @@ export async function faultsOfRun(house: House, expected: Expected): Promise<str
 
 /** The audit lines of model answers, once nothing is in flight any more. */
 async function settledLines(house: House): Promise<AuditLine[]> {
-  const end = performance.now() + 5_000;
-  while ((await house.gateway.stats()).in_flight > 0 && performance.now() < end) await Bun.sleep(10);
+  await eventually(async () => {
+    const { in_flight } = await house.gateway.stats();
+    if (in_flight > 0) throw new Error(`${in_flight} requests are still in flight`);
+  });
   return house.gateway.auditLines().filter((line) => line["path"] !== "/v1/messages/count_tokens");
 }
 
@@ -58,7 +60,7 @@ function faultsOfLines(all: readonly AuditLine[], expected: Expected): string[] 
     if (line.outcome !== "ok" || line.status !== 200) faults.push(`${where}: ${line.outcome} ${line.status}`);
     if (line.agent !== "windu" || line["auth"] !== "token") faults.push(`${where}: agent ${line.agent}`);
     if (expected.way !== "turns" && line["local"] !== (expected.way === "local")) {
-      faults.push(`${where}: served by ${String(line["served_by"])}`);
+      faults.push(`${where}: served by ${textOf(line["served_by"])}`);
     }
   }
   const counts: [string, number, number][] = [

@@ -27,3 +27,11 @@ test("a local server is not asked for more output than its window leaves", async
   expect(limit).toBeLessThan(32_768);
   expect(limit).toBeGreaterThanOrEqual(256);
 });
+
+test("a search tool of the vendor, which costs much but sends little, does not make a small window too small", async () => {
+  await using house = await startHouse({ cloud: refusing });
+  const tools = [{ type: "web_search_20250305", name: "web_search", max_uses: 8 }];
+  const response = await post(house.gateway, "messages", { extra: { tools } });
+  expect(response.status).toBe(200);
+  expect(house.local.generations).toHaveLength(1);
+});

@@ -1,4 +1,5 @@
 import type { Understood } from "../../request.ts";
+import { promptBound } from "../../wire/prompt-bound.ts";
 import { compileGlob } from "./glob.ts";
 
 interface Range {
@@ -55,7 +56,8 @@ function testsOf(when: RouteRule["when"]): readonly Test[] {
   if (agent !== undefined) tests.push(globTest(agent, (r) => r.agent.name));
   if (model !== undefined) tests.push(globTest(model, (r) => r.facts.model));
   if (intent !== undefined) tests.push((r) => r.intent === intent);
-  if (inputTokens !== undefined) tests.push((r) => within(inputTokens, likelyTokens(r.facts.inputTokenBound)));
+  if (inputTokens !== undefined)
+    tests.push((r) => within(inputTokens, likelyTokens(promptBound(r.facts, r.text.length))));
   if (has !== undefined) {
     if (has.tools !== undefined) tests.push((r) => r.facts.hasTools === has.tools);
     if (has.images !== undefined) tests.push((r) => r.facts.hasImages === has.images);

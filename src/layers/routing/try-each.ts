@@ -3,6 +3,7 @@ import type { AttemptRecord, Candidate, Chosen, GatewayResponse, Handler, Layer,
 import type { Clock } from "../../clock.ts";
 import { overflowMessage } from "../../wire/context-overflow.ts";
 import type { Dialect } from "../../wire/neutral.ts";
+import { promptBound } from "../../wire/prompt-bound.ts";
 import { likelyTokens } from "./routes.ts";
 
 interface Parts {
@@ -116,7 +117,7 @@ function closeAttempt(attempt: AttemptRecord, error: AttemptError, clock: Clock)
  */
 function tooLong(request: Planned, candidate: Candidate, failures: readonly Failure[]): boolean {
   if (candidate.context === undefined || request.operation !== "generate") return false;
-  if (likelyTokens(request.facts.inputTokenBound) > candidate.context) return true;
+  if (likelyTokens(promptBound(request.facts, request.text.length)) > candidate.context) return true;
   return failures.some(
     ({ error, candidate: failed }) =>
       error.relay !== undefined && failed.context !== undefined && failed.context >= candidate.context!,
