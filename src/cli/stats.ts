@@ -171,6 +171,8 @@ export function statusText(stats: StatsDocument, colour: boolean): string {
     `running, version ${printable(stats.version)}, up ${duration(stats.uptime_s)}, ${stats.in_flight} in flight, ` +
     `configuration ${stats.config.generation} loaded ${clockTime(stats.config.loaded_at)}\n`;
   if (problems.length === 0) text += painted("all is well\n", "green", colour);
+  const keyless = Object.entries(stats.providers).flatMap(([name, { key }]) => (key === "missing" ? name : []));
+  if (keyless.length > 0) text += painted(`without a key: ${printable(keyless.join(", "))}\n`, "dim", colour);
   for (const problem of problems) text += `${painted(printable(problem), "yellow", colour)}\n`;
   return text;
 }
@@ -185,9 +187,11 @@ function problemsOf(stats: StatsDocument): string[] {
   if (stats.audit.fault !== null) {
     problems.push(`the audit trail: ${stats.audit.fault.message}, since ${clockTime(stats.audit.fault.since)}`);
   }
+  // Nobody has an account everywhere: a built-in provider without a key is a problem only where nothing else could serve.
+  const usable = Object.values(stats.providers).some(({ key }) => key === "ok" || key === "none");
   for (const [name, provider] of Object.entries(stats.providers)) {
     if (provider.state === "open") problems.push(`${name}: not asked for now, it failed too often`);
-    if (provider.key === "missing") problems.push(`${name}: no key; \`sanctum keys set ${name}\``);
+    if (provider.key === "missing" && !usable) problems.push(`${name}: no key; \`sanctum keys set ${name}\``);
     if (provider.key === "locked") problems.push(`${name}: the keychain is locked; unlock it`);
     if (provider.key === "rejected") problems.push(`${name}: refuses its key; \`sanctum keys set ${name}\``);
   }
