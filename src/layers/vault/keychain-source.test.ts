@@ -1,3 +1,4 @@
+import { hasSessionBus } from "./secret-service-lock.ts";
 import { describe, expect, test } from "bun:test";
 import { KeyFault } from "./key-source.ts";
 import { createKeychainSource, type Keychain } from "./keychain-source.ts";
@@ -89,4 +90,12 @@ describe("the keychain", () => {
     const store = createKeychainSource({ keychain, locked: async () => null });
     expect(await faultOf(store.load("anthropic", signal))).toMatchObject({ state: "locked", asked });
   });
+});
+
+test.each([
+  [{}, false],
+  [{ DBUS_SESSION_BUS_ADDRESS: "unix:path=/run/user/1000/bus" }, true],
+  [{ XDG_RUNTIME_DIR: "/run/user/1000" }, true],
+] as const)("a session bus is looked for in %p", (env, there) => {
+  expect(hasSessionBus(env)).toBe(there);
 });

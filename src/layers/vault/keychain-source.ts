@@ -1,5 +1,5 @@
 import { KeyFault, type KeyStore } from "./key-source.ts";
-import { secretServiceLocked } from "./secret-service-lock.ts";
+import { hasSessionBus, secretServiceLocked } from "./secret-service-lock.ts";
 
 /** Under this name the keys stand in the operating system's keychain; the account is the provider's name. */
 export const KEYCHAIN_SERVICE = "sanctum-proxy";
@@ -21,10 +21,12 @@ interface Parts {
 export function createKeychainSource(parts: Parts = {}): KeyStore {
   const keychain = parts.keychain ?? Bun.secrets;
   const locked = parts.locked ?? secretServiceLocked;
+  const reachable = parts.keychain !== undefined || process.platform !== "linux" || hasSessionBus(process.env);
   const entry = (name: string): { service: string; name: string } => ({ service: KEYCHAIN_SERVICE, name });
 
   return {
     async load(provider) {
+      if (!reachable) throw new KeyFault("missing", noKeychainText);
       // A locked Secret Service answers "no such key", after a dialog where there is a desktop: so it is asked first, and
       // no request can make dialogs appear.
       if ((await locked()) === true) throw lockedFault();

@@ -26,12 +26,17 @@ const probes: readonly (readonly string[])[] = [
   ],
 ];
 
+/** Linux only: without one of these variables no Secret Service can be reached, and its library need not be loaded (4 MB). */
+export function hasSessionBus(env: Readonly<Record<string, string | undefined>>): boolean {
+  return env["DBUS_SESSION_BUS_ADDRESS"] !== undefined || env["XDG_RUNTIME_DIR"] !== undefined;
+}
+
 /** Null: it can't be told (another system, no session bus, no such program, no default collection yet). Never throws. */
 export async function secretServiceLocked(): Promise<boolean | null> {
   if (process.platform !== "linux") return null;
   const env = environment();
-  // Without either there is no session bus, and the programs would try to start one.
-  if (env["DBUS_SESSION_BUS_ADDRESS"] === undefined && env["XDG_RUNTIME_DIR"] === undefined) return null;
+  // Without a session bus the programs would try to start one.
+  if (!hasSessionBus(env)) return null;
   const probe = probes.find(([program]) => program !== undefined && Bun.which(program) !== null);
   return probe === undefined ? null : await run(probe, env);
 }
