@@ -3,7 +3,6 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { serveAdmin } from "../admin/admin-server.ts";
-import { listModels } from "../catalogue/index.ts";
 import type { Clock, Random } from "../clock.ts";
 import { localProvider } from "../config/build.ts";
 import { formatFault } from "../config/fault.ts";
@@ -22,22 +21,20 @@ import {
   metricsText,
   recordInterrupted,
   recordedCosts,
-  type ProviderStatus,
   type StatsDocument,
 } from "../layers/audit/index.ts";
 import { openSqliteLedger, type Ledger } from "../layers/budget/index.ts";
-import { compileGlob } from "../layers/routing/index.ts";
 import { AgentLimiter, Limits } from "../layers/limits/index.ts";
 import { KeyRing, createKeySources, type KeyDescription } from "../layers/vault/index.ts";
 import type { Arrived, GatewayResponse } from "../request.ts";
 import { listen, type Listener } from "../server/listener.ts";
-import type { ListedModel } from "../server/models.ts";
-import { createOperations, type ModelsQuestion, type Operations } from "../server/operations.ts";
+import { createOperations, type Operations } from "../server/operations.ts";
 import { createRequestIds } from "../server/request-id.ts";
 import { removeStaleSocket } from "../server/stale-socket.ts";
 import { Dispatcher } from "../upstream/dispatch.ts";
 import { Generation, type Shared } from "./generation.ts";
 import { findLocalServers, type LocalServers } from "./local-servers.ts";
+import { configStatusOf, modelsFor, providerStatuses, whyNotReady } from "./views.ts";
 
 export const version = "1.0.0";
 
@@ -111,8 +108,8 @@ export class Daemon {
       day: () => ledger.day(),
       agents: () => [...this.config.agents].map(([name, { caps }]) => [name, caps] as const),
       balances: (agent) => ledger.balances(agent),
-      config: () => this.#configStatus(),
-      providers: () => this.#providerStatus(),
+      config: () => configStatusOf(this.#generations),
+      providers: () => providerStatuses(this.#generations.current.value, this.#limits, this.#keys),
       audit: () => sink.health(),
     });
     // What changes without a request (a reload, a key) shows within the text's own age.
@@ -358,7 +355,14 @@ export class Daemon {
       stats: this.#statsText,
       metrics: () => metricsText(this.#stats(), this.#tally),
       watchStats: (signal) => this.#changes.watch(signal),
-      notReady: () => this.#notReady(),
+      notReady: () =>
+        whyNotReady({
+          stopping: this.#stopping,
+          auditFault: this.#sink.health().fault?.message ?? null,
+          ledgerFault: this.#ledger.health().fault,
+          generation: this.#generations.current.value,
+          keys: this.#keys,
+        }),
       access: () => this.config.stats.access,
       requireToken: (headers) => {
         const { agent } = this.#generations.current.value.authenticate({
@@ -368,52 +372,8 @@ export class Daemon {
         });
         if (agent.auth !== "token") throw new GatewayError("IDENTITY_REQUIRED");
       },
-      listModels: (question) => this.#listModels(question),
+      listModels: (question) => modelsFor(question, this.#generations.current.value, this.#keys),
     });
-  }
-
-  #listModels(question: ModelsQuestion): readonly ListedModel[] {
-    const { value } = this.#generations.current;
-    const { agent } = value.authenticate(question);
-    const keyed = [...value.providers().values()].filter((p) => !p.local && this.#keys.state(p.name) !== "missing");
-    const cloud = keyed.flatMap(({ name }) =>
-      listModels(name).map((model) => ({
-        id: name === "openrouter" ? `openrouter/${model}` : model,
-        provider: name,
-        context: undefined,
-      })),
-    );
-    return allowedOf([...value.models(), ...cloud], agent.models);
-  }
-
-  #notReady(): string[] {
-    const reasons: string[] = [];
-    if (this.#stopping) reasons.push("stopping");
-    const audit = this.#sink.health().fault;
-    if (audit !== null) reasons.push(`audit: ${audit.message}`);
-    const ledger = this.#ledger.health().fault;
-    if (ledger !== null) reasons.push(`ledger: ${ledger}`);
-    const usable = [...this.#generations.current.value.providers().values()].some(
-      (p) => p.local || p.key.from === "passthrough" || ["ok", "none", "rejected"].includes(this.#keys.state(p.name)),
-    );
-    if (!usable) reasons.push("no candidate: no key is stored and no local model answers");
-    return reasons;
-  }
-
-  #configStatus(): { generation: number; loadedAt: number; fault: { since: number; messages: string[] } | null } {
-    const { current, fault } = this.#generations;
-    return {
-      generation: current.number,
-      loadedAt: current.loadedAt,
-      fault: fault === null ? null : { since: fault.since, messages: fault.faults.map(formatFault) },
-    };
-  }
-
-  *#providerStatus(): Iterable<readonly [string, ProviderStatus]> {
-    for (const name of this.#generations.current.value.providers().keys()) {
-      const { state, backoff_until, limits } = this.#limits.status(name);
-      yield [name, { state, limits, backoffUntil: backoff_until, key: this.#keys.state(name) }];
-    }
   }
 
   #saveCounters(): void {
@@ -426,11 +386,4 @@ export class Daemon {
     const saved = this.#ledger.loadCounters("tally").get("tally");
     if (saved !== undefined) this.#tally.restore(JSON.parse(saved));
   }
-}
-
-/** What the agent's globs let through; undefined: everything. */
-function allowedOf(models: readonly ListedModel[], globs: readonly string[] | undefined): readonly ListedModel[] {
-  if (globs === undefined) return models;
-  const tests = globs.map(compileGlob);
-  return models.filter(({ id }) => tests.some((test) => test(id)));
 }

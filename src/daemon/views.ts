@@ -1,0 +1,69 @@
+// What the operations plane is told about the parts: read only, put together from several of them.
+
+import { listModels } from "../catalogue/index.ts";
+import { formatFault } from "../config/fault.ts";
+import type { Generations } from "../config/generations.ts";
+import type { ConfigStatus, ProviderStatus } from "../layers/audit/index.ts";
+import type { Limits } from "../layers/limits/index.ts";
+import { compileGlob } from "../layers/routing/index.ts";
+import type { KeyRing } from "../layers/vault/index.ts";
+import type { ListedModel } from "../server/models.ts";
+import type { ModelsQuestion } from "../server/operations.ts";
+import type { Generation } from "./generation.ts";
+
+/** What this caller can ask for: aliases, local models, and the catalogue of the providers that have a key. Throws IDENTITY_*. */
+export function modelsFor(question: ModelsQuestion, generation: Generation, keys: KeyRing): readonly ListedModel[] {
+  const { agent } = generation.authenticate(question);
+  const keyed = [...generation.providers().values()].filter((p) => !p.local && keys.state(p.name) !== "missing");
+  const cloud = keyed.flatMap(({ name }) =>
+    listModels(name).map((model) => ({
+      id: name === "openrouter" ? `openrouter/${model}` : model,
+      provider: name,
+      context: undefined,
+    })),
+  );
+  const models = [...generation.models(), ...cloud];
+  if (agent.models === undefined) return models;
+  const tests = agent.models.map(compileGlob);
+  return models.filter(({ id }) => tests.some((test) => test(id)));
+}
+
+interface Readiness {
+  readonly stopping: boolean;
+  readonly auditFault: string | null;
+  readonly ledgerFault: string | null;
+  readonly generation: Generation;
+  readonly keys: KeyRing;
+}
+
+/** Why no request can be served now; empty: one can. */
+export function whyNotReady({ stopping, auditFault, ledgerFault, generation, keys }: Readiness): string[] {
+  const reasons: string[] = [];
+  if (stopping) reasons.push("stopping");
+  if (auditFault !== null) reasons.push(`audit: ${auditFault}`);
+  if (ledgerFault !== null) reasons.push(`ledger: ${ledgerFault}`);
+  const usable = [...generation.providers().values()].some(
+    (p) => p.local || p.key.from === "passthrough" || ["ok", "none", "rejected"].includes(keys.state(p.name)),
+  );
+  if (!usable) reasons.push("no candidate: no key is stored and no local model answers");
+  return reasons;
+}
+
+export function configStatusOf({ current, fault }: Generations<Generation>): ConfigStatus {
+  return {
+    generation: current.number,
+    loadedAt: current.loadedAt,
+    fault: fault === null ? null : { since: fault.since, messages: fault.faults.map(formatFault) },
+  };
+}
+
+export function* providerStatuses(
+  generation: Generation,
+  limits: Limits,
+  keys: KeyRing,
+): Generator<readonly [name: string, status: ProviderStatus]> {
+  for (const name of generation.providers().keys()) {
+    const { state, backoff_until, limits: quotas } = limits.status(name);
+    yield [name, { state, limits: quotas, backoffUntil: backoff_until, key: keys.state(name) }];
+  }
+}
