@@ -2,6 +2,7 @@ import { AttemptError } from "../errors.ts";
 import type { GatewayResponse, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
 import type { AnswerContext, Codec, Json, JsonObject, NeutralAnswer, NeutralEvent } from "../wire/neutral.ts";
+import { answerContext } from "./answer-context.ts";
 import type { Deadline } from "./deadline.ts";
 import { failureOf } from "./dispatch.ts";
 import { jsonHeaders, streamHeaders } from "./headers.ts";
@@ -55,13 +56,7 @@ export async function bufferedAnswer(parts: Buffered): Promise<GatewayResponse> 
   if (answer.parts.length === 0 && answer.stop === "end") {
     throw new AttemptError("error_event", { status: 200, billed: "unknown", note: "an empty answer" });
   }
-  const full: AnswerContext = context ?? {
-    model: request.facts.model,
-    id: request.id.replace(/^req_/, ""),
-    createdAt: Math.floor(clock.now() / 1_000),
-    includeUsage: request.facts.wantsUsageEvent,
-    request: client.toNeutral(request.body),
-  };
+  const full = context ?? answerContext(keyed, client.toNeutral(request.body), clock);
   if (wanted === "json")
     return answered(keyed, clock, JSON.stringify(client.answerFromNeutral(answer, full)), jsonHeaders);
   const writer = client.createWriter(full);

@@ -1,17 +1,6 @@
 import type { AttemptRecord } from "../request.ts";
+import { mergeUsage, noUsage } from "../wire/messages/index.ts";
 import type { NeutralEvent, Usage } from "../wire/neutral.ts";
-
-const none: Usage = {
-  input: 0,
-  cacheRead: 0,
-  cacheWrite5m: 0,
-  cacheWrite1h: 0,
-  output: 0,
-  reasoning: 0,
-  serverTools: undefined,
-  reportedUsd: undefined,
-  tier: undefined,
-};
 
 /**
  * Bytes a token, on the dear side, for what no vendor counted: English lies at 4.5, code at 3.3, JSON at 2.2
@@ -84,15 +73,8 @@ export class Meter {
 
   /** Cumulative counters: the newest replaces, but a zero never replaces a count (some servers send zeros first or last). */
   #merge(news: Partial<Usage>): void {
-    const merged: Usage = { ...(this.#usage ?? none) };
-    for (const name of ["input", "cacheRead", "cacheWrite5m", "cacheWrite1h", "output", "reasoning"] as const) {
-      const value = news[name];
-      if (value !== undefined && value > 0) merged[name] = value;
-    }
-    merged.serverTools = news.serverTools ?? merged.serverTools;
-    merged.reportedUsd = news.reportedUsd ?? merged.reportedUsd;
-    merged.tier = news.tier ?? merged.tier;
-    this.#usage = merged;
+    this.#usage ??= { ...noUsage };
+    mergeUsage(this.#usage, news);
     if (this.stopped) this.#final = true;
   }
 }
@@ -111,7 +93,7 @@ export function recordUsage(
   outputBytes: number,
   inputTokenBound: number,
 ): void {
-  const known = reported ?? none;
+  const known = reported ?? noUsage;
   const promptKnown = known.input + known.cacheRead + known.cacheWrite5m + known.cacheWrite1h > 0;
   if (complete && promptKnown && known.output * maxBytesPerToken >= outputBytes) {
     attempt.usage = known;

@@ -4,6 +4,7 @@ import type { Clock } from "../clock.ts";
 import { sseErrorEvent } from "../wire/errors.ts";
 import type { AnswerContext, Codec, Dialect, JsonObject, NeutralRequest, UpstreamFault } from "../wire/neutral.ts";
 import { promptBound } from "../wire/prompt-bound.ts";
+import { answerContext } from "./answer-context.ts";
 import { bufferedAnswer } from "./answer.ts";
 import { Deadline } from "./deadline.ts";
 import type { Dispatcher } from "./dispatch.ts";
@@ -70,7 +71,7 @@ export function send(parts: SendParts): Handler<Keyed> {
         });
       }
       checkEncoding(response);
-      const context = same ? null : contextOf(keyed, neutralOf(keyed), parts.clock);
+      const context = same ? null : answerContext(keyed, neutralOf(keyed), parts.clock);
       if (!request.facts.stream || isJson(response)) {
         const answer = await bufferedAnswer({
           response,
@@ -181,16 +182,6 @@ function memoise(codecs: SendParts["codecs"]): (keyed: Keyed) => NeutralRequest 
       known.set(request.body, neutral);
     }
     return neutral;
-  };
-}
-
-function contextOf({ request }: Keyed, neutral: NeutralRequest, clock: Clock): AnswerContext {
-  return {
-    model: request.facts.model,
-    id: request.id.replace(/^req_/, ""),
-    createdAt: Math.floor(clock.now() / 1_000),
-    includeUsage: request.facts.wantsUsageEvent,
-    request: neutral,
   };
 }
 

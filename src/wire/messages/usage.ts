@@ -29,15 +29,19 @@ export const noUsage: Usage = {
 
 /** Cumulative: what is present replaces what was known, and zeros never replace a count. Changes `known`. */
 export function mergeUsage(known: Usage, update: Partial<Usage>): void {
-  known.input = update.input || known.input;
-  known.cacheRead = update.cacheRead || known.cacheRead;
-  known.cacheWrite5m = update.cacheWrite5m || known.cacheWrite5m;
-  known.cacheWrite1h = update.cacheWrite1h || known.cacheWrite1h;
-  known.output = update.output || known.output;
-  known.reasoning = update.reasoning || known.reasoning;
+  known.input = newest(update.input, known.input);
+  known.cacheRead = newest(update.cacheRead, known.cacheRead);
+  known.cacheWrite5m = newest(update.cacheWrite5m, known.cacheWrite5m);
+  known.cacheWrite1h = newest(update.cacheWrite1h, known.cacheWrite1h);
+  known.output = newest(update.output, known.output);
+  known.reasoning = newest(update.reasoning, known.reasoning);
   known.serverTools = update.serverTools ?? known.serverTools;
   known.reportedUsd = update.reportedUsd ?? known.reportedUsd;
   known.tier = update.tier ?? known.tier;
+}
+
+function newest(update: number | undefined, known: number): number {
+  return update !== undefined && update > 0 ? update : known;
 }
 
 /**

@@ -1,0 +1,14 @@
+import type { Clock } from "../clock.ts";
+import type { Keyed } from "../request.ts";
+import type { AnswerContext, NeutralRequest } from "../wire/neutral.ts";
+
+/** What an answer that is written here, and not passed on, carries of its request. */
+export function answerContext({ request }: Keyed, neutral: NeutralRequest, clock: Clock): AnswerContext {
+  return {
+    model: request.facts.model,
+    id: request.id.replace(/^req_/, ""),
+    createdAt: Math.floor(clock.now() / 1_000),
+    includeUsage: request.facts.wantsUsageEvent,
+    request: neutral,
+  };
+}
