@@ -1,7 +1,7 @@
 import type { Provider } from "../request.ts";
-import type { Target } from "../wire/neutral.ts";
+import type { ServerKind } from "../wire/neutral.ts";
 
-const byName: ReadonlyMap<string, Target["profile"]> = new Map([
+const byName: ReadonlyMap<string, ServerKind> = new Map([
   ["anthropic", "anthropic"],
   ["openai", "openai"],
   ["openrouter", "openrouter"],
@@ -12,7 +12,7 @@ const byName: ReadonlyMap<string, Target["profile"]> = new Map([
   ["vllm", "vllm"],
   ["mlx", "mlx"],
 ]);
-const byPort: ReadonlyMap<string, Target["profile"]> = new Map([
+const byPort: ReadonlyMap<string, ServerKind> = new Map([
   ["11434", "ollama"],
   ["1234", "lmstudio"],
   ["8080", "llamacpp"],
@@ -21,7 +21,7 @@ const byPort: ReadonlyMap<string, Target["profile"]> = new Map([
 ]);
 
 /** What kind of server a provider is: by its name, else by the usual port of a local one. */
-export function profileOf(provider: Provider): Target["profile"] {
+export function profileOf(provider: Provider): ServerKind {
   const named = byName.get(provider.name);
   if (named !== undefined) return named;
   if (!provider.local) return "generic";

@@ -10,8 +10,8 @@ export type JsonObject = { [key: string]: Json };
 
 export interface NeutralRequest {
   model: string;
-  /** Leading instructions in order, each a text. Dialects that take one string join them by a blank line. */
-  system: string[];
+  /** Leading instructions in order. Dialects that take one string join them by a blank line. */
+  system: Instruction[];
   messages: NeutralMessage[];
   tools: NeutralTool[];
   toolChoice: NeutralToolChoice | undefined;
@@ -27,6 +27,19 @@ export interface NeutralRequest {
   format: NeutralFormat | undefined;
   /** An opaque end-user label. Never forwarded to another vendor as it is. */
   user: string | undefined;
+  /**
+   * Sampling switches that only the Chat dialect has, under its own names (`seed`, `logit_bias`, `presence_penalty`, …):
+   * servers of that dialect get those which their profile takes.
+   */
+  chatSampling?: JsonObject;
+  /** Fields of the client that no translation carries, by their names: the answer's headers tell it. */
+  ignored?: readonly string[];
+}
+
+export interface Instruction {
+  text: string;
+  /** A cache mark as Anthropic writes it; goes on to Anthropic alone. */
+  cacheControl?: JsonObject;
 }
 
 export interface NeutralReasoning {
@@ -64,9 +77,9 @@ export type NeutralMessage =
   | { role: "tool"; callId: string; parts: NeutralPart[]; isError: boolean };
 
 export type NeutralPart =
-  | { type: "text"; text: string }
-  | { type: "image"; source: NeutralSource; detail: string | undefined }
-  | { type: "document"; source: NeutralSource; name: string | undefined }
+  | { type: "text"; text: string; cacheControl?: JsonObject }
+  | { type: "image"; source: NeutralSource; detail: string | undefined; cacheControl?: JsonObject }
+  | { type: "document"; source: NeutralSource; name: string | undefined; cacheControl?: JsonObject }
   | {
       type: "tool_call";
       id: string;
@@ -103,6 +116,22 @@ export interface Usage {
   reportedUsd: number | undefined;
   /** The tier that the answer names (`priority`, `flex`, `batch`, `standard`, …). */
   tier: string | undefined;
+  /** Of the counts above, what was sound or picture, where the dialect tells it apart. */
+  media?: MediaTokens;
+  /** Anthropic's `speed` of the answer, where it is told apart from the tier. */
+  speed?: string;
+  /** Anthropic's `inference_geo` of the answer. */
+  geo?: string;
+  /** Work of other models inside this answer (a server-side fallback), billed at their own prices; not in the counts above. */
+  others?: readonly { readonly model: string; readonly usage: Usage }[];
+}
+
+/** Each is part of `input` or `output`. */
+export interface MediaTokens {
+  readonly audioInput: number;
+  readonly audioOutput: number;
+  readonly imageInput: number;
+  readonly imageOutput: number;
 }
 
 export interface NeutralAnswer {
@@ -170,11 +199,19 @@ export interface WireFacts {
   serverTools?: { readonly [tool: string]: number };
 }
 
-/** What the target server of a translated request takes. Quirks are data here, not branches in the codecs. */
+/** Kinds of servers whose habits are known: `profiles/server-profiles.ts` says what each takes. */
+export type ServerKind =
+  "anthropic" | "openai" | "openrouter" | "ollama" | "llamacpp" | "lmstudio" | "vllm" | "mlx" | "generic";
+
+/** What the target server of a translated request takes. Quirks are data in `profiles/`, not branches in the codecs. */
 export interface Target {
-  profile: "anthropic" | "openai" | "openrouter" | "ollama" | "llamacpp" | "lmstudio" | "vllm" | "mlx" | "generic";
+  profile: ServerKind;
   /** The upstream's own model name. */
   model: string;
+  /** False: the model is known to be blind; undefined: nobody knows. */
+  images?: boolean;
+  /** False: the model is known to have no tool calls; undefined: nobody knows. */
+  tools?: boolean;
   /** Output limit to write into the request; undefined: leave it out where the dialect allows. */
   maxOutputTokens: number | undefined;
 }

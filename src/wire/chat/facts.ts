@@ -12,7 +12,7 @@ import {
   readTokenLimit,
 } from "../messages/request-fields.ts";
 import type { Json, JsonObject, WireFacts } from "../neutral.ts";
-import { isReasoningModel } from "./model-families.ts";
+import { isReasoningModel } from "../profiles/openai-models.ts";
 import { refusePricedSwitches, TOOL_PROMPT_TOKENS } from "./priced-switches.ts";
 
 /** Each answer is paid for. */

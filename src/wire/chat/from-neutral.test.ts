@@ -3,10 +3,10 @@
 import { describe, expect, test } from "bun:test";
 import { AttemptError } from "../../errors.ts";
 import { messagesCodec } from "../messages/index.ts";
-import type { Json, JsonObject, Target } from "../neutral.ts";
+import type { Json, JsonObject, ServerKind } from "../neutral.ts";
 import { chatCodec } from "./index.ts";
 
-function translate(changes: JsonObject, profile: Target["profile"] = "llamacpp", model = "qwen"): JsonObject {
+function translate(changes: JsonObject, profile: ServerKind = "llamacpp", model = "qwen"): JsonObject {
   const body = { model: "claude-sonnet-4-5", max_tokens: 100, messages: [{ role: "user", content: "hi" }], ...changes };
   return chatCodec.fromNeutral(messagesCodec.toNeutral(body), { profile, model, maxOutputTokens: undefined });
 }
@@ -77,7 +77,7 @@ describe("Messages to Chat, tools and settings", () => {
   });
 
   test("A27: the choice of a tool is mapped; a server that ignores it is skipped", () => {
-    const choose = (tool_choice: Json, profile: Target["profile"] = "llamacpp"): Json | undefined =>
+    const choose = (tool_choice: Json, profile: ServerKind = "llamacpp"): Json | undefined =>
       translate({ tools: [bash, { ...bash, name: "Read" }], tool_choice }, profile)["tool_choice"];
     expect(choose({ type: "auto" })).toBe("auto");
     expect(choose({ type: "any" })).toBe("required");

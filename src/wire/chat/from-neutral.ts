@@ -2,14 +2,14 @@
 
 import { AttemptError } from "../../errors.ts";
 import type { JsonObject, NeutralFormat, NeutralReasoning, NeutralRequest, NeutralTool, Target } from "../neutral.ts";
-import { grammarSchema } from "./grammar-schema.ts";
+import { grammarSchema } from "../profiles/grammar-schema.ts";
 import { messagesFromNeutral } from "./messages-from-neutral.ts";
-import { isReasoningModel } from "./model-families.ts";
-import { chatProfiles, type ChatProfile } from "./target-profiles.ts";
+import { isReasoningModel } from "../profiles/openai-models.ts";
+import { serverProfiles, type ServerProfile } from "../profiles/server-profiles.ts";
 
 /** Throws AttemptError `skipped_policy` where the target can't serve the request. */
 export function chatFromNeutral(request: NeutralRequest, target: Target): JsonObject {
-  const profile = chatProfiles[target.profile];
+  const profile = serverProfiles[target.profile];
   // A cache warm-up has no answer, and only Anthropic has that cache (A31).
   if (request.maxOutputTokens === 0)
     throw new AttemptError("skipped_policy", { note: "the request is a cache warm-up" });
@@ -31,7 +31,7 @@ export function chatFromNeutral(request: NeutralRequest, target: Target): JsonOb
   return body;
 }
 
-function addTools(request: NeutralRequest, profile: ChatProfile, body: JsonObject): void {
+function addTools(request: NeutralRequest, profile: ServerProfile, body: JsonObject): void {
   if (request.tools.length === 0) return;
   let tools = request.tools;
   const choice = request.toolChoice;
@@ -50,7 +50,7 @@ function addTools(request: NeutralRequest, profile: ChatProfile, body: JsonObjec
   if (request.parallelTools === false) body["parallel_tool_calls"] = false;
 }
 
-function toolFromNeutral(tool: NeutralTool, profile: ChatProfile): JsonObject {
+function toolFromNeutral(tool: NeutralTool, profile: ServerProfile): JsonObject {
   const parameters = profile.grammar ? grammarSchema(tool.schema) : tool.schema;
   const wire: JsonObject = { name: tool.name, parameters };
   if (tool.description !== undefined) wire["description"] = tool.description;
@@ -59,14 +59,14 @@ function toolFromNeutral(tool: NeutralTool, profile: ChatProfile): JsonObject {
 }
 
 /** OpenAI's reasoning models answer 400 to all of these. */
-function addSampling(request: NeutralRequest, profile: ChatProfile, body: JsonObject): void {
+function addSampling(request: NeutralRequest, profile: ServerProfile, body: JsonObject): void {
   if (request.temperature !== undefined) body["temperature"] = request.temperature;
   if (request.topP !== undefined) body["top_p"] = request.topP;
   if (request.topK !== undefined && profile.topK) body["top_k"] = request.topK;
   if (request.stop.length > 0) body["stop"] = request.stop.slice(0, profile.maxStops);
 }
 
-function addReasoning(reasoning: NeutralReasoning, profile: ChatProfile, target: Target, body: JsonObject): void {
+function addReasoning(reasoning: NeutralReasoning, profile: ServerProfile, target: Target, body: JsonObject): void {
   const off = reasoning.effort === "off";
   switch (profile.reasoning) {
     case "effort": {
@@ -109,7 +109,7 @@ function commonEffort(reasoning: NeutralReasoning): string | undefined {
   }
 }
 
-function responseFormat(format: NeutralFormat, profile: ChatProfile): JsonObject {
+function responseFormat(format: NeutralFormat, profile: ServerProfile): JsonObject {
   if (format.type === "json_object") return { type: "json_object" };
   const schema = profile.grammar ? grammarSchema(format.schema) : format.schema;
   const wrapper: JsonObject = { name: format.name ?? "answer", schema };
@@ -118,7 +118,7 @@ function responseFormat(format: NeutralFormat, profile: ChatProfile): JsonObject
 }
 
 /** An assistant message at the end is to be continued; without the flags it would be a finished turn (A39). */
-function addContinuation(profile: ChatProfile, body: JsonObject): void {
+function addContinuation(profile: ServerProfile, body: JsonObject): void {
   if (!profile.continueFlags) return;
   const last = (body["messages"] as JsonObject[]).at(-1);
   if (last?.["role"] !== "assistant" || last["tool_calls"] !== undefined) return;

@@ -3,17 +3,17 @@
 import { describe, expect, test } from "bun:test";
 import { AttemptError } from "../../errors.ts";
 import { messagesCodec } from "../messages/index.ts";
-import type { Json, JsonObject, Target } from "../neutral.ts";
+import type { Json, JsonObject, ServerKind } from "../neutral.ts";
 import { chatCodec } from "./index.ts";
 
 const png = "iVBORw0KGgoAAAANSUhEUg";
 
-function translate(changes: JsonObject, profile: Target["profile"] = "llamacpp", model = "qwen"): JsonObject {
+function translate(changes: JsonObject, profile: ServerKind = "llamacpp", model = "qwen"): JsonObject {
   const body = { model: "claude-sonnet-4-5", max_tokens: 100, messages: [{ role: "user", content: "hi" }], ...changes };
   return chatCodec.fromNeutral(messagesCodec.toNeutral(body), { profile, model, maxOutputTokens: undefined });
 }
 
-function messagesOf(messages: Json[], profile: Target["profile"] = "llamacpp", system?: Json): JsonObject[] {
+function messagesOf(messages: Json[], profile: ServerKind = "llamacpp", system?: Json): JsonObject[] {
   const body = translate(system === undefined ? { messages } : { messages, system }, profile);
   return body["messages"] as JsonObject[];
 }

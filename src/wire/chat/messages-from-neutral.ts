@@ -2,15 +2,15 @@
 
 import { AttemptError } from "../../errors.ts";
 import type { JsonObject, NeutralMessage, NeutralPart, NeutralRequest } from "../neutral.ts";
-import type { ChatProfile } from "./target-profiles.ts";
+import type { ServerProfile } from "../profiles/server-profiles.ts";
 
 /** The dialect has no field for it (A18). */
 const ERROR_MARK = "[tool error] ";
 
 /** Throws AttemptError `skipped_policy` where the target can't take a part. */
-export function messagesFromNeutral(request: NeutralRequest, profile: ChatProfile): JsonObject[] {
+export function messagesFromNeutral(request: NeutralRequest, profile: ServerProfile): JsonObject[] {
   const out: JsonObject[] = [];
-  const system = request.system.join("\n\n");
+  const system = request.system.map(({ text }) => text).join("\n\n");
   if (system !== "") out.push({ role: "system", content: system });
   /** Images in tool results: they follow as user content after the last result of the turn (A20). */
   let held: JsonObject[] = [];
@@ -29,7 +29,7 @@ export function messagesFromNeutral(request: NeutralRequest, profile: ChatProfil
 }
 
 /** Returns what must wait until the tool results are over. */
-function addMessage(message: NeutralMessage, profile: ChatProfile, out: JsonObject[]): JsonObject[] {
+function addMessage(message: NeutralMessage, profile: ServerProfile, out: JsonObject[]): JsonObject[] {
   switch (message.role) {
     case "user":
       addUser(out, contentParts(message.parts, profile), profile);
@@ -56,7 +56,7 @@ function addMessage(message: NeutralMessage, profile: ChatProfile, out: JsonObje
 }
 
 /** Its content stays a list until the end, since a neighbour may be merged into it. */
-function addUser(out: JsonObject[], parts: JsonObject[], profile: ChatProfile): void {
+function addUser(out: JsonObject[], parts: JsonObject[], profile: ServerProfile): void {
   if (parts.length === 0) return;
   const last = out.at(-1);
   if (profile.mergeTurns && last?.["role"] === "user") {
@@ -74,14 +74,14 @@ function simplest(parts: JsonObject[]): string | JsonObject[] {
     : parts;
 }
 
-function addSystem(parts: readonly NeutralPart[], profile: ChatProfile, out: JsonObject[]): void {
+function addSystem(parts: readonly NeutralPart[], profile: ServerProfile, out: JsonObject[]): void {
   const text = parts.map((part) => (part.type === "text" ? part.text : "")).join("\n\n");
   if (text === "") return;
   if (profile.midSystem) out.push({ role: "system", content: text });
   else addUser(out, [{ type: "text", text: `<system-reminder>\n${text}\n</system-reminder>` }], profile);
 }
 
-function addAssistant(parts: readonly NeutralPart[], profile: ChatProfile, out: JsonObject[]): void {
+function addAssistant(parts: readonly NeutralPart[], profile: ServerProfile, out: JsonObject[]): void {
   let content = "";
   let thinking = "";
   const calls: JsonObject[] = [];
@@ -108,7 +108,7 @@ function addAssistant(parts: readonly NeutralPart[], profile: ChatProfile, out: 
   out.push(message);
 }
 
-function contentParts(parts: readonly NeutralPart[], profile: ChatProfile): JsonObject[] {
+function contentParts(parts: readonly NeutralPart[], profile: ServerProfile): JsonObject[] {
   const content: JsonObject[] = [];
   for (const part of parts) {
     if (part.type === "text" || part.type === "refusal") {
@@ -119,7 +119,7 @@ function contentParts(parts: readonly NeutralPart[], profile: ChatProfile): Json
   return content;
 }
 
-function imagePart(part: Extract<NeutralPart, { type: "image" }>, profile: ChatProfile): JsonObject {
+function imagePart(part: Extract<NeutralPart, { type: "image" }>, profile: ServerProfile): JsonObject {
   const source = part.source;
   if (source.kind === "file") throw unsendable("a file id of another vendor");
   if (source.kind === "url" && !profile.imageUrls) throw unsendable("an image by URL");
@@ -128,7 +128,7 @@ function imagePart(part: Extract<NeutralPart, { type: "image" }>, profile: ChatP
   return { type: "image_url", image_url: { url, ...detail } };
 }
 
-function documentPart(part: Extract<NeutralPart, { type: "document" }>, profile: ChatProfile): JsonObject {
+function documentPart(part: Extract<NeutralPart, { type: "document" }>, profile: ServerProfile): JsonObject {
   const source = part.source;
   if (source.kind !== "base64") throw unsendable("a document that is not in the request");
   if (source.mediaType.startsWith("text/")) {

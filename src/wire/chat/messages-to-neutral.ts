@@ -2,13 +2,13 @@
 
 import { invalidField, isAbsent, isObject, readObject, readText, wordOf } from "../messages/request-fields.ts";
 import { fitToolName } from "../messages/tool-names.ts";
-import type { Json, JsonObject, NeutralMessage, NeutralPart } from "../neutral.ts";
+import type { Instruction, Json, JsonObject, NeutralMessage, NeutralPart } from "../neutral.ts";
 import { contentToNeutral } from "./parts-to-neutral.ts";
 import { argumentsText, parseArguments } from "./tool-arguments.ts";
 
 /** The system texts that lead the conversation, and the rest of it. */
 export interface Conversation {
-  system: string[];
+  system: Instruction[];
   messages: NeutralMessage[];
 }
 
@@ -54,8 +54,12 @@ function addInstructions(message: JsonObject, path: string, found: Conversation)
     return;
   }
   for (const part of parts) {
-    if (part.type === "text") found.system.push(part.text);
+    if (part.type === "text") found.system.push(instructionOf(part));
   }
+}
+
+function instructionOf({ text, cacheControl }: Extract<NeutralPart, { type: "text" }>): Instruction {
+  return cacheControl === undefined ? { text } : { text, cacheControl };
 }
 
 function addUser(message: JsonObject, path: string, into: NeutralMessage[]): void {

@@ -1,7 +1,15 @@
 // Content parts of a Chat message to neutral parts. Blocks of the Messages and Responses dialects are accepted too: some
 // clients mix them in (wire.md B50, B51, B68).
 
-import { invalidField, isAbsent, isObject, readObject, readText, wordOf } from "../messages/request-fields.ts";
+import {
+  cacheMark,
+  invalidField,
+  isAbsent,
+  isObject,
+  readObject,
+  readText,
+  wordOf,
+} from "../messages/request-fields.ts";
 import { documentToNeutral, imageToNeutral } from "../messages/sources-to-neutral.ts";
 import type { Json, JsonObject, NeutralPart, NeutralSource } from "../neutral.ts";
 
@@ -23,7 +31,7 @@ function addPart(part: JsonObject, path: string, into: NeutralPart[]): void {
     case "input_text":
     case "output_text": {
       const text = readText(part["text"], `${path}.text`);
-      if (text !== "") into.push({ type: "text", text });
+      if (text !== "") into.push({ type: "text", text, ...cacheMark(part) });
       return;
     }
     case "refusal":

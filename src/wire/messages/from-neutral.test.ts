@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { chatCodec } from "../chat/index.ts";
 import type { Json, JsonObject } from "../neutral.ts";
 import { messagesCodec } from "./index.ts";
-import { claudeGeneration } from "./model-traits.ts";
+import { claudeGeneration } from "../profiles/claude-models.ts";
 
 function translate(changes: JsonObject, model = "claude-sonnet-4-5", maxOutputTokens?: number): JsonObject {
   const body = { model: "x", messages: [{ role: "user", content: "hi" }], ...changes };

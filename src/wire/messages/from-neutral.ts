@@ -1,7 +1,7 @@
 // The neutral form to a Messages request (wire.md B43 to B69).
 
 import type { Json, JsonObject, NeutralRequest, NeutralTool, Target } from "../neutral.ts";
-import { takesPrefill, takesSampling, thinkingFields } from "./model-traits.ts";
+import { takesPrefill, takesSampling, thinkingFields } from "../profiles/claude-models.ts";
 import { toolTurnLacksThinking, turnsFromNeutral } from "./turns-from-neutral.ts";
 
 /** The dialect demands a limit; every Claude model takes this one. Whoever plans the request should give a better one. */
@@ -36,9 +36,11 @@ export function messagesFromNeutral(request: NeutralRequest, target: Target): Js
 }
 
 function systemOf(request: NeutralRequest): JsonObject[] {
-  const texts = request.system.filter((text) => text.trim() !== "");
-  if (request.format?.type === "json_object") texts.push(JSON_ONLY);
-  return texts.map((text) => ({ type: "text", text }));
+  const instructions = request.system.filter(({ text }) => text.trim() !== "");
+  if (request.format?.type === "json_object") instructions.push({ text: JSON_ONLY });
+  return instructions.map(({ text, cacheControl }) =>
+    cacheControl === undefined ? { type: "text", text } : { type: "text", text, cache_control: cacheControl },
+  );
 }
 
 /**

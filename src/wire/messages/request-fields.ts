@@ -23,6 +23,12 @@ export function wordOf(value: Json | undefined): string {
   return typeof value === "string" ? value : "";
 }
 
+/** `cache_control` of a block, to be spread into what the block becomes. */
+export function cacheMark(block: JsonObject): { cacheControl?: JsonObject } {
+  const mark = block["cache_control"];
+  return isObject(mark) ? { cacheControl: mark } : {};
+}
+
 /** A field that is left out may also be sent as null. */
 export function isAbsent(value: Json | undefined): value is null | undefined {
   return value === undefined || value === null;

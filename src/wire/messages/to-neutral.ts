@@ -1,8 +1,17 @@
 // A Messages request to the neutral form (wire.md A).
 
-import type { Json, JsonObject, NeutralFormat, NeutralMessage, NeutralReasoning, NeutralRequest } from "../neutral.ts";
+import type {
+  Instruction,
+  Json,
+  JsonObject,
+  NeutralFormat,
+  NeutralMessage,
+  NeutralReasoning,
+  NeutralRequest,
+} from "../neutral.ts";
 import { lastEffort, messageToNeutral } from "./messages-to-neutral.ts";
 import {
+  cacheMark,
   invalidField,
   isAbsent,
   isObject,
@@ -34,7 +43,7 @@ export function messagesToNeutral(body: JsonObject): NeutralRequest {
   const { tools, dropped } = toolsToNeutral(body, wireMessages);
   const { choice, parallel } = toolChoiceToNeutral(body["tool_choice"], tools);
   const system = readSystem(body["system"]);
-  if (tools.length === 0 && dropped > 0) system.push(NO_SERVER_TOOLS);
+  if (tools.length === 0 && dropped > 0) system.push({ text: NO_SERVER_TOOLS });
   return {
     model: readModel(body["model"]),
     system,
@@ -56,16 +65,17 @@ export function messagesToNeutral(body: JsonObject): NeutralRequest {
   };
 }
 
-function readSystem(system: Json | undefined): string[] {
+function readSystem(system: Json | undefined): Instruction[] {
   if (isAbsent(system)) return [];
   const blocks = typeof system === "string" ? [{ type: "text", text: system }] : system;
   if (!Array.isArray(blocks)) throw invalidField("system", "expected a string or an array of text blocks");
-  const texts: string[] = [];
+  const found: Instruction[] = [];
   for (let i = 0; i < blocks.length; i++) {
-    const text = readText(readObject(blocks[i], `system.${i}`)["text"], `system.${i}.text`);
-    if (text !== "" && !text.startsWith(ATTRIBUTION)) texts.push(text);
+    const block = readObject(blocks[i], `system.${i}`);
+    const text = readText(block["text"], `system.${i}.text`);
+    if (text !== "" && !text.startsWith(ATTRIBUTION)) found.push({ text, ...cacheMark(block) });
   }
-  return texts;
+  return found;
 }
 
 /** An unknown type of thinking is the server's default, no error (A34). */

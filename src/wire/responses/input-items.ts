@@ -2,7 +2,7 @@
 // items that follow each other, so that one turn stays one message.
 
 import { GatewayError } from "../../errors.ts";
-import type { Json, JsonObject, NeutralMessage, NeutralPart } from "../neutral.ts";
+import type { Instruction, Json, JsonObject, NeutralMessage, NeutralPart } from "../neutral.ts";
 import { offersTools } from "./hosted-tools.ts";
 import { partsToNeutral } from "./input-parts.ts";
 import { arrayAt, isObject, parseJson, stringAt } from "./json-fields.ts";
@@ -55,7 +55,7 @@ export function collectTools(input: Json | undefined, book: ToolBook): void {
  * `input` → system texts and messages. Throws REQUEST_INVALID for items that stand for content that is kept elsewhere,
  * and for what is no item at all.
  */
-export function inputToNeutral(input: Json | undefined, system: string[], book: ToolBook): NeutralMessage[] {
+export function inputToNeutral(input: Json | undefined, system: Instruction[], book: ToolBook): NeutralMessage[] {
   if (typeof input === "string") return [{ role: "user", parts: [{ type: "text", text: input }] }];
   if (!Array.isArray(input)) return [];
   const fold = new Fold(system, book);
@@ -69,12 +69,12 @@ export function inputToNeutral(input: Json | undefined, system: string[], book: 
 
 class Fold {
   readonly messages: NeutralMessage[] = [];
-  readonly #system: string[];
+  readonly #system: Instruction[];
   readonly #book: ToolBook;
   /** The open turn of the assistant. */
   #turn: NeutralPart[] | undefined;
 
-  constructor(system: string[], book: ToolBook) {
+  constructor(system: Instruction[], book: ToolBook) {
     this.#system = system;
     this.#book = book;
   }
@@ -137,7 +137,7 @@ class Fold {
       return;
     }
     for (const part of parts) {
-      if (part.type === "text") this.#system.push(part.text);
+      if (part.type === "text") this.#system.push({ text: part.text });
     }
   }
 

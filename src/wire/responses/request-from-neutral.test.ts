@@ -8,7 +8,7 @@ const target: Target = { profile: "openai", model: "gpt-4.1", maxOutputTokens: 5
 
 const base: NeutralRequest = {
   model: "asked",
-  system: ["one", "two"],
+  system: [{ text: "one" }, { text: "two" }],
   messages: [{ role: "user", parts: [{ type: "text", text: "hi" }] }],
   tools: [],
   toolChoice: undefined,

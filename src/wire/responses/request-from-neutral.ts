@@ -27,7 +27,7 @@ type ToolCall = Extract<NeutralPart, { type: "tool_call" }>;
 export function fromNeutral(request: NeutralRequest, target: Target): JsonObject {
   if (request.stop.length > 0) throw skipped("the Responses dialect has no stop sequences");
   const body: JsonObject = { model: target.model, stream: request.stream, store: false };
-  if (request.system.length > 0) body["instructions"] = request.system.join("\n\n");
+  if (request.system.length > 0) body["instructions"] = request.system.map(({ text }) => text).join("\n\n");
   body["input"] = new InputBuilder().build(request.messages);
   if (request.tools.length > 0) addTools(body, request);
   if (target.maxOutputTokens !== undefined) body["max_output_tokens"] = target.maxOutputTokens;

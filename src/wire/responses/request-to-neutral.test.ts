@@ -81,7 +81,7 @@ describe("a recorded Codex turn", () => {
   const request = toNeutral(codexTurn);
 
   test("71: its developer messages are the system prompt, in order", () => {
-    expect(request.system).toEqual([
+    expect(request.system.map(({ text }) => text)).toEqual([
       "You are Codex, a coding agent.",
       "<skills_instructions>",
       "<permissions instructions>",
@@ -156,7 +156,11 @@ describe("70, 71: input", () => {
 
   test("instructions come before the leading developer and system items", () => {
     const input = [{ role: "system", content: "second" }, { role: "developer", content: "third" }, user("x")];
-    expect(neutral({ instructions: "first", input }).system).toEqual(["first", "second", "third"]);
+    expect(neutral({ instructions: "first", input }).system.map(({ text }) => text)).toEqual([
+      "first",
+      "second",
+      "third",
+    ]);
   });
 
   test("a later developer item keeps its place", () => {
@@ -293,7 +297,7 @@ describe("78: tools that arrive in the conversation are offered", () => {
       ],
     });
     expect(request.tools.map((tool) => tool.name)).toEqual(["a", "b"]);
-    expect(request.system).toEqual(["still leading"]);
+    expect(request.system.map(({ text }) => text)).toEqual(["still leading"]);
     expect(request.messages).toHaveLength(1);
   });
 });

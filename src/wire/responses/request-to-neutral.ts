@@ -10,7 +10,7 @@ import { ToolBook, toolChoiceToNeutral } from "./tools.ts";
  */
 export function toNeutral(body: JsonObject): NeutralRequest {
   const instructions = stringAt(body, "instructions");
-  const system = instructions === undefined || instructions === "" ? [] : [instructions];
+  const system = instructions === undefined || instructions === "" ? [] : [{ text: instructions }];
   const book = new ToolBook();
   book.addAll(arrayAt(body, "tools"));
   collectTools(body["input"], book);
