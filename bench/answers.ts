@@ -54,6 +54,12 @@ export function streamScript(spoken: Spoken): StreamScript {
   };
 }
 
+/** A whole streamed answer of so many events, each a chunk of its own. */
+export function burst(spoken: Spoken, events: number): Buffer {
+  const { opening, event, closing } = streamScript(spoken);
+  return Buffer.from(opening + event(0).repeat(events) + closing, "latin1");
+}
+
 /** One chunk of the chunked coding; the text is ASCII. */
 function chunk(text: string): string {
   return `${text.length.toString(16)}\r\n${text}\r\n`;

@@ -2,7 +2,7 @@
 
 import type { Percentiles } from "./percentiles.ts";
 
-/** What the upstream answers from now on. The dialect follows from the path that it is asked. */
+/** What the upstream answers from now on; an interval of 0: all at once. The dialect follows from the path that it is asked. */
 export type UpstreamMode =
   { readonly kind: "json" } | { readonly kind: "stream"; readonly events: number; readonly intervalMs: number };
 

@@ -6,7 +6,7 @@ import { requestBody } from "./bodies.ts";
 import type { Helper } from "./helper.ts";
 import type { LoadJob, LoadReply, LoadResult, Target, UpstreamMode, UpstreamOrder, UpstreamReply } from "./jobs.ts";
 import { MemoryWatch, cpuMicrosecondsOf, residentMegabytesOf, treeOf } from "./process-usage.ts";
-import { bodyBytes, type BodyName, type Extent, type LoadName } from "./extent.ts";
+import { bodyBytes, burstEvents, type BodyName, type Extent, type LoadName } from "./extent.ts";
 import type { Route, Started, System, SystemName } from "./systems.ts";
 
 /** What one scenario of one system gave in one round. */
@@ -70,7 +70,7 @@ export async function measure(
   await withStarted(parts, system, round, async (bench) => {
     // Once is enough: it is the same at every start.
     if (round === 0) idle = await measureIdle(bench);
-    for (const load of ["1 KB", "200 KB", "1 MB"] as const) {
+    for (const load of ["1 KB", "200 events", "200 KB", "1 MB"] as const) {
       for (const route of routesWith(load)) cells.push(await measureBody(bench, route, load));
     }
   });
@@ -120,8 +120,9 @@ async function measureBody(bench: Bench, route: Route, load: BodyName): Promise<
   const { parts } = bench;
   const { concurrency, warmUp, measureMs, rate, paceMs } = parts.extent.jsonLoads[load];
   parts.progress(`${bench.system.name}: ${route}, ${load}`);
-  const target = targetOf(bench, route, bodyBytes[load], false);
-  await setMode(parts, { kind: "json" });
+  const events = burstEvents[load];
+  const target = targetOf(bench, route, bodyBytes[load], events !== undefined);
+  await setMode(parts, events === undefined ? { kind: "json" } : { kind: "stream", events, intervalMs: 0 });
   const saturate = { kind: "saturate", target, concurrency } as const;
   const warm = await ask(parts, { ...saturate, requests: warmUp.requests, maxMs: warmUp.maxMs });
   const perMs = warm.completed / Math.max(1, warm.elapsedMs);

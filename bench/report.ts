@@ -34,6 +34,13 @@ export function markdownOf(report: Report): string {
     table(["aim", "limit", "measured", "verdict"], report.aims.map(aimLine)),
     "## 1 KB requests",
     rowsTable(summary.rows, "1 KB", [...requestColumns(summary.rows), ...latencyColumns]),
+    "## Streams of 200 events, as fast as they come",
+    rowsTable(summary.rows, "200 events", [
+      ["streams/s", (row) => count(row.perSecond)],
+      ["CPU µs/stream", (row) => count(row.cpuMicroseconds)],
+      ["CPU µs/event", (row) => oneDecimal(row.cpuMicroseconds / 200)],
+      ...latencyColumns,
+    ]),
     "## Large requests",
     rowsTable(
       summary.rows,

@@ -87,6 +87,11 @@ export function aimsOf({ rows, idleMegabytes }: Summary): Aim[] {
     aims.push(aimOf(`CPU per 1 KB request, ${route}, of bare Bun's`, cpu("sanctum", route) / bare, 2, "×"));
   }
   aims.push(aimOf("CPU per 1 KB request, chat, of Portkey's", cpu("sanctum", "chat") / portkey, 0.1, "×"));
+  for (const load of ["1 KB", "200 events"] as const) {
+    const of = (route: Route): number => row("sanctum", route, load)?.cpuMicroseconds ?? NaN;
+    const what = load === "1 KB" ? "1 KB request" : "stream of 200 events";
+    aims.push(aimOf(`CPU per ${what}, translated, of pass-through`, of("translated") / of("messages"), 2, "×"));
+  }
   for (const system of ["sanctum", "sanctum-compiled"] as const) {
     aims.push(aimOf(`resident memory idle, ${system}`, idleMegabytes.get(system) ?? NaN, 45, "MB"));
     const streams = row(system, "chat", "streams")?.peakMegabytes ?? NaN;

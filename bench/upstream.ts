@@ -2,7 +2,7 @@
 // fixed pace. Started and told what to do by the runner (jobs.ts); ends with it.
 
 import type { Socket } from "bun";
-import { jsonAnswer, streamScript, type Spoken, type StreamScript } from "./answers.ts";
+import { burst, jsonAnswer, streamScript, type Spoken, type StreamScript } from "./answers.ts";
 import { HttpMessageReader } from "./http-message.ts";
 import type { UpstreamMode, UpstreamOrder, UpstreamReply } from "./jobs.ts";
 import { createMachineClock } from "./machine-clock.ts";
@@ -29,6 +29,7 @@ interface PacedStream {
 }
 
 let mode: UpstreamMode = { kind: "json" };
+let bursts: Readonly<Record<Spoken, Buffer>> | null = null;
 let requests = 0;
 
 /** Streams by the millisecond in which their next event is due: one timer for all of them. */
@@ -86,6 +87,10 @@ function answer(socket: Socket<Connection>): void {
     write(socket, answers[spoken]);
     return;
   }
+  if (bursts !== null) {
+    write(socket, bursts[spoken]);
+    return;
+  }
   const stream: PacedStream = {
     socket,
     script: scripts[spoken],
@@ -125,6 +130,10 @@ function reply(message: UpstreamReply): void {
 process.on("message", (order: UpstreamOrder) => {
   if (order.order === "mode") {
     ({ mode } = order);
+    bursts =
+      mode.kind === "stream" && mode.intervalMs === 0
+        ? { chat: burst("chat", mode.events), messages: burst("messages", mode.events) }
+        : null;
     requests = 0;
   }
   reply({ reply: "done", requests });
