@@ -66,6 +66,18 @@ function dearest(all: Rates[]): Rates {
   return all.reduce((a, b) => a.map((value, i) => Math.max(value, b[i] ?? 0)) as Rates);
 }
 
+const mediaKeys = ["input_audio_mtok", "output_audio_mtok", "input_image_mtok", "output_image_mtok"];
+
+/** What sound and pictures cost in and out, null where it is not listed; undefined where none is. The dearest of each. */
+function mediaOf(model: ModelInfo, date: string): (number | null)[] | undefined {
+  const prices = inForce(model.prices, date);
+  const rates = mediaKeys.map((key) => {
+    const listed = prices.map((p) => rate(p, key, true)).filter((usd) => usd !== undefined);
+    return listed.length === 0 ? null : exact(Math.max(...listed));
+  });
+  return rates.some((usd) => usd !== null) ? rates : undefined;
+}
+
 /** Null where the model is not for text, or has no price at all. */
 function rowOf(vendor: string, model: ModelInfo, date: string): Row | null {
   const prices = inForce(model.prices, date);
@@ -90,14 +102,24 @@ function namesIn(match: MatchLogic): string[] {
   return "starts_with" in match && !/(?:[-@.:/]|-20\d*)$/u.test(match.starts_with) ? [match.starts_with] : [];
 }
 
-function catalogueOf(vendor: string, date: string): { models: Record<string, Row>; aliases: Record<string, string> } {
+interface Catalogue {
+  readonly models: Record<string, Row>;
+  readonly media: Record<string, (number | null)[]>;
+  readonly aliases: Record<string, string>;
+}
+
+function catalogueOf(vendor: string, date: string): Catalogue {
   const models: Record<string, Row> = {};
+  const media: Record<string, (number | null)[]> = {};
   const aliases: Record<string, string> = {};
   const listed = findProvider({ providerId: vendor })?.models ?? [];
   const wanted = vendor === "openrouter" ? listed.filter((m) => m.id.includes("/")) : listed;
   for (const model of wanted) {
     const row = rowOf(vendor, model, date);
-    if (row !== null) models[model.id] = row;
+    if (row === null) continue;
+    models[model.id] = row;
+    const rates = mediaOf(model, date);
+    if (rates !== undefined) media[model.id] = rates;
   }
   for (const model of wanted) {
     if (models[model.id] === undefined) continue;
@@ -108,7 +130,7 @@ function catalogueOf(vendor: string, date: string): { models: Record<string, Row
       aliases[name] ??= model.id;
     }
   }
-  return { models: sorted(models), aliases: sorted(aliases) };
+  return { models: sorted(models), media: sorted(media), aliases: sorted(aliases) };
 }
 
 function sorted<T>(record: Record<string, T>): Record<string, T> {
@@ -130,8 +152,9 @@ function write(date: string): string {
       .map(([name, value]) => `        ${JSON.stringify(name)}: ${JSON.stringify(value)}`)
       .join(",\n");
   const bodies = vendors.map((vendor) => {
-    const { models, aliases } = catalogueOf(vendor, date);
+    const { models, media, aliases } = catalogueOf(vendor, date);
     const parts = [`      "models": {\n${lines(models)}\n      }`, `      "aliases": {\n${lines(aliases)}\n      }`];
+    if (Object.keys(media).length > 0) parts.splice(1, 0, `      "media": {\n${lines(media)}\n      }`);
     return `    "${vendor}": {\n${parts.join(",\n")}\n    }`;
   });
   return `{\n${head.join(",\n")},\n  "vendors": {\n${bodies.join(",\n")}\n  }\n}\n`;

@@ -1,6 +1,7 @@
 // Everything that can be foreseen to go wrong, in one table. A code starts with the folder that raises it.
 
 import type { AttemptOutcome, GatewayResponse } from "./request.ts";
+import type { UpstreamFault } from "./wire/neutral.ts";
 
 /** Who is at fault: for metrics and for the audit line. */
 export type Source = "client" | "upstream" | "internal";
@@ -41,7 +42,12 @@ const table = {
   DOOR_METHOD: e(405, "invalid_request", "client", "This method is not allowed on this path."),
   DOOR_UPGRADE: e(426, "invalid_request", "client", "WebSocket is not offered here; use HTTP with streaming."),
   DOOR_CONTENT_TYPE: e(415, "invalid_request", "client", "Send the body as content-type: application/json."),
-  DOOR_CONTENT_ENCODING: e(415, "invalid_request", "client", "Send the body without content-encoding."),
+  DOOR_CONTENT_ENCODING: e(
+    415,
+    "invalid_request",
+    "client",
+    "Send the body plain, or whole in one of these codings: gzip, deflate, br, zstd.",
+  ),
   DOOR_BODY_TOO_LARGE: e(413, "too_large", "client", "The request body exceeds 32 MB."),
   DOOR_HEADER: e(400, "invalid_request", "client", "A header is repeated or not readable."),
   DOOR_BUSY: e(503, "unavailable", "internal", "Too many watchers; close one and try again."),
@@ -61,6 +67,12 @@ const table = {
   LIMITS_EXHAUSTED: e(429, "rate_limit", "upstream", "All models that could answer are at their rate limit."),
   REQUEST_JSON: e(400, "invalid_request", "client", "The body is not valid JSON."),
   REQUEST_INVALID: e(400, "invalid_request", "client", "The request is not valid."),
+  REQUEST_KEY_REUSED: e(
+    422,
+    "invalid_request",
+    "client",
+    "This Idempotency-Key came with another request before; use a new key for each request.",
+  ),
   REQUEST_TIMEOUT: e(408, "timeout", "client", "The request body did not arrive in time."),
   ROUTE_MODEL_UNKNOWN: e(404, "not_found", "client", "No such model; `GET /v1/models` lists what can be asked for."),
   ROUTE_MODEL_FORBIDDEN: e(403, "permission", "client", "This agent may not use this model."),
@@ -73,6 +85,12 @@ const table = {
     "The ledger cannot be written, so nothing is spent; see `sanctum status`.",
   ),
   UPSTREAM_FAILED: e(503, "unavailable", "upstream", "All models that could answer have failed."),
+  UPSTREAM_CREDIT: e(
+    402,
+    "billing",
+    "upstream",
+    "The provider's account has no credit left and no other model can serve; its owner must top it up.",
+  ),
   UPSTREAM_CUT: e(502, "unavailable", "upstream", "The answer broke off."),
   CLIENT_GONE: e(499, "invalid_request", "client", "The client went away."),
   INTERNAL: e(500, "internal", "internal", "Internal error; the log has the details under this request id."),
@@ -96,6 +114,8 @@ interface Details {
   readonly dialectCode?: string;
   /** For 405: the methods that the path takes, as the `allow` header lists them. */
   readonly allow?: string;
+  /** The gateway has tried again itself: clients must not multiply that; sent as `x-should-retry: false`. */
+  readonly final?: boolean;
   /** For the log only. */
   readonly cause?: unknown;
 }
@@ -111,6 +131,7 @@ export class GatewayError extends Error {
   readonly retryAfterSeconds: number | undefined;
   readonly dialectCode: string | undefined;
   readonly allow: string | undefined;
+  readonly final: boolean;
 
   constructor(code: ErrorCode, details: Details = {}) {
     const entry: Entry = table[code];
@@ -123,6 +144,7 @@ export class GatewayError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds;
     this.dialectCode = details.dialectCode;
     this.allow = details.allow;
+    this.final = details.final === true;
   }
 }
 
@@ -149,6 +171,10 @@ export class AttemptError extends Error {
   readonly note: string | undefined;
   /** Context overflow: the upstream's own refusal, for the client where no candidate has a larger window. */
   readonly relay: GatewayResponse | undefined;
+  /** The house's account at the provider is empty: asking again does not help. */
+  readonly outOfCredit: boolean;
+  /** What the upstream said inside of a 200. */
+  readonly fault: UpstreamFault | undefined;
 
   constructor(
     outcome: AttemptOutcome,
@@ -158,6 +184,8 @@ export class AttemptError extends Error {
       retryAfterMs?: number | undefined;
       note?: string | undefined;
       relay?: GatewayResponse;
+      outOfCredit?: boolean;
+      fault?: UpstreamFault;
       cause?: unknown;
     } = {},
   ) {
@@ -168,5 +196,7 @@ export class AttemptError extends Error {
     this.retryAfterMs = facts.retryAfterMs;
     this.note = facts.note;
     this.relay = facts.relay;
+    this.outOfCredit = facts.outOfCredit === true;
+    this.fault = facts.fault;
   }
 }

@@ -3,7 +3,7 @@
 
 import type { Nanos } from "./money.ts";
 import type { Secret } from "./secret.ts";
-import type { Dialect, JsonObject, Usage, WireFacts } from "./wire/neutral.ts";
+import type { Dialect, JsonObject, ServerKind, Usage, WireFacts } from "./wire/neutral.ts";
 
 export type Handler<In> = (request: In) => Promise<GatewayResponse>;
 /** Outermost first in `pipeline.ts`. Composed once per configuration, never per request. */
@@ -26,7 +26,7 @@ export interface Arrived {
   readonly fromLoopback: boolean;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
-  /** Reads the body, once; throws DOOR_BODY_TOO_LARGE. */
+  /** Reads the body, once, and unpacks it; throws DOOR_BODY_TOO_LARGE, DOOR_CONTENT_ENCODING, CLIENT_GONE. */
   readonly readBody: () => Promise<Uint8Array>;
 }
 
@@ -51,11 +51,23 @@ export interface Understood extends Identified {
   readonly intent: string | null;
 }
 
+/** `replay` adds that it is no repeat of a request that was answered already, or is being answered. */
+export interface Unrepeated extends Understood {
+  /** Under which the answer is kept for repeats; null: it is not. */
+  readonly repeatKey: string | null;
+}
+
 /** `plan` adds who may serve it, best first, never empty. */
 export interface Planned extends Understood {
   readonly candidates: readonly Candidate[];
   /** The route's name; `default` where no rule matched. */
   readonly route: string;
+}
+
+/** `keepOpen` adds the line to the client, who hears of us while candidates are tried. */
+export interface Kept extends Planned {
+  /** Aborts when the client goes away, also after its answer was opened. */
+  readonly line: AbortSignal;
 }
 
 /** `tryEach` picks one: from here on the request is one attempt. */
@@ -118,6 +130,10 @@ export interface Candidate {
   readonly maxOutput: number | undefined;
   /** Bills output that is not shown (reasoning), so that counting the stream is no bound. */
   readonly hiddenReasoning: boolean;
+  /** False: the server says that the model is blind; undefined: nobody knows. */
+  readonly images?: boolean | undefined;
+  /** False: the server says that the model can't call tools; undefined: nobody knows. */
+  readonly tools?: boolean | undefined;
   /** Why it is in the plan, for `explain`. */
   readonly reason: string;
 }
@@ -138,6 +154,13 @@ export interface Price {
     readonly cacheWrite5m: number;
     readonly cacheWrite1h: number;
   } | null;
+  /** Rates of sound and pictures where the list has them; what it has not costs as text does. */
+  readonly media?: {
+    readonly audioInput?: number;
+    readonly audioOutput?: number;
+    readonly imageInput?: number;
+    readonly imageOutput?: number;
+  };
   /** `ceiling`: an unknown model at the dearest known price of its provider. */
   readonly source: "catalogue" | "config" | "ceiling";
 }
@@ -149,6 +172,8 @@ export interface Provider {
   readonly url: string;
   readonly dialects: readonly Dialect[];
   readonly local: boolean;
+  /** What the server told of itself when it was found; undefined: its name and address tell what kind it is. */
+  readonly kind?: ServerKind | undefined;
   readonly key: KeyReference;
   /** Extra headers from the configuration, lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
@@ -259,6 +284,8 @@ export interface AuditRecord {
   bytesIn: number;
   /** What the requested model would have cost where a local one served. */
   wouldHaveNanos: Nanos | null;
+  /** The id of the request whose answer was given again. */
+  replayOf?: string;
 }
 
 export interface AttemptRecord {
@@ -279,5 +306,7 @@ export interface AttemptRecord {
   usageSource: "upstream" | "counted" | null;
   /** The model that the upstream says it used. */
   reportedModel: string | null;
+  /** The provider's own id of its answer, as its headers tell it: for its support, and to price a stream that broke off. */
+  upstreamId?: string;
   note: string | null;
 }

@@ -24,7 +24,12 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "attempts[].ms": "Milliseconds from its start to its end.",
   "attempts[].ttft_ms": "Milliseconds to the first content. Absent where none came.",
   "attempts[].usd": "What it cost.",
+  "attempts[].upstream_id": "The provider's own id of its answer: its support asks for it. Absent where it gave none.",
   "attempts[].note": "Why, in the gateway's own words. Absent where there is nothing to say.",
+  client_retry:
+    "How often the client says that it has tried before (`x-stainless-retry-count`). Absent where it has not.",
+  replay_of:
+    "The request whose answer was given again, as both had one `Idempotency-Key`. Absent where the answer is its own.",
   attempts_left_out:
     "How many attempts the list does not show, so that the line stays short. Absent where it shows all.",
   served_by: "The candidate whose answer the client got; null where it got none.",

@@ -3,6 +3,7 @@
 
 import {
   cloudTimeouts,
+  defaultKeepAliveMs,
   defaultListen,
   defaultRetry,
   defaultRotate,
@@ -159,8 +160,8 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   },
   "models.ALIAS.model": required,
   "models.ALIAS.context": {
-    says: "the catalogue's; unknown otherwise",
-    more: "A prompt that certainly does not fit is not sent.",
+    says: "what the local server tells; else the catalogue's; else 4096 for Ollama, unknown for others",
+    more: "A prompt that certainly does not fit is not sent. Ollama would drop the beginning of a longer one without a word: set here what it was set to hold (`num_ctx`, `OLLAMA_CONTEXT_LENGTH`).",
   },
   "models.ALIAS.max_output": { says: "the catalogue's; unknown otherwise" },
   "models.ALIAS.price": {
@@ -206,9 +207,16 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   stream: nothing,
   "stream.takeover": {
     yaml: "text",
-    pending:
-      "nothing takes a stream over in this version: one that dies after its first content ends in the dialect's " +
-      "error event, as with `off`.",
+    more:
+      "With `text` tool calls of translated streams wait until they are complete and are checked first; with `off` " +
+      "they stream as they come. In this version no model carries on for another: a stream that dies after its first " +
+      "content ends in the dialect's error event either way.",
+  },
+  "stream.keep_alive": {
+    yaml: `${defaultKeepAliveMs / 1_000}s`,
+    more:
+      "As the dialect's own keep-alive: an event `ping`, a comment, or `response.in_progress`. Where nobody has " +
+      "answered for so long, the stream is opened with it; from then on a failure comes as an error event in it.",
   },
   audit: nothing,
   "audit.file": {

@@ -11,7 +11,7 @@ const remedies: Readonly<Record<ErrorCode, string>> = {
   DOOR_METHOD: "Use a method that the `allow` header of the answer names.",
   DOOR_UPGRADE: "Use HTTP with `stream: true`. Codex does so by itself after this answer.",
   DOOR_CONTENT_TYPE: "Send the header `content-type: application/json`.",
-  DOOR_CONTENT_ENCODING: "Switch off the compression of requests in the client.",
+  DOOR_CONTENT_ENCODING: "Switch off the compression of requests in the client, or let it use one of those codings.",
   DOOR_BODY_TOO_LARGE: "Send less: shorten the conversation, or make its images smaller.",
   DOOR_HEADER: "Send each header once, in visible ASCII.",
   DOOR_BUSY: "64 readers of `/stats/stream` are the most. Close one, or read `/stats`.",
@@ -29,13 +29,18 @@ const remedies: Readonly<Record<ErrorCode, string>> = {
   REQUEST_JSON:
     "The message says where. Doubled keys, broken UTF-8 and numbers that are too large to be numbers are refused too.",
   REQUEST_INVALID: "The message names the field. What cannot be priced is refused as well.",
+  REQUEST_KEY_REUSED: "Give each request a key of its own; a repeat must be the same request to the byte.",
   REQUEST_TIMEOUT: "Send the body at once.",
   ROUTE_MODEL_UNKNOWN: "Ask for a name of `GET /v1/models`, or write `provider/model`.",
   ROUTE_MODEL_FORBIDDEN: "Ask for another model, or widen `agents.NAME.models`.",
   ROUTE_NO_CANDIDATE: "The message says which key is missing. Store it, or start a local model.",
   BUDGET_EXHAUSTED: "Wait for the next day (`day_ends_at` in `/stats`), raise the cap, or start a local model.",
   BUDGET_LEDGER: "Make room on the disk; see `sanctum status` and the log.",
-  UPSTREAM_FAILED: "Look at the attempts in `sanctum audit tail --json`, and at the providers in `sanctum stats`.",
+  UPSTREAM_FAILED:
+    "Look at the attempts in `sanctum audit tail --json`, and at the providers in `sanctum stats`. Where a model was really " +
+    "asked, the gateway has tried again itself, and `x-should-retry: false` keeps clients from multiplying that.",
+  UPSTREAM_CREDIT:
+    "Top up the account at the provider, or start a local model. The attempts in the audit trail name it.",
   UPSTREAM_CUT: "Ask again. The tokens that came are paid.",
   CLIENT_GONE: "Nothing: the client closed the connection. What was generated is paid.",
   INTERNAL: "A fault of the gateway. The log has the details under the request's id: please report it.",

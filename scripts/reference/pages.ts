@@ -5,7 +5,9 @@ import { errorsPage } from "./errors-page.ts";
 import { metricsPage } from "./metrics-page.ts";
 import { page, table } from "./page.ts";
 import { routesPage } from "./routes-page.ts";
+import { serversPage } from "./servers-page.ts";
 import { statsPage } from "./stats-page.ts";
+import { wirePage } from "./wire-page.ts";
 
 interface Page {
   readonly about: string;
@@ -21,6 +23,8 @@ const pages: Readonly<Record<string, Page>> = {
   "audit.md": { about: "The lines of the audit trail", make: auditPage },
   "stats.md": { about: "The fields of `/stats`", make: statsPage },
   "metrics.md": { about: "The metrics for Prometheus", make: metricsPage },
+  "wire.md": { about: "What holds between any client and any provider, rule by rule", make: wirePage },
+  "servers.md": { about: "What each kind of server takes", make: serversPage },
 };
 
 /** Every file of `docs/reference`, by name. Throws where something in the program is not described. */

@@ -40,7 +40,7 @@ export function routesPage(): string {
           "GET",
           code(modelsPath),
           "",
-          "What this agent can ask for. With an `anthropic-version` header in Anthropic's form, else in OpenAI's.",
+          "What this agent can ask for, with the fields of both vendors; in pages where there is an `anthropic-version` header.",
         ],
         ["GET", code(`${modelsPath}/ID`), "", "One of them. An id may hold slashes and colons, encoded or not."],
       ],
@@ -69,13 +69,25 @@ A path is compared with the table byte by byte: a doubled slash, a dot segment, 
 another path, and an unknown path is 404 in the dialect that it resembles. A query is allowed and not forwarded. Nothing
 that is not in the table reaches a provider.
 
-A body is JSON with \`content-type: application/json\`, without \`content-encoding\`, 32 MB at most.
+A slash at the end and a \`/v1\` too many (\`/v1/v1/messages\`) are in the table too, as some clients' base URLs lead to them;
+the log tells each once.
+
+A body is JSON with \`content-type: application/json\`, 32 MB at most, plain or under one \`content-encoding\` (\`gzip\`,
+\`deflate\`, \`br\`, \`zstd\`) that unpacks to no more than that.
+
+A request that is not streamed may carry an \`Idempotency-Key\` (255 visible ASCII characters at most): a repeat of the same
+agent within ten minutes gets the answer of the first one with \`x-sanctum-replayed: true\` and costs nothing; another request
+under the same key is 422. \`x-stainless-timeout\` (seconds) is how long the client waits: after it nothing more is asked.
 
 A token comes in \`Authorization: Bearer\`, in \`x-api-key\`, or in \`x-sanctum-token\`, which wins: the other two are then free
 for a provider with \`key: passthrough\`. No credential, or the word \`anonymous\`, is the agent \`default\` where
 \`identity.anonymous\` and the address allow it.
 
-\`x-sanctum-request-id\` is on every answer of the routes with POST, and on every refusal.`;
+\`x-sanctum-request-id\` is on every answer of the routes with POST, and on every refusal.
+
+\`x-sanctum-ignored\` is on a translated answer where the request asked for something that the server which answered has no
+word for: the names of those fields (\`seed, logit_bias\`). More than one answer (\`n\`) is refused instead where only one can
+be given.`;
 
 const socket = `
 ## Not on the network

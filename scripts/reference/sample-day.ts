@@ -131,8 +131,9 @@ export function sampleLines(): readonly string[] {
 
 /** With everything that a line or one of its attempts can hold. */
 export function fullestLine(): string {
-  const noted = { ...limited, note: "a note" };
-  return entryLine(1, GENESIS, { ...fallenBack, attempts: [...Array.from({ length: 20 }, () => noted), localAttempt] });
+  const noted = { ...limited, upstreamId: "req_vendor", note: "a note" };
+  const attempts = [...Array.from({ length: 20 }, () => noted), localAttempt];
+  return entryLine(1, GENESIS, { ...fallenBack, attempts, clientRetry: 1, replayOf: served.id });
 }
 
 /** The day's counters and the `/stats` document over them. */

@@ -175,3 +175,15 @@ describe("abilities", () => {
 test("a row without a threshold makes a price without long rates", () => {
   expect(priceFrom([1, 2, 0.1, 1.25, 2, 0], "catalogue").long).toBeNull();
 });
+
+test("sound and pictures have rates where the list has them, under all names of a model, and nowhere else", () => {
+  expect(priceOf("google", "gemini-2.5-flash")?.media).toEqual({ audioInput: 1_000_000 });
+  expect(priceOf("google", "models/gemini-2.5-flash")?.media).toEqual({ audioInput: 1_000_000 });
+  expect(priceOf("anthropic", "claude-sonnet-4-5")).not.toHaveProperty("media");
+  for (const vendor of vendors) {
+    for (const name of listModels(vendor)) {
+      const rates = Object.values(priceOf(vendor, name)?.media ?? {});
+      for (const rate of rates) expect(Number.isSafeInteger(rate) && rate > 0).toBe(true);
+    }
+  }
+});

@@ -3,7 +3,7 @@
 
 import type { Price } from "../request.ts";
 import { hidesReasoning, outputLimitOf } from "./overlay.ts";
-import { find, listed, priceFrom, vendors } from "./table.ts";
+import { find, listed, mediaOf, priceFrom, vendors } from "./table.ts";
 
 export interface Abilities {
   /** Tokens; undefined: unknown. */
@@ -17,7 +17,10 @@ export interface Abilities {
 /** Null: the model is not in this provider's list. That never means free: see `ceilingOf`. */
 export function priceOf(provider: string, model: string): Price | null {
   const entry = find(provider, model);
-  return entry === undefined ? null : priceFrom(entry.row, "catalogue");
+  if (entry === undefined) return null;
+  const media = mediaOf(provider, entry.name);
+  const price = priceFrom(entry.row, "catalogue");
+  return media === undefined ? price : { ...price, media };
 }
 
 const ceilings = new Map<string, Price>();

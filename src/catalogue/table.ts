@@ -18,8 +18,12 @@ export interface Listed {
   readonly row: Row;
 }
 
+/** USD per million tokens of sound in and out, pictures in and out; null where it is not listed. */
+type MediaRow = readonly (number | null)[];
+
 interface Vendor {
   readonly models: Readonly<Record<string, Row>>;
+  readonly media?: Readonly<Record<string, MediaRow>>;
   readonly aliases: Readonly<Record<string, string>>;
 }
 
@@ -79,6 +83,21 @@ export function find(vendor: string, model: string): Listed | undefined {
   if (vendor === "anthropic") name = name.replace(/(\d)\.(\d)/u, "$1-$2");
   const undated = name.replace(dated, "");
   return lookUp(vendor, name) ?? lookUp(vendor, undated) ?? lookUp(vendor, undated.replace(/-latest$/u, ""));
+}
+
+/** What a model's sound and pictures cost, by its name in the table; undefined where that is not listed. */
+export function mediaOf(vendor: string, name: string): Price["media"] {
+  const row = own(generated.vendors[vendor]?.media, name);
+  if (row === undefined) return undefined;
+  const [audioInput, audioOutput, imageInput, imageOutput] = row.map((usd) =>
+    usd === null ? null : picosPerToken(usd),
+  );
+  return {
+    ...(audioInput != null && { audioInput }),
+    ...(audioOutput != null && { audioOutput }),
+    ...(imageInput != null && { imageInput }),
+    ...(imageOutput != null && { imageOutput }),
+  };
 }
 
 /** A row as a price in pico-dollars per token. */

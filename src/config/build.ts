@@ -8,6 +8,7 @@ import { parseListen, parseProviderUrl } from "./addresses.ts";
 import {
   builtInProviders,
   cloudTimeouts,
+  defaultKeepAliveMs,
   defaultListen,
   defaultRetry,
   defaultRotate,
@@ -50,6 +51,7 @@ export function buildConfig(content: ConfigFile, file: string, surroundings: Sur
     fallback: content.fallback ?? undefined,
     routes: (content.routes ?? []).map((route, index) => buildRoute(route, index)),
     takeover: content.stream?.takeover ?? "text",
+    keepAliveMs: sure(parseDuration, content.stream?.keep_alive) ?? defaultKeepAliveMs,
     audit: {
       file:
         content.audit?.file === undefined

@@ -28,6 +28,9 @@ export const localTimeouts: Timeouts = {
   idleMs: 120_000,
 };
 
+/** Claude Code shows a warning after 20 s of silence; proxies on the way close idle connections after 15 s and more. */
+export const defaultKeepAliveMs = 10_000;
+
 export const defaultRetry: Provider["retry"] = { attempts: 2, baseMs: 500, maxMs: 8_000 };
 
 export interface BuiltInProvider {

@@ -285,6 +285,7 @@ export const configSchema = keys("Configuration of Sanctum Cloud Proxy.", {
   stream: v.nullish(
     keys("Streams that die.", {
       takeover: v.optional(choice("text: a local model carries on inside the same answer.", ["off", "text"])),
+      keep_alive: v.optional(duration("The client of a stream hears something at least this often.")),
     }),
   ),
   audit: v.nullish(audit),

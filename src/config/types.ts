@@ -21,6 +21,8 @@ export interface Config {
   readonly fallback: readonly string[] | undefined;
   readonly routes: readonly RouteRule[];
   readonly takeover: "off" | "text";
+  /** Milliseconds of silence after which the client of a stream gets a sign of life. */
+  readonly keepAliveMs: number;
   readonly audit: AuditConfig;
   readonly stats: { readonly access: "loopback" | "token" };
 }

@@ -25,6 +25,7 @@ import {
 } from "../layers/audit/index.ts";
 import { openSqliteLedger, type Ledger } from "../layers/budget/index.ts";
 import { AgentLimiter, Limits } from "../layers/limits/index.ts";
+import { AnswerStore } from "../layers/replay/index.ts";
 import { KeyRing, createKeySources, type KeyDescription } from "../layers/vault/index.ts";
 import type { Arrived, GatewayResponse } from "../request.ts";
 import { listen, type Listener } from "../server/listener.ts";
@@ -32,6 +33,7 @@ import { createOperations, type Operations } from "../server/operations.ts";
 import { createRequestIds } from "../server/request-id.ts";
 import { removeStaleSocket } from "../server/stale-socket.ts";
 import { Dispatcher } from "../upstream/dispatch.ts";
+import { TokenRatios } from "../upstream/token-ratios.ts";
 import { Generation, type Shared } from "./generation.ts";
 import { findLocalServers, type LocalServers } from "./local-servers.ts";
 import { configStatusOf, modelsFor, providerStatuses, whyNotReady } from "./views.ts";
@@ -77,7 +79,7 @@ export class Daemon {
   readonly #firstConfig: Config;
   /** Absent only while the daemon opens. */
   #opened: Generations<Generation> | null = null;
-  #local: LocalServers = { found: [], models: [] };
+  #local: LocalServers = { found: [], models: [], kinds: {} };
   #listeners: Listener[] = [];
   #inFlight = 0;
   #idle: (() => void) | null = null;
@@ -235,7 +237,10 @@ export class Daemon {
       agentLimiter: new AgentLimiter(clock),
       keys: this.#keys,
       dispatcher: new Dispatcher(clock),
+      answers: new AnswerStore(clock),
+      ratios: new TokenRatios(),
       local: () => this.#local,
+      report,
     };
     this.#opened = await Generations.start<Generation>(config, {
       clock,
@@ -308,7 +313,8 @@ export class Daemon {
   }
 
   async #discover(): Promise<void> {
-    const found = await findLocalServers({ providers: this.config.providers, own: this.urls, localProvider });
+    const parts = { providers: this.config.providers, own: this.urls, localProvider, before: this.#local };
+    const found = await findLocalServers(parts);
     if (JSON.stringify(found) === JSON.stringify(this.#local)) return;
     this.#local = found;
     this.#adopt(this.config);

@@ -2,18 +2,22 @@
 
 import type { Clock, Random } from "../clock.ts";
 import type { Config } from "../config/types.ts";
-import { audit, openRequestFacts, type AuditSink, type Tally } from "../layers/audit/index.ts";
+import { audit, openRequestFacts, outcomeOf, type AuditSink, type Tally } from "../layers/audit/index.ts";
 import { fund, type Ledger } from "../layers/budget/index.ts";
 import { createAuthenticator, identify, type Caller, type Claim } from "../layers/identity/index.ts";
 import { backoffDelayMs, pace, parseRetryAfter, type AgentLimiter, type Limits } from "../layers/limits/index.ts";
-import { Directory, plan, tryEach, understand } from "../layers/routing/index.ts";
+import { replay, type AnswerStore } from "../layers/replay/index.ts";
+import { Directory, keepOpen, plan, tryEach, understand } from "../layers/routing/index.ts";
 import { createRedactor, unlock, type KeyRing } from "../layers/vault/index.ts";
 import { createPipeline } from "../pipeline.ts";
 import type { Arrived, Handler, Provider } from "../request.ts";
 import type { ListedModel } from "../server/models.ts";
 import type { Dispatcher } from "../upstream/dispatch.ts";
+import { streamHeaders } from "../upstream/headers.ts";
 import { send } from "../upstream/send.ts";
 import { countLocally } from "../upstream/count-locally.ts";
+import { withCounting } from "../upstream/count-upstream.ts";
+import type { TokenRatios } from "../upstream/token-ratios.ts";
 import { codecs } from "../wire/codecs.ts";
 import { errorAnswer } from "../wire/errors.ts";
 import type { LocalServers } from "./local-servers.ts";
@@ -29,7 +33,11 @@ export interface Shared {
   readonly agentLimiter: AgentLimiter;
   readonly keys: KeyRing;
   readonly dispatcher: Dispatcher;
+  readonly answers: AnswerStore;
+  readonly ratios: TokenRatios;
   readonly local: () => LocalServers;
+  /** One line for the operational log. */
+  readonly report: (line: string) => void;
 }
 
 export class Generation implements AsyncDisposable {
@@ -61,8 +69,13 @@ export class Generation implements AsyncDisposable {
 
   /** Configured and discovered ones. */
   providers(): ReadonlyMap<string, Provider> {
+    const { found, kinds } = this.#shared.local();
     const all = new Map(this.config.providers);
-    for (const provider of this.#shared.local().found) if (!all.has(provider.name)) all.set(provider.name, provider);
+    for (const provider of found) if (!all.has(provider.name)) all.set(provider.name, provider);
+    for (const [name, kind] of Object.entries(kinds)) {
+      const provider = all.get(name);
+      if (provider !== undefined) all.set(name, { ...provider, kind });
+    }
     return all;
   }
 
@@ -84,7 +97,8 @@ export class Generation implements AsyncDisposable {
   }
 
   #compose(): Handler<Arrived> {
-    const { clock, random, ledger, sink, tally, limits, agentLimiter, keys, dispatcher } = this.#shared;
+    const { clock, random, ledger, sink, tally, limits, agentLimiter, keys, dispatcher, answers, ratios, report } =
+      this.#shared;
     const { config } = this;
     const redact = createRedactor(() => keys.secrets());
     return createPipeline({
@@ -98,6 +112,7 @@ export class Generation implements AsyncDisposable {
       }),
       identify: identify({ authenticate: this.authenticate, admit: (agent) => agentLimiter.admit(agent) }),
       understand: understand(codecs),
+      replay: replay(answers),
       plan: plan({
         routes: config.routes,
         directory: () => this.directory,
@@ -109,22 +124,34 @@ export class Generation implements AsyncDisposable {
           },
         },
       }),
+      keepOpen: keepOpen({
+        clock,
+        keepAliveMs: config.keepAliveMs,
+        streamHeaders,
+        outcomeOf,
+        report,
+      }),
       tryEach: tryEach({
         clock,
         wait,
         retryDelayMs: (failures, retry) => backoffDelayMs(failures, retry, random),
-        answerAlone: (request) => (request.operation === "count_tokens" ? countLocally(request) : null),
+        answerAlone: (request) => (request.operation === "count_tokens" ? countLocally(request, ratios) : null),
       }),
       pace: pace(limits),
       fund: fund({ ledger, facts: openRequestFacts }),
       unlock: unlock({ keys }),
-      send: send({
-        codecs,
-        dispatcher,
-        clock,
-        retryAfterMs: (headers) => parseRetryAfter(headers, clock.now()),
-        redact,
-      }),
+      send: withCounting(
+        { codecs, dispatcher, clock, ratios, redact },
+        send({
+          codecs,
+          dispatcher,
+          clock,
+          holdsCalls: config.takeover === "text",
+          retryAfterMs: (headers) => parseRetryAfter(headers, clock.now()),
+          redact,
+          keepAliveMs: config.keepAliveMs,
+        }),
+      ),
     });
   }
 }

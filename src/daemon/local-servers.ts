@@ -1,12 +1,15 @@
 import type { LocalModel } from "../layers/routing/index.ts";
 import type { Provider } from "../request.ts";
-import { askModels, usualServers } from "../upstream/discovery.ts";
+import { askServer, usualServers } from "../upstream/discovery.ts";
+import type { ServerKind } from "../wire/neutral.ts";
 
 /** What answers on this machine now. */
 export interface LocalServers {
   /** Providers that the configuration does not name. */
   readonly found: readonly Provider[];
   readonly models: readonly LocalModel[];
+  /** What the servers say that they are, by the name of their provider. */
+  readonly kinds: Readonly<Record<string, ServerKind>>;
 }
 
 interface Parts {
@@ -16,13 +19,15 @@ interface Parts {
   readonly own: readonly string[];
   /** A provider of the usual settings for a local server. */
   readonly localProvider: (name: string, url: string) => Provider;
+  /** What was found the last time. */
+  readonly before: LocalServers;
 }
 
 /**
- * Asks the usual ports and the configured local providers for their models, all at once. A second at most, and silent
- * about what is not there.
+ * Asks the usual ports and the configured local providers for their models and what these can do, all at once. Some
+ * seconds at most, and silent about what is not there.
  */
-export async function findLocalServers({ providers, own, localProvider }: Parts): Promise<LocalServers> {
+export async function findLocalServers({ providers, own, localProvider, before }: Parts): Promise<LocalServers> {
   const configured = [...providers.values()].filter((p) => p.local && p.dialects.includes("chat"));
   const taken = new Set([...providers.values()].map((p) => portOf(p.url)));
   const ownPorts = new Set(own.map(portOf));
@@ -31,14 +36,26 @@ export async function findLocalServers({ providers, own, localProvider }: Parts)
     .map(({ name, url }) => localProvider(name, url));
 
   const asked = await Promise.all(
-    [...configured, ...unknown].map(async (provider) => ({ provider, offers: await askModels(provider.url) })),
+    [...configured, ...unknown].map(async (provider) => ({
+      provider,
+      answer: await askServer(provider.name, provider.url),
+    })),
   );
   const models: LocalModel[] = [];
-  for (const { provider, offers } of asked) {
-    for (const { model, context } of offers ?? []) models.push({ provider: provider.name, model, context });
+  const kinds: Record<string, ServerKind> = {};
+  for (const { provider, answer } of asked) {
+    if (answer?.kind !== undefined) kinds[provider.name] = answer.kind;
+    for (const offer of answer?.offers ?? []) models.push(remembered({ provider: provider.name, ...offer }, before));
   }
-  const found = asked.filter(({ provider, offers }) => offers !== null && !configured.includes(provider));
-  return { found: found.map(({ provider }) => provider), models };
+  const found = asked.filter(({ provider, answer }) => answer !== null && !configured.includes(provider));
+  return { found: found.map(({ provider }) => provider), models, kinds };
+}
+
+/** Ollama tells the window of a model only while that is loaded: it will be loaded with the same one. */
+function remembered(model: LocalModel, before: LocalServers): LocalModel {
+  if (model.context !== undefined) return model;
+  const known = before.models.find((one) => one.provider === model.provider && one.model === model.model);
+  return known?.context === undefined ? model : { ...model, context: known.context };
 }
 
 function portOf(url: string): string {

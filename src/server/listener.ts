@@ -6,7 +6,7 @@ import { createDoor, type Door } from "./door.ts";
 import type { Operations } from "./operations.ts";
 import { readBody } from "./read-body.ts";
 import { toErrorResponse, toResponse } from "./respond.ts";
-import { dataRoutes, modelsPath, prefixes, resembles, type DataRoute } from "./routes.ts";
+import { dataRoutes, modelsPath, prefixes, resembles, spellingsOf, type DataRoute } from "./routes.ts";
 
 export interface ListenOn {
   readonly text: string;
@@ -48,12 +48,21 @@ export function listen(parts: ListenerParts): Listener {
   let door: Door = createDoor([], parts.hostNames);
   const guarded = (run: RouteHandler): RouteHandler => guard(run, () => door, parts);
   const routes: Record<string, RouteHandler> = {};
+  const tolerated = reportOnce(parts.report);
   for (const { prefix, named } of prefixes) {
     for (const route of dataRoutes) {
-      routes[prefix + route.path] = guarded((request, server) => serve(request, server, route, named, parts));
+      const answer: RouteHandler = (request, server) => serve(request, server, route, named, parts);
+      for (const path of spellingsOf(route.path)) {
+        routes[prefix + path] = guarded(path === route.path ? answer : tolerated(path, route.path, answer));
+      }
     }
-    routes[prefix + modelsPath] = guarded((request) => models(request, named, null, parts));
-    routes[`${prefix}${modelsPath}/*`] = guarded((request) => models(request, named, idOf(request), parts));
+    const list: RouteHandler = (request) => models(request, named, null, parts);
+    for (const path of spellingsOf(modelsPath)) {
+      routes[prefix + path] = guarded(path === modelsPath ? list : tolerated(path, modelsPath, list));
+    }
+    const one: RouteHandler = (request) => models(request, named, idOf(request), parts);
+    routes[`${prefix}${modelsPath}/*`] = guarded(one);
+    routes[`${prefix}/v1${modelsPath}/*`] = guarded(tolerated(`/v1${modelsPath}/`, `${modelsPath}/`, one));
   }
   for (const path of parts.operations.paths) {
     routes[path] = guarded((request, server) => {
@@ -78,6 +87,8 @@ export function listen(parts: ListenerParts): Listener {
       reusePort: false,
       fetch: guarded((request) => {
         const dialect = resembles(pathOf(request.url), request.headers);
+        // Codex asks under a base without `/v1` too: 404 costs it seven tries, 426 none.
+        if (dialect === "responses") checkUpgrade(request);
         return toErrorResponse(new GatewayError("DOOR_PATH"), parts.newId(), dialect, parts.report);
       }),
       error: (error) => toErrorResponse(error, parts.newId(), "chat", parts.report),
@@ -163,13 +174,23 @@ function models(request: BunRequest, named: boolean, id: string | null, parts: L
     id,
     query: queryOf(request.url),
   });
-  response.headers.set("x-sanctum-request-id", parts.newId());
+  const requestId = parts.newId();
+  response.headers.set("x-sanctum-request-id", requestId);
+  response.headers.set(request.headers.has("anthropic-version") ? "request-id" : "x-request-id", requestId);
   return response;
 }
 
-/** RFC 9110 section 7.8: an upgrade that is not offered. Codex falls back to HTTP at once on 426, and on nothing else. */
+/**
+ * RFC 9110 section 7.8: WebSocket is not offered. Codex falls back to HTTP at once on 426, and on nothing else. Other
+ * upgrades are ignored: HTTP clients of Java offer `h2c` with every request and go on without it.
+ */
+function checkUpgrade(request: Request): void {
+  const upgrade = request.headers.get("upgrade");
+  if (upgrade !== null && /websocket/i.test(upgrade)) throw new GatewayError("DOOR_UPGRADE");
+}
+
 function checkMethod(request: Request, method: "GET" | "POST"): void {
-  if (request.headers.has("upgrade")) throw new GatewayError("DOOR_UPGRADE");
+  checkUpgrade(request);
   if (request.method !== method) throw new GatewayError("DOOR_METHOD", { allow: method });
 }
 
@@ -191,9 +212,21 @@ function queryOf(url: string): URLSearchParams {
   return new URLSearchParams(at < 0 ? "" : url.slice(at + 1).replace(/#.*$/s, ""));
 }
 
-/** Model ids hold slashes and colons, encoded or not. */
+/** The first time that a spelling is met it is told in the log: at most one line each. */
+function reportOnce(report: (line: string) => void): (path: string, meant: string, run: RouteHandler) => RouteHandler {
+  const met = new Set<string>();
+  return (path, meant, run) => (request, server) => {
+    if (!met.has(path)) {
+      met.add(path);
+      report(`${path} is taken for ${meant}: correct the client's base URL`);
+    }
+    return run(request, server);
+  };
+}
+
+/** Model ids hold slashes and colons, encoded or not. None ends in a slash. */
 function idOf(request: Request): string {
-  const pathname = pathOf(request.url);
+  const pathname = pathOf(request.url).replace(/\/$/, "");
   const id = pathname.slice(pathname.indexOf(`${modelsPath}/`) + modelsPath.length + 1);
   try {
     return decodeURIComponent(id);

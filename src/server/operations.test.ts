@@ -159,7 +159,7 @@ describe("the list of models", () => {
   };
   const anthropic = new Headers({ "anthropic-version": "2023-06-01" });
 
-  test("has OpenAI's form, whole, without pages", async () => {
+  test("is whole, without pages, for who names no version", async () => {
     const answered = await ask({ query: new URLSearchParams("limit=2") });
     expect(answered["object"]).toBe("list");
     expect((answered["data"] as unknown[]).length).toBe(45);
@@ -168,10 +168,14 @@ describe("the list of models", () => {
       object: "model",
       created: expect.any(Number),
       owned_by: "p",
+      type: "model",
+      display_name: "p/m0",
+      created_at: "2026-01-01T00:00:00.000Z",
     });
+    expect(answered).toMatchObject({ has_more: false, first_id: "p/m0", last_id: "p/m44" });
   });
 
-  test("has Anthropic's form and its pages for who names its version", async () => {
+  test("has Anthropic's pages for who names its version", async () => {
     const first = await ask({ headers: anthropic });
     expect(first).toMatchObject({ has_more: true, first_id: "p/m0", last_id: "p/m19" });
     expect((first["data"] as unknown[])[0]).toMatchObject({ type: "model", id: "p/m0", display_name: "p/m0" });

@@ -68,7 +68,7 @@ export function createOperations(parts: OperationsParts): Operations {
       }
       const model = models.find((m) => m.id === question.id);
       if (model === undefined) throw new GatewayError("ROUTE_MODEL_UNKNOWN", { dialectCode: "model_not_found" });
-      return Response.json(modelAnswer(model, question.headers), { headers: json });
+      return Response.json(modelAnswer(model), { headers: json });
     },
   };
 }

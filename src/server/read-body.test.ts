@@ -1,3 +1,4 @@
+import { brotliCompressSync, constants, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "bun:test";
 import { GatewayError } from "../errors.ts";
 import { maxBodyBytes, readBody } from "./read-body.ts";
@@ -69,3 +70,39 @@ describe("a body", () => {
     expect(await codeOf(requestOf(body))).toBe("CLIENT_GONE");
   });
 });
+
+/** At its quickest. */
+function brotli(bytes: Uint8Array): Uint8Array {
+  return brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } });
+}
+
+const packers = { gzip: gzipSync, deflate: deflateSync, br: brotli, zstd: zstdCompressSync };
+
+test("a compressed body is unpacked up to the size that a plain one may have, and a bomb no further", async () => {
+  for (const [coding, pack] of Object.entries(packers)) {
+    const full = await readBody(packed(coding, pack(Buffer.alloc(maxBodyBytes, " "))));
+    expect([coding, full.byteLength]).toEqual([coding, maxBodyBytes]);
+    const bomb = pack(Buffer.alloc(maxBodyBytes + 1, " "));
+    expect([coding, await codeOf(packed(coding, bomb))]).toEqual([coding, "DOOR_BODY_TOO_LARGE"]);
+  }
+});
+
+test("a coding that is unknown, doubled, broken, or wants a window larger than any body is refused", async () => {
+  for (const coding of ["compress", "x-gzip", "gzip, gzip", "identity, gzip", "__proto__", ""]) {
+    expect([coding, await codeOf(packed(coding, Buffer.from("{}")))]).toEqual([coding, "DOOR_CONTENT_ENCODING"]);
+  }
+  for (const coding of Object.keys(packers)) {
+    expect(await codeOf(packed(coding, Buffer.from("not packed")))).toBe("DOOR_CONTENT_ENCODING");
+  }
+  // Told apart from a bomb: it ends before anything is unpacked.
+  const wide = zstdCompressSync(Buffer.alloc(60 << 20), { params: { [constants.ZSTD_c_windowLog]: 27 } });
+  expect(await codeOf(packed("zstd", wide))).toBe("DOOR_CONTENT_ENCODING");
+});
+
+function packed(coding: string, body: Uint8Array): Request {
+  return new Request("http://gateway/", {
+    method: "POST",
+    headers: { "content-encoding": coding },
+    body: new Uint8Array(body),
+  });
+}

@@ -20,6 +20,14 @@ export const dataRoutes: readonly DataRoute[] = [
 
 export const modelsPath = "/v1/models";
 
+/**
+ * A path and what becomes of it where a client's base URL has a `/v1` too many (one SDK adds it, another wants it there) or
+ * ends in a slash. All of them stand in the table: nothing is rewritten.
+ */
+export function spellingsOf(path: string): readonly string[] {
+  return [path, `${path}/`, `/v1${path}`, `/v1${path}/`];
+}
+
 /** Where a path stands: as it is, under OpenRouter's base path, and under `/agent/{name}` (identity by endpoint). */
 export const prefixes: readonly { readonly prefix: string; readonly named: boolean }[] = [
   { prefix: "", named: false },
@@ -28,8 +36,10 @@ export const prefixes: readonly { readonly prefix: string; readonly named: boole
   { prefix: "/agent/:agent/api", named: true },
 ];
 
+const responsesPath = /\/responses(\/|$)/;
+
 /** The dialect that an unknown path resembles, for the shape of its 404. */
 export function resembles(path: string, headers: Headers): Dialect {
   if (/\/messages(\/|$)/.test(path) || headers.has("anthropic-version")) return "messages";
-  return /\/responses(\/|$)/.test(path) ? "responses" : "chat";
+  return responsesPath.test(path) ? "responses" : "chat";
 }

@@ -2,11 +2,16 @@ import { AttemptError } from "../errors.ts";
 import type { GatewayResponse, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
 import type { AnswerContext, Codec, Json, JsonObject, NeutralAnswer, NeutralEvent } from "../wire/neutral.ts";
+import { answerCutAtStops } from "../wire/stop-cutter.ts";
+import { holdAnswer, saysNothing } from "../wire/tool-hold.ts";
+import { visibleCharacters } from "../wire/visible-output.ts";
 import { answerContext } from "./answer-context.ts";
 import type { Deadline } from "./deadline.ts";
 import { failureOf } from "./dispatch.ts";
+import { embeddingsAnswer } from "./embeddings.ts";
+import { holdOptions } from "./hold-options.ts";
 import { jsonHeaders, streamHeaders } from "./headers.ts";
-import { recordUsage } from "./meter.ts";
+import { recordGeneration, recordUsage } from "./meter.ts";
 
 interface Buffered {
   readonly response: Response;
@@ -17,35 +22,72 @@ interface Buffered {
   readonly context: AnswerContext | null;
   readonly deadline: Deadline;
   readonly clock: Clock;
+  /** When the request went out, monotonic: waiting for its turn is no silence of the upstream. */
+  readonly sentAt: number;
 }
 
 const maxAnswerBytes = 64 * 1024 * 1024;
 
 /** An answer that comes as one JSON body: read whole, checked, and then either passed on or translated. */
 export async function bufferedAnswer(parts: Buffered): Promise<GatewayResponse> {
-  const { response, keyed, client, upstream, context, deadline, clock } = parts;
-  const { request, attempt, candidate } = keyed;
-  const elapsedMs = clock.monotonic() - attempt.startedAt;
+  const { keyed, client, upstream, context, clock } = parts;
+  const { request } = keyed;
+  const { text, json } = await readBody(parts);
+
+  if (request.operation !== "generate") {
+    // Tokens that were only counted are not used.
+    const embeddings = request.operation === "embeddings";
+    if (embeddings) noteUsage(keyed, upstream, json, text);
+    const told = embeddings ? embeddingsAnswer(text, json, keyed) : text;
+    return answered(keyed, clock, upstream.patchAnswer(told, request.facts.model), jsonHeaders);
+  }
+  const wanted = request.facts.stream ? "stream" : "json";
+  if (context === null && wanted === "json" && isAnswer(upstream, json)) {
+    if (keyed.candidate.local && isSilent(upstream, json)) throw nothingSaid();
+    noteUsage(keyed, upstream, json, text);
+    return answered(keyed, clock, client.patchAnswer(text, request.facts.model), jsonHeaders);
+  }
+  const answer = takenAnswer(parts, json);
+  const full = context ?? answerContext(keyed, client.toNeutral(request.body), clock);
+  return renderedAnswer({ answer, keyed, client, context: full, clock });
+}
+
+/** An answer that comes as one JSON body, to be looked at before the client gets any of it. */
+export async function bufferedWhole(parts: Omit<Buffered, "client" | "context">): Promise<NeutralAnswer> {
+  return takenAnswer(parts, (await readBody(parts)).json);
+}
+
+type Reading = Pick<Buffered, "response" | "keyed" | "upstream" | "deadline" | "clock" | "sentAt">;
+
+async function readBody({
+  response,
+  keyed,
+  deadline,
+  clock,
+  sentAt,
+}: Reading): Promise<{ text: string; json: JsonObject }> {
+  const { attempt, candidate } = keyed;
+  const elapsedMs = clock.monotonic() - sentAt;
   deadline.arm("timeout_first_content", Math.max(1, candidate.provider.timeouts.firstContentMs - elapsedMs));
   const text = await readWhole(response, deadline);
   const json = parseObject(text);
   attempt.ttftMs = clock.monotonic() - attempt.startedAt;
+  return { text, json };
+}
 
-  if (request.operation !== "generate") {
-    // Tokens that were only counted are not used.
-    if (request.operation === "embeddings") noteUsage(keyed, upstream, json, text);
-    return answered(keyed, clock, upstream.patchAnswer(text, request.facts.model), jsonHeaders);
-  }
-  const wanted = request.facts.stream ? "stream" : "json";
-  if (context === null && wanted === "json" && isAnswer(upstream, json)) {
-    noteUsage(keyed, upstream, json, text);
-    return answered(keyed, clock, client.patchAnswer(text, request.facts.model), jsonHeaders);
-  }
+/** Throws where it is an error in disguise, or empty; else notes its usage. */
+function takenAnswer({ keyed, upstream }: Pick<Buffered, "keyed" | "upstream">, json: JsonObject): NeutralAnswer {
+  const { attempt, request } = keyed;
   const answer = upstream.answerToNeutral(json);
   if ("fault" in answer) {
-    throw new AttemptError("error_event", { status: answer.fault.status, note: "an error inside a 200" });
+    throw new AttemptError("error_event", {
+      status: answer.fault.status,
+      note: "an error inside a 200",
+      fault: answer.fault,
+    });
   }
   attempt.reportedModel = answer.model ?? null;
+  recordGeneration(attempt, answer.id);
   recordUsage(
     attempt,
     answer.usage ?? null,
@@ -53,21 +95,38 @@ export async function bufferedAnswer(parts: Buffered): Promise<GatewayResponse> 
     outputBytes(answer),
     request.facts.inputTokenBound,
   );
-  if (answer.parts.length === 0 && answer.stop === "end") {
-    throw new AttemptError("error_event", { status: 200, billed: "unknown", note: "an empty answer" });
-  }
-  const full = context ?? answerContext(keyed, client.toNeutral(request.body), clock);
-  if (wanted === "json")
-    return answered(keyed, clock, JSON.stringify(client.answerFromNeutral(answer, full)), jsonHeaders);
-  const writer = client.createWriter(full);
+  return answer;
+}
+
+interface Rendered {
+  readonly answer: NeutralAnswer;
+  readonly keyed: Keyed;
+  readonly client: Codec;
+  readonly context: AnswerContext;
+  readonly clock: Clock;
+}
+
+/** A whole answer as the client asked for it: as JSON, or as the stream that it would have been. */
+export function renderedAnswer({ answer, keyed, client, context, clock }: Rendered): GatewayResponse {
+  const held = holdAnswer(answer, holdOptions(keyed, context.request));
+  if (saysNothing(held) && (keyed.candidate.local || held.parts.length === 0)) throw nothingSaid();
+  const told = answerCutAtStops(held, context.request.stop);
+  if (!keyed.request.facts.stream)
+    return answered(keyed, clock, JSON.stringify(client.answerFromNeutral(told, context)), jsonHeaders);
+  const writer = client.createWriter(context);
   return answered(
     keyed,
     clock,
-    eventsOf(answer)
+    eventsOf(told)
       .map((event) => writer.write(event))
       .join(""),
     streamHeaders,
   );
+}
+
+/** Agents ask again for an answer without a word: another model is asked in their place. */
+function nothingSaid(): AttemptError {
+  return new AttemptError("error_event", { status: 200, billed: "unknown", note: "an empty answer" });
 }
 
 function outputBytes(answer: NeutralAnswer): number {
@@ -97,17 +156,17 @@ function answered(
 function noteUsage(keyed: Keyed, codec: Codec, json: JsonObject, text: string): void {
   const { usage, model } = codec.usageOf(json);
   keyed.attempt.reportedModel = model ?? null;
-  // The whole body bounds the output from above; only a count that cannot be true is replaced by ours.
-  const bytes = keyed.request.operation === "generate" ? visibleBytes(text, usage !== undefined) : 0;
+  recordGeneration(keyed.attempt, typeof json["id"] === "string" ? json["id"] : undefined);
+  const bytes = keyed.request.operation === "generate" ? seenBytes(codec, json, text, usage !== undefined) : 0;
   recordUsage(keyed.attempt, usage ?? null, usage !== undefined, bytes, keyed.request.facts.inputTokenBound);
 }
 
-/** With a usage in it, an envelope of about this many bytes is not output: too small a count must not look like a lie. */
-const envelopeBytes = 2_048;
-
-function visibleBytes(text: string, hasUsage: boolean): number {
-  const bytes = Buffer.byteLength(text);
-  return hasUsage ? Math.max(0, bytes - envelopeBytes) : bytes;
+/**
+ * What a count is held against: the text that is there. Without a count all of the body is counted, which is more than
+ * the output.
+ */
+function seenBytes(codec: Codec, json: JsonObject, text: string, hasUsage: boolean): number {
+  return hasUsage ? visibleCharacters(codec.dialect, json) : Buffer.byteLength(text);
 }
 
 /** The cheap check of an answer that is passed through: its content is there, and no error is. */
@@ -117,12 +176,25 @@ function isAnswer(codec: Codec, json: JsonObject): boolean {
     case "messages":
       return Array.isArray(json["content"]) && (json["content"].length > 0 || json["stop_reason"] !== "end_turn");
     case "chat":
-      return Array.isArray(json["choices"]) && json["choices"].length > 0;
+      return Array.isArray(json["choices"]) && isChoice(json["choices"][0]);
     case "responses":
       return Array.isArray(json["output"]) && json["status"] !== "failed";
     default:
       return codec.dialect satisfies never;
   }
+}
+
+/** OpenRouter tells failures inside the choice, too. */
+function isChoice(choice: Json | undefined): boolean {
+  if (typeof choice !== "object" || choice === null || Array.isArray(choice)) return false;
+  const { message, error } = choice;
+  return typeof message === "object" && message !== null && (error === undefined || error === null);
+}
+
+/** A local model's answer without a word, in its own dialect. */
+function isSilent(codec: Codec, json: JsonObject): boolean {
+  const answer = codec.answerToNeutral(json);
+  return !("fault" in answer) && saysNothing(answer);
 }
 
 async function readWhole(response: Response, deadline: Deadline): Promise<string> {

@@ -4,6 +4,7 @@ type Timeout = Extract<AttemptOutcome, `timeout_${string}`>;
 
 /** setTimeout with more than 2^31-1 ms fires at once. */
 const maxTimerMs = 2_147_483_647;
+const never = (): number => Infinity;
 
 /**
  * One clock over one attempt: at most one deadline is armed at a time, and when it passes, `signal` aborts and `expired`
@@ -42,14 +43,14 @@ export class Deadline {
 
   /**
    * Expires when `idleMs()` reaches `limitMs`. One timer that is set again for what is left, instead of one for each sign
-   * of life.
+   * of life. `beat` is called each time the timer looks, and says in how many milliseconds it wants to be called again.
    */
-  watch(which: Timeout, limitMs: number, idleMs: () => number): void {
+  watch(which: Timeout, limitMs: number, idleMs: () => number, beat: () => number = never): void {
     clearTimeout(this.#timer);
     const check = (): void => {
       const leftMs = limitMs - idleMs();
       if (leftMs <= 0) this.expire(which);
-      else this.#timer = setTimeout(check, Math.min(Math.max(1, leftMs), maxTimerMs));
+      else this.#timer = setTimeout(check, Math.min(Math.max(1, Math.min(leftMs, beat())), maxTimerMs));
     };
     check();
   }

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { askModels } from "./discovery.ts";
+import { askServer, type Offer } from "./discovery.ts";
 
 const ends: (() => unknown)[] = [];
 afterAll(async () => {
@@ -7,10 +7,13 @@ afterAll(async () => {
 });
 
 /** What is found where a server answers `GET /v1/models` like this. */
-async function foundAt(answer: (request: Request) => Response | Promise<Response>): ReturnType<typeof askModels> {
+async function foundAt(
+  answer: (request: Request) => Response | Promise<Response>,
+  name = "home",
+): Promise<readonly Offer[] | null> {
   const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: answer });
   ends.push(() => server.stop(true));
-  return askModels(`http://127.0.0.1:${server.port}/v1`);
+  return (await askServer(name, `http://127.0.0.1:${server.port}/v1`))?.offers ?? null;
 }
 
 const list = (...data: readonly unknown[]): Response => Response.json({ object: "list", data });
@@ -78,7 +81,7 @@ describe("no model server is", () => {
     const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => list() });
     const { port } = server;
     await server.stop(true);
-    expect(await askModels(`http://127.0.0.1:${port}/v1`)).toBeNull();
+    expect(await askServer("home", `http://127.0.0.1:${port}/v1`)).toBeNull();
   });
 
   test("one that sends without end: its list is not read beyond a megabyte", async () => {
@@ -97,5 +100,82 @@ describe("no model server is", () => {
     );
     expect(found).toBeNull();
     expect(sent).toBeLessThan(64);
+  });
+});
+
+/** The paths of a server as JSON; a 404 elsewhere. */
+function serving(paths: Readonly<Record<string, unknown>>): (request: Request) => Response {
+  return (request) => {
+    const { pathname } = new URL(request.url);
+    return pathname in paths ? Response.json(paths[pathname]) : new Response(null, { status: 404 });
+  };
+}
+
+describe("what models can do is asked in the server's own way", () => {
+  test("Ollama: abilities by model; the window that it runs with before the one that its file sets", async () => {
+    const shown: Readonly<Record<string, unknown>> = {
+      seer: { capabilities: ["completion", "vision"], parameters: 'stop "x"\nnum_ctx    8192\n' },
+      worker: { capabilities: ["completion", "tools"], model_info: { "qwen2.context_length": 131072 } },
+      old: { parameters: "temperature 1" },
+    };
+    const offers = await foundAt(async (request) => {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/v1/models") return list(...[...Object.keys(shown), "gone"].map((id) => ({ id })));
+      if (pathname === "/api/ps") return Response.json({ models: [{ name: "worker", context_length: 16_384 }] });
+      const { model } = (await request.json()) as { model: string };
+      return pathname === "/api/show" && model in shown
+        ? Response.json(shown[model])
+        : new Response(null, { status: 404 });
+    }, "ollama-desk");
+    expect(offers).toEqual([
+      { model: "seer", context: 8192, images: true, tools: false },
+      { model: "worker", context: 16_384, images: false, tools: true },
+      { model: "old", context: undefined },
+      { model: "gone", context: undefined },
+    ]);
+  });
+
+  test("llama.cpp: of the one model that it has loaded; it signs its list", async () => {
+    const props = { modalities: { vision: false, audio: true }, default_generation_settings: { n_ctx: 4096 } };
+    const one = { data: [{ id: "m", owned_by: "llamacpp", meta: { n_ctx: 131072 } }] };
+    expect(await foundAt(serving({ "/v1/models": one, "/props": props }))).toEqual([
+      { model: "m", context: 4096, images: false },
+    ]);
+    const two = { data: [...one.data, { id: "n" }] };
+    expect((await foundAt(serving({ "/v1/models": two, "/props": props })))?.[0]).toEqual({
+      model: "m",
+      context: 131072,
+    });
+  });
+
+  test("LM Studio: by the type of each model, and by the window that is loaded", async () => {
+    const offers = await foundAt(
+      serving({
+        "/v1/models": { data: [{ id: "seer", owned_by: "organization_owner" }, { id: "blind" }, { id: "new" }] },
+        "/api/v0/models": {
+          data: [
+            { id: "seer", type: "vlm", max_context_length: 131072, loaded_context_length: 4096 },
+            { id: "blind", type: "llm", max_context_length: 8192 },
+            null,
+          ],
+        },
+      }),
+    );
+    expect(offers).toEqual([
+      { model: "seer", context: 4096, images: true },
+      { model: "blind", context: 8192, images: false },
+      { model: "new", context: undefined },
+    ]);
+  });
+
+  test("answers of another shape say nothing", async () => {
+    const answers: readonly unknown[] = [null, [], "x", { capabilities: "vision", parameters: 7 }, { models: {} }];
+    for (const answer of answers) {
+      const offers = await foundAt(
+        serving({ "/v1/models": { data: [{ id: "m" }] }, "/api/ps": answer, "/api/show": answer }),
+        "ollama",
+      );
+      expect(offers).toEqual([{ model: "m", context: undefined }]);
+    }
   });
 });

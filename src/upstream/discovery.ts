@@ -1,9 +1,26 @@
-// Local model servers on their usual ports become providers by themselves.
+// Local model servers on their usual ports become providers by themselves, and every local server is asked what its models
+// can do, where its kind tells it.
+
+import type { ServerKind } from "../wire/neutral.ts";
+import { serverKindOf } from "../wire/profiles/server-kind.ts";
+import { askAbilities } from "./abilities.ts";
+import { askJson, isRecord, windowOf } from "./ask-json.ts";
 
 export interface Offer {
   readonly model: string;
   /** Context window in tokens as the server says; undefined: it does not. */
   readonly context: number | undefined;
+  /** Undefined: the server does not say. */
+  readonly images?: boolean | undefined;
+  /** Undefined: the server does not say. */
+  readonly tools?: boolean | undefined;
+}
+
+/** What a server that answered told. */
+export interface Found {
+  /** Undefined: it does not say what it is. */
+  readonly kind: ServerKind | undefined;
+  readonly offers: readonly Offer[];
 }
 
 export interface LocalServer {
@@ -21,43 +38,39 @@ export const usualServers: readonly LocalServer[] = [
   { name: "mlx", url: "http://127.0.0.1:8081/v1" },
 ];
 
-const probeMs = 1_000;
-const maxListBytes = 1024 * 1024;
 const maxModels = 200;
 
-/** The models that a server offers, or null where none answers there like a model server. Never throws. */
-export async function askModels(url: string): Promise<readonly Offer[] | null> {
-  try {
-    const response = await fetch(`${url}/models`, {
-      redirect: "manual",
-      signal: AbortSignal.timeout(probeMs),
-      headers: { accept: "application/json", "accept-encoding": "identity" },
-    });
-    if (response.status !== 200 || response.body === null) return null;
-    const text = await readList(response.body);
-    return text === null ? null : offersOf(JSON.parse(text) as unknown);
-  } catch {
-    // Nobody listens, or not a model server: both mean "not here".
-    return null;
-  }
-}
-
-/** Null: it is longer than any list. Whatever listens on a usual port must not fill our memory. */
-async function readList(body: ReadableStream<Uint8Array>): Promise<string | null> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.byteLength;
-    if (size > maxListBytes) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size).toString("utf8");
-}
-
-function offersOf(answer: unknown): readonly Offer[] | null {
+/** The models that a server offers and what it says about them, or null where no model server answers. Never throws. */
+export async function askServer(name: string, url: string): Promise<Found | null> {
+  const answer = await askJson(`${url}/models`);
   if (!isRecord(answer) || !Array.isArray(answer["data"])) return null;
+  const listed = (answer["data"] as unknown[]).slice(0, maxModels);
+  const kind = kindOf(listed);
+  const offers = offersOf(listed);
+  const models = offers.map(({ model }) => model);
+  const known = await askAbilities(kind ?? serverKindOf({ name, url, local: true }), url, models);
+  return { kind, offers: offers.map((offer) => ({ ...offer, ...known.get(offer.model) })) };
+}
+
+const owners: ReadonlyMap<unknown, ServerKind> = new Map<unknown, ServerKind>([
+  ["llamacpp", "llamacpp"],
+  ["vllm", "vllm"],
+  ["organization_owner", "lmstudio"],
+  ["library", "ollama"],
+]);
+
+/** Each kind signs its list as the owner of the models. */
+function kindOf(listed: readonly unknown[]): ServerKind | undefined {
+  for (const item of listed) {
+    const kind = isRecord(item) ? owners.get(item["owned_by"]) : undefined;
+    if (kind !== undefined) return kind;
+  }
+  return undefined;
+}
+
+function offersOf(listed: readonly unknown[]): Offer[] {
   const offers: Offer[] = [];
-  for (const item of answer["data"].slice(0, maxModels) as unknown[]) {
+  for (const item of listed) {
     if (!isRecord(item) || typeof item["id"] !== "string" || !/^[\x21-\x7e]{1,200}$/.test(item["id"])) continue;
     // Embedding models can't answer a chat.
     if (/embed|rerank|whisper/i.test(item["id"])) continue;
@@ -69,17 +82,5 @@ function offersOf(answer: unknown): readonly Offer[] | null {
 /** vLLM says `max_model_len`, LM Studio `max_context_length`, llama.cpp `meta.n_ctx`. */
 function contextOf(item: Readonly<Record<string, unknown>>): number | undefined {
   const meta = isRecord(item["meta"]) ? item["meta"] : {};
-  for (const value of [
-    item["max_model_len"],
-    item["loaded_context_length"],
-    item["max_context_length"],
-    meta["n_ctx"],
-  ]) {
-    if (typeof value === "number" && Number.isInteger(value) && value > 0) return value;
-  }
-  return undefined;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return windowOf(item["max_model_len"], item["loaded_context_length"], item["max_context_length"], meta["n_ctx"]);
 }

@@ -1,5 +1,6 @@
 import type { Operation, Provider } from "../request.ts";
 import type { Dialect } from "../wire/neutral.ts";
+import type { ServerProfile } from "../wire/profiles/server-profiles.ts";
 
 const paths: Readonly<Record<Dialect, string>> = {
   messages: "/messages",
@@ -19,4 +20,23 @@ export function endpointOf(provider: Provider, dialect: Dialect, operation: Oper
     return operation === "count_tokens" ? `${root}/messages/count_tokens` : `${root}/messages`;
   }
   return operation === "embeddings" ? `${base}/embeddings` : `${base}${paths[dialect]}`;
+}
+
+/**
+ * Where a server counts the tokens of a prompt: Anthropic (docs "Token counting"), OpenAI (reference "Get input token
+ * counts"), llama.cpp (tools/server/README.md) and vLLM (docs "Tokenizer API", beside `/v1`).
+ */
+export function countEndpointOf(provider: Provider, counting: NonNullable<ServerProfile["counting"]>): string {
+  switch (counting) {
+    case "messages":
+      return endpointOf(provider, "messages", "count_tokens");
+    case "responses":
+      return `${provider.url}/responses/input_tokens`;
+    case "llamacpp":
+      return `${provider.url}/chat/completions/input_tokens`;
+    case "vllm":
+      return `${provider.url.replace(/\/v1$/, "")}/tokenize`;
+    default:
+      return counting satisfies never;
+  }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Secret } from "../secret.ts";
-import { upstreamHeaders } from "./headers.ts";
+import { upstreamHeaders, upstreamIdOf } from "./headers.ts";
 import { providerAt } from "./sample-keyed.ts";
 
 const key = Secret.fromString("house-key");
@@ -93,5 +93,30 @@ describe("the key goes", () => {
       const headers = upstreamHeaders({ provider: openai, dialect, stream: false, key: null, client });
       expect(JSON.stringify(headers)).not.toMatch(/client-key|authorization|x-api-key/);
     }
+  });
+});
+
+describe("the provider's own id of an answer", () => {
+  const secret = "sk-a-key-of-these-tests";
+  const redact = (text: string): string =>
+    text.replaceAll(secret, "[redacted]").replaceAll(Buffer.from(secret).toString("hex"), "[redacted]");
+  const idOf = (headers: Record<string, string>, dialect: "messages" | "chat" = "chat"): string | undefined =>
+    upstreamIdOf(new Headers(headers), dialect, Secret.fromString(secret), redact);
+
+  test("is read from its dialect's header, and a generation id before the id of a transfer", () => {
+    expect(idOf({ "request-id": "req_1", "x-request-id": "other" }, "messages")).toBe("req_1");
+    expect(idOf({ "request-id": "other", "x-request-id": "req_2" })).toBe("req_2");
+    expect(idOf({ "x-generation-id": "gen-3", "x-request-id": "req_2" })).toBe("gen-3");
+    expect(idOf({})).toBeUndefined();
+  });
+
+  test("is not kept where it is no id, or the key in one of its forms, or a part of it", () => {
+    const forms = [secret, `req_${secret}`, secret.slice(3, 15), Buffer.from(secret).toString("hex")];
+    for (const id of [...forms, "two words", "x".repeat(65), ""]) {
+      expect([id, idOf({ "x-request-id": id })]).toEqual([id, undefined]);
+    }
+    expect(idOf({ "x-request-id": "0f3f6a1e-7b1c-4a57-9d0e-2f5c8a7b6d11" })).toBe(
+      "0f3f6a1e-7b1c-4a57-9d0e-2f5c8a7b6d11",
+    );
   });
 });

@@ -58,6 +58,34 @@ function authorize(headers: Record<string, string>, key: Secret, provider: Provi
   } else headers["x-api-key"] = value;
 }
 
+/** A provider's id of its answer: printable, and short enough for a line of the audit. */
+const safeId = /^[\x21-\x7e]{1,64}$/;
+
+/**
+ * The provider's own id of an answer, for its support and for a later look at what it cost; undefined where it tells none
+ * that can be shown. OpenRouter's generation id (docs "Get a Generation") says more than the id of the transfer.
+ */
+export function upstreamIdOf(
+  headers: Headers,
+  dialect: Dialect,
+  key: Secret | null,
+  redact: (text: string) => string,
+): string | undefined {
+  const id =
+    dialect === "messages"
+      ? headers.get("request-id")
+      : (headers.get("x-generation-id") ?? headers.get("x-request-id"));
+  if (id === null || !safeId.test(id)) return undefined;
+  return key === null || !tellsOf(key, id, redact) ? id : undefined;
+}
+
+/** A hostile provider may hand us our key as its id. No form of the key is shorter, which spares most ids a closer look. */
+function tellsOf(key: Secret, id: string, redact: (text: string) => string): boolean {
+  if (key.wiped) return true;
+  const value = key.reveal();
+  return value.includes(id) || (value.length <= id.length && redact(id) !== id);
+}
+
 /** For every streamed answer: proxies in between must not buffer it. */
 export const streamHeaders: Readonly<Record<string, string>> = {
   "content-type": "text/event-stream",

@@ -1,6 +1,6 @@
 import type { AttemptRecord } from "../request.ts";
-import { mergeUsage, noUsage } from "../wire/messages/index.ts";
 import type { NeutralEvent, Usage } from "../wire/neutral.ts";
+import { mergeUsage, noUsage, outputTokens, promptTokens } from "../wire/usage.ts";
 
 /**
  * Bytes a token, on the dear side, for what no vendor counted: English lies at 4.5, code at 3.3, JSON at 2.2
@@ -19,6 +19,7 @@ export class Meter {
   model: string | undefined;
   stopped = false;
   ended = false;
+  #id: string | undefined;
   #usage: Usage | null = null;
   /** Usage that came with or after the stop reason is final; what came before is a running count. */
   #final = false;
@@ -38,6 +39,7 @@ export class Meter {
         break;
       case "start":
         this.model = event.model;
+        this.#id = event.id;
         break;
       case "usage":
         this.#merge(event.usage);
@@ -67,6 +69,7 @@ export class Meter {
   /** Writes what is known into the attempt: the upstream's own count where it is complete, else ours. */
   close(attempt: AttemptRecord, inputTokenBound: number): void {
     attempt.reportedModel = this.model ?? attempt.reportedModel;
+    recordGeneration(attempt, this.#id);
     const complete = this.#final && (this.ended || this.stopped);
     recordUsage(attempt, this.#usage, complete, this.outputBytes, inputTokenBound);
   }
@@ -79,8 +82,21 @@ export class Meter {
   }
 }
 
+/** OpenRouter's id of an answer: what a stream that broke off has cost can be asked for under it later. */
+const generation = /^gen-[\x21-\x7e]{1,124}$/;
+
+export function recordGeneration(attempt: AttemptRecord, id: string | undefined): void {
+  if (attempt.upstreamId === undefined && id !== undefined && generation.test(id)) attempt.upstreamId = id;
+}
+
 /** No tokeniser makes tokens this long of a whole answer: an output count below it is a lie or a running count. */
 const maxBytesPerToken = 24;
+/** A short answer may be one long token: a line of dashes, a run of spaces. */
+const longTokenBytes = 80;
+
+function canBeTrue(tokens: number, seenBytes: number): boolean {
+  return tokens === 0 ? seenBytes === 0 : tokens * maxBytesPerToken + longTokenBytes >= seenBytes;
+}
 
 /**
  * The upstream's own count where it is complete and can be true, else what it said filled up by our count of the bytes
@@ -94,8 +110,10 @@ export function recordUsage(
   inputTokenBound: number,
 ): void {
   const known = reported ?? noUsage;
-  const promptKnown = known.input + known.cacheRead + known.cacheWrite5m + known.cacheWrite1h > 0;
-  if (complete && promptKnown && known.output * maxBytesPerToken >= outputBytes) {
+  const promptKnown = promptTokens(known) > 0;
+  if (known.lifetimeUnknown === true) attempt.note ??= "cache writes of unknown lifetime count as five-minute ones";
+  if (known.credit !== undefined) attempt.note ??= `fallback credit: ${known.credit}`;
+  if (complete && promptKnown && canBeTrue(outputTokens(known), outputBytes)) {
     attempt.usage = known;
     attempt.usageSource = "upstream";
     return;

@@ -1,9 +1,11 @@
 import { AttemptError } from "../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { GatewayResponse, Keyed } from "../request.ts";
-import { classifyUpstream, faultAnswer } from "../wire/errors.ts";
+import { isClearOverflow, isContextOverflow } from "../wire/context-overflow.ts";
+import { classifyUpstream, faultAnswer, isOutOfCredit } from "../wire/errors.ts";
 import type { Codec } from "../wire/neutral.ts";
 import { jsonHeaders } from "./headers.ts";
+import { toldBody } from "./told-fault.ts";
 
 /** An error body longer than this is not read to the end. */
 const maxErrorBytes = 256 * 1024;
@@ -42,7 +44,9 @@ export async function refusalOf({
   const fault = codec.parseError(status, text);
   const verdict = classifyUpstream(status, fault);
   // Whom the client did not ask for can't blame the client: a missing or too small fallback is our own affair.
-  if (verdict === "next" || candidate.reason === "fallback") throw new AttemptError(outcome, { status, retryAfterMs });
+  if (verdict === "next" || candidate.reason === "fallback") {
+    throw new AttemptError(outcome, { status, retryAfterMs, outOfCredit: isOutOfCredit(status, fault) });
+  }
 
   attempt.outcome = outcome;
   attempt.status = status;
@@ -53,35 +57,52 @@ export async function refusalOf({
   return relay;
 }
 
+/**
+ * The same failure where it came inside of a 200, before any content: "too long" is for the client, as above; whatever
+ * else it was stays the candidate's own.
+ */
+export function overflowInside(failed: AttemptError, keyed: Keyed, redact: Refusal["redact"]): AttemptError {
+  const { fault, outcome, status } = failed;
+  if (fault === undefined || keyed.candidate.reason === "fallback" || !isContextOverflow(fault)) return failed;
+  const relay = newlyTold(keyed, fault, redact);
+  // Vendors take no money for a prompt that they did not read.
+  return new AttemptError(outcome, { status, relay, note: "the prompt is too long", cause: failed });
+}
+
 function clientAnswer(
-  { request, candidate }: Keyed,
+  keyed: Keyed,
   codec: Codec,
   text: string,
   fault: ReturnType<Codec["parseError"]>,
   redact: (text: string) => string,
   status: number,
 ): GatewayResponse {
-  const same = codec.dialect === request.dialect && isJsonObject(text);
+  const { request } = keyed;
+  const own = !isContextOverflow(fault) || isClearOverflow(request.dialect, fault);
+  const told = own && codec.dialect === request.dialect ? toldBody(keyed, text) : null;
+  return told === null ? newlyTold(keyed, fault, redact) : blaming(status, redact(told), ownFault(status));
+}
+
+/** The client's own fault in the words of its dialect. */
+function newlyTold(
+  { request, candidate }: Keyed,
+  fault: ReturnType<Codec["parseError"]>,
+  redact: Refusal["redact"],
+): GatewayResponse {
   const names = { upstream: candidate.model, asked: request.facts.model };
-  const answer = same
-    ? { status, body: redact(text), headers: ownFault(status) }
-    : faultAnswer(request.dialect, { ...fault, message: redact(fault.message) }, request.id, names);
-  const finished = Promise.resolve({ outcome: "client_error" as const, bytesOut: Buffer.byteLength(answer.body) });
-  return { status: answer.status, headers: { ...jsonHeaders, ...answer.headers }, body: answer.body, finished };
+  const cleaned = { ...fault, message: redact(fault.message) };
+  const { status, body, headers } = faultAnswer(request.dialect, cleaned, request.id, names);
+  return blaming(status, body, headers);
+}
+
+function blaming(status: number, body: string, headers: Record<string, string>): GatewayResponse {
+  const finished = Promise.resolve({ outcome: "client_error" as const, bytesOut: Buffer.byteLength(body) });
+  return { status, headers: { ...jsonHeaders, ...headers }, body, finished };
 }
 
 /** As on errors of our own. Agents send a 422 again for minutes unless they are told that it is final. */
 function ownFault(status: number): Record<string, string> {
   return { "x-sanctum-error": status === 404 ? "ROUTE_MODEL_UNKNOWN" : "REQUEST_INVALID", "x-should-retry": "false" };
-}
-
-function isJsonObject(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value);
-  } catch {
-    return false;
-  }
 }
 
 async function readSome(response: Response): Promise<string> {

@@ -4,6 +4,7 @@
 import { AttemptError } from "../errors.ts";
 import type { AttemptOutcome, Finish, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
+import { lastEvent } from "../wire/last-event.ts";
 import type { NeutralEvent, SseEvent, UpstreamFault } from "../wire/neutral.ts";
 import { SseLimitError, SseParser } from "../wire/sse.ts";
 import type { Deadline } from "./deadline.ts";
@@ -14,21 +15,29 @@ import { Meter } from "./meter.ts";
 export interface Rendering {
   /** Upstream event → neutral events, for measuring and deciding. */
   read(event: SseEvent): NeutralEvent[];
-  /** What of it goes to the client; empty: nothing. */
+  /** What of them may be shown by now: the rest waits, and comes with a later event. Where absent: all. */
+  release?(events: readonly NeutralEvent[]): readonly NeutralEvent[];
+  /** What of it goes to the client, of the events that were released; empty: nothing. */
   render(event: SseEvent, events: readonly NeutralEvent[]): string;
   /** The upstream said why it stopped but not that it ended: the dialect's terminal event. */
   terminal(): string;
+  /** Tells the client that the answer goes on, in the dialect's own form. */
+  ping(): string;
   /** A failure after the first byte. */
   fail(fault: UpstreamFault): string;
 }
 
-interface Parts {
+export interface RelayParts {
   readonly keyed: Keyed;
   readonly deadline: Deadline;
   readonly rendering: Rendering;
   readonly clock: Clock;
   /** Takes keys out of an upstream's error text. */
   readonly redact: (text: string) => string;
+  /** When the request went out, monotonic: waiting for its turn is no silence of the upstream. */
+  readonly sentAt: number;
+  /** The client hears something at least this often while the answer is under way. */
+  readonly keepAliveMs: number;
   readonly source: Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
 }
 
@@ -38,15 +47,19 @@ const maxHeldBackChars = 256 * 1024;
 const endGraceMs = 250;
 /** A client that reads nothing for so long does not come back: its hold is settled and its connection broken off. */
 const maxPauseMs = 600_000;
+/** An answer that is put together here before it is shown. */
+const maxWholeBytes = 64 * 1024 * 1024;
 const encoder = new TextEncoder();
 
 export class StreamRelay {
   readonly finished: Promise<Finish>;
-  readonly #parts: Parts;
+  readonly #parts: RelayParts;
   readonly #parser = new SseParser();
   readonly #meter = new Meter();
   readonly #finish: (finish: Finish) => void;
   #committed = false;
+  /** The model has begun to answer, though nothing of it may be shown yet. */
+  #begun = false;
   #contentSeen = false;
   #closed = false;
   #sourceDone = false;
@@ -55,15 +68,17 @@ export class StreamRelay {
   #usefulAt: number;
   /** Since when the client has not asked for more; null while the upstream is being read for it. */
   #pausedAt: number | null = null;
-  #breakOff: () => void = () => undefined;
+  #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #writtenAt: number;
   #bytesOut = 0;
 
-  constructor(parts: Parts) {
+  constructor(parts: RelayParts) {
     this.#parts = parts;
     const { promise, resolve } = Promise.withResolvers<Finish>();
     this.finished = promise;
     this.#finish = resolve;
     this.#usefulAt = parts.clock.monotonic();
+    this.#writtenAt = this.#usefulAt;
   }
 
   /**
@@ -73,14 +88,17 @@ export class StreamRelay {
   async firstContent(): Promise<string> {
     const { keyed, deadline, clock } = this.#parts;
     const { timeouts } = keyed.candidate.provider;
-    const elapsedMs = clock.monotonic() - keyed.attempt.startedAt;
+    const elapsedMs = clock.monotonic() - this.#parts.sentAt;
     deadline.arm("timeout_first_content", Math.max(1, timeouts.firstContentMs - elapsedMs));
     let held = "";
     try {
       while (!this.#contentSeen && held.length < maxHeldBackChars) {
+        const begun = this.#begun;
         held += await this.#step();
+        // A long tool call is held back to its end: from its first word on only silence counts.
+        if (this.#begun && !begun) this.#watchIdle();
         if (this.#fault !== null)
-          throw new AttemptError("error_event", { billed: "unknown", status: this.#fault.status });
+          throw new AttemptError("error_event", { billed: "unknown", status: this.#fault.status, fault: this.#fault });
         if ((this.#sourceDone || this.#meter.ended) && !this.#contentSeen) {
           throw new AttemptError("cut_stream", { billed: "unknown", note: "the answer ended before any content" });
         }
@@ -92,6 +110,7 @@ export class StreamRelay {
     keyed.attempt.ttftMs = clock.monotonic() - keyed.attempt.startedAt;
     this.#committed = true;
     this.#pausedAt = clock.monotonic();
+    this.#writtenAt = this.#pausedAt;
     this.#watchIdle();
     return held;
   }
@@ -103,22 +122,72 @@ export class StreamRelay {
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          this.#breakOff = () => controller.error(new Error("the client does not read"));
+          this.#controller = controller;
         },
         pull: async (controller) => {
           const text = first ?? (await this.#nextText());
           first = null;
-          if (text !== "") {
-            const bytes = encoder.encode(text);
-            this.#bytesOut += bytes.byteLength;
-            controller.enqueue(bytes);
-          }
+          if (text !== "") this.#enqueue(controller, text);
           if (this.#closed || (this.#sourceDone && text === "")) controller.close();
         },
         cancel: () => this.#clientLeft(),
       },
       { highWaterMark: 0 },
     );
+  }
+
+  /**
+   * Reads to the end and shows nothing: `rendering` keeps the answer. Throws AttemptError where the stream fails, however
+   * late: nobody has seen any of it, so another candidate can still answer.
+   */
+  async readToEnd(): Promise<void> {
+    await this.firstContent();
+    this.#resume();
+    try {
+      while (!this.#sourceDone && !this.#meter.ended && this.#fault === null && !this.#unpaid) {
+        await this.#step();
+        if (this.#meter.outputBytes > maxWholeBytes) throw new SseLimitError(maxWholeBytes);
+      }
+      this.#finishUnseen();
+    } catch (error) {
+      this.#broken(error);
+    }
+    const { outcome } = await this.finished;
+    if (outcome === "ok") return;
+    const { attempt } = this.#parts.keyed;
+    throw new AttemptError(attempt.outcome ?? "cut_stream", {
+      billed: "unknown",
+      status: this.#fault?.status ?? 0,
+      note: attempt.note ?? undefined,
+    });
+  }
+
+  #finishUnseen(): void {
+    if (this.#unpaid) this.#cut("cut_stream", "the budget is used up", null, "refused_budget");
+    else if (this.#fault !== null) this.#cut("error_event", null, null, "upstream_error");
+    else if (this.#meter.ended) this.#close("ok", null, { outcome: "ok" });
+    else this.#end();
+  }
+
+  #enqueue(controller: ReadableStreamDefaultController<Uint8Array>, text: string): void {
+    const bytes = encoder.encode(text);
+    this.#bytesOut += bytes.byteLength;
+    controller.enqueue(bytes);
+  }
+
+  /** What is rendered is whole events, so that whatever the timer adds stands between two of them. */
+  #beat(): number {
+    const { clock, keepAliveMs, rendering } = this.#parts;
+    const controller = this.#controller;
+    if (controller === null || this.#pausedAt !== null || this.#closed) return keepAliveMs;
+    const now = clock.monotonic();
+    const leftMs = keepAliveMs - (now - this.#writtenAt);
+    if (leftMs > 0) return leftMs;
+    // Something unread stands in the queue: the client is slow, not in doubt.
+    const text = controller.desiredSize === 0 ? rendering.ping() : "";
+    if (text !== "") this.#enqueue(controller, text);
+    this.#writtenAt = now;
+    return keepAliveMs;
   }
 
   async #nextText(): Promise<string> {
@@ -132,6 +201,7 @@ export class StreamRelay {
       return text + this.#broken(error);
     }
     this.#pausedAt = this.#parts.clock.monotonic();
+    this.#writtenAt = this.#pausedAt;
     if (this.#unpaid) return text + this.#cut("cut_stream", "the budget is used up", budgetFault, "refused_budget");
     // The error event itself was rendered by the codec: only the books are left to close.
     if (this.#fault !== null) return text + this.#cut("error_event", null, null, "upstream_error");
@@ -164,7 +234,8 @@ export class StreamRelay {
     if (done) {
       this.#sourceDone = true;
       const tail = this.#parser.end();
-      return tail === null ? "" : this.#take(tail);
+      const last = tail === null ? null : lastEvent(this.#parts.keyed.candidate.dialect, tail);
+      return last === null || this.#meter.ended || this.#fault !== null ? "" : this.#take(last);
     }
     let text = "";
     for (const event of this.#parser.push(value)) {
@@ -183,13 +254,18 @@ export class StreamRelay {
       this.#meter.see(one);
       if (one.type === "error") this.#fault = one.fault;
       else if (one.type !== "other") useful = true;
-      if (isContent(one)) this.#contentSeen = true;
+      if (isContent(one)) this.#begun = true;
+    }
+    const shown = rendering.release?.(events) ?? events;
+    for (const one of shown) {
+      if (one.type === "error") this.#fault ??= one.fault;
+      else if (isContent(one)) this.#contentSeen = true;
     }
     if (useful) this.#usefulAt = clock.monotonic();
     // Before commit an error must not be shown: the next candidate answers.
     if (this.#fault !== null && !this.#committed) return "";
     if (!keyed.allowance.draw(this.#meter.outputBound)) this.#overCap = true;
-    const text = rendering.render(event, events);
+    const text = rendering.render(event, shown);
     return this.#fault === null ? text : this.#parts.redact(text);
   }
 
@@ -201,10 +277,10 @@ export class StreamRelay {
       if (this.#pausedAt === null) return now - this.#usefulAt;
       if (now - this.#pausedAt < maxPauseMs) return 0;
       this.#clientLeft();
-      this.#breakOff();
+      this.#controller?.error(new Error("the client does not read"));
       return Infinity;
     };
-    deadline.watch("timeout_idle", keyed.candidate.provider.timeouts.idleMs, idleMs);
+    deadline.watch("timeout_idle", keyed.candidate.provider.timeouts.idleMs, idleMs, () => this.#beat());
   }
 
   /** The upstream's body ended. */

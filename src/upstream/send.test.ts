@@ -40,6 +40,8 @@ async function sent(sample: Sample, respond: () => Response, base = "/v1"): Prom
     codecs,
     dispatcher: new Dispatcher(clock),
     clock,
+    holdsCalls: true,
+    keepAliveMs: 10_000,
     retryAfterMs: () => 7,
     redact: (text) => text,
   });

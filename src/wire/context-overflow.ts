@@ -44,8 +44,11 @@ const figures: readonly RegExp[] = [
 
 /** Longer messages are dumps; what counts stands at their beginning. */
 const LOOK_AT = 2_000;
-/** Statuses under which it comes; llama.cpp and Ollama once used 500. 429 with "too large" is a rate limit. */
-const statuses: ReadonlySet<number> = new Set([400, 413, 422, 500]);
+/**
+ * Statuses under which it comes; llama.cpp and Ollama once used 500, and 502 is what an error inside a 200 has that names no
+ * status. 429 with "too large" is a rate limit.
+ */
+const statuses: ReadonlySet<number> = new Set([400, 413, 422, 500, 502]);
 
 /** The upstream refused because the prompt (or prompt and output) is larger than the model's window. */
 export function isContextOverflow(fault: UpstreamFault): boolean {
@@ -53,6 +56,12 @@ export function isContextOverflow(fault: UpstreamFault): boolean {
   if (fault.code !== undefined && codes.has(fault.code)) return true;
   const start = fault.message.slice(0, LOOK_AT);
   return wordings.some((wording) => wording.test(start));
+}
+
+/** The dialect's clients know it by its wording or by its code; servers that copy the dialect have neither. */
+export function isClearOverflow(dialect: Dialect, fault: UpstreamFault): boolean {
+  if (dialect !== "messages") return fault.code === "context_length_exceeded";
+  return /prompt is too long|exceed context limit/i.test(fault.message);
 }
 
 /**

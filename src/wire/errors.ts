@@ -3,8 +3,9 @@
 
 import { type ErrorCode, type ErrorKind, GatewayError } from "../errors.ts";
 import { isContextOverflow, overflowMessage } from "./context-overflow.ts";
-import type { Dialect, JsonObject, UpstreamFault } from "./neutral.ts";
+import type { Dialect, Json, JsonObject, UpstreamFault } from "./neutral.ts";
 import { publicText } from "./public-text.ts";
+import { bareResponse, type ResponsePlace } from "./responses/lifecycle.ts";
 import { formatEvent } from "./sse.ts";
 
 export interface ErrorAnswer {
@@ -25,6 +26,7 @@ interface Failure {
   readonly dialectCode?: string | undefined;
   readonly param?: string | undefined;
   readonly retryAfterSeconds?: number | undefined;
+  readonly final?: boolean;
 }
 
 const messagesTypes: Readonly<Record<ErrorKind, string>> = {
@@ -86,6 +88,7 @@ export function errorAnswer(dialect: Dialect, error: GatewayError, requestId: st
     sanctumCode: error.code,
     dialectCode: error.dialectCode,
     retryAfterSeconds: error.retryAfterSeconds,
+    final: error.final,
   });
 }
 
@@ -138,7 +141,7 @@ function answer(dialect: Dialect, requestId: string, failure: Failure): ErrorAns
     "x-sanctum-request-id": requestId,
     [dialect === "messages" ? "request-id" : "x-request-id"]: requestId,
   };
-  if (finalKinds.has(kind)) headers["x-should-retry"] = "false";
+  if (finalKinds.has(kind) || failure.final === true) headers["x-should-retry"] = "false";
   const seconds = failure.retryAfterSeconds;
   if (seconds !== undefined && Number.isFinite(seconds)) {
     headers["retry-after"] = String(Math.min(MAX_RETRY_AFTER_SECONDS, Math.max(1, Math.ceil(seconds))));
@@ -167,18 +170,7 @@ function openaiError(failure: Failure): JsonObject {
   };
 }
 
-/** What a `response.failed` must say of the answer that it ends. */
-export interface FailedResponse {
-  /** As in the events before, e.g. `resp_…`. */
-  readonly id: string;
-  readonly model: string;
-  /** Seconds since the epoch, as in the events before. */
-  readonly createdAt: number;
-  /** The number after that of the last event sent. */
-  readonly sequence: number;
-}
-
-const unknownResponse: FailedResponse = { id: "resp_unknown", model: "unknown", createdAt: 0, sequence: 0 };
+const unknownResponse: ResponsePlace = { id: "resp_unknown", model: "unknown", createdAt: 0, sequence: 0 };
 
 /**
  * The dialect's event for a failure after the first byte was sent; nothing may follow it. For `responses` it is a
@@ -194,27 +186,24 @@ export function sseErrorEvent(dialect: Dialect, fault: UpstreamFault, response =
   return dialect === "chat" ? formatEvent(undefined, JSON.stringify({ error })) : failedEvent(error, response);
 }
 
-/** Complete enough for clients that check the shape: all required fields of a response object. */
-function failedEvent(error: JsonObject, { id, model, createdAt, sequence }: FailedResponse): string {
-  const response = {
-    id,
-    object: "response",
-    created_at: createdAt,
-    status: "failed",
-    error: { code: error["code"] ?? "invalid_prompt", message: error["message"] },
-    incomplete_details: null,
-    instructions: null,
-    metadata: {},
-    model,
-    output: [],
-    parallel_tool_calls: true,
-    temperature: null,
-    tool_choice: "auto",
-    tools: [],
-    top_p: null,
-    usage: null,
-  };
-  const event = { type: "response.failed", sequence_number: sequence, response };
+/**
+ * The error event of a stream that was opened before anybody had answered: `body` is what would have been the answer,
+ * in this dialect, and its words and codes are kept.
+ */
+export function lateErrorEvent(dialect: Dialect, body: JsonObject, response: ResponsePlace): string {
+  if (dialect === "messages") return formatEvent("error", JSON.stringify(body));
+  const error = isObject(body["error"]) ? body["error"] : { message: "The request failed.", code: null };
+  return dialect === "chat" ? formatEvent(undefined, JSON.stringify({ ...body, error })) : failedEvent(error, response);
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function failedEvent(error: JsonObject, place: ResponsePlace): string {
+  const told = { code: error["code"] ?? "invalid_prompt", message: error["message"] ?? "" };
+  const response = bareResponse(place, "failed", told);
+  const event = { type: "response.failed", sequence_number: place.sequence, response };
   return formatEvent("response.failed", JSON.stringify(event));
 }
 
@@ -254,21 +243,36 @@ const kindsInStream: ReadonlyMap<number, ErrorKind> = new Map([
 /** The statuses with which an upstream blames the request itself (interface.md section 4). */
 const clientStatuses: ReadonlySet<number> = new Set([400, 404, 413, 422]);
 
-const accountCodes: ReadonlySet<string> = new Set([
+const creditCodes = [
   "insufficient_quota",
   "insufficient_credits",
   "billing_error",
   "billing_hard_limit_reached",
   "billing_not_active",
+];
+const noCredit: ReadonlySet<string> = new Set(creditCodes);
+const accountCodes: ReadonlySet<string> = new Set([
+  ...creditCodes,
   "account_deactivated",
   "invalid_api_key",
   "authentication_error",
   "permission_error",
 ]);
 
-/** Anthropic (credit, usage limit, account), OpenAI (quota, billing limit), Google (key), and what resembles them. */
-const accountWordings =
-  /credit balance is too low|insufficient (?:credits?|balance|quota|funds)|exceeded your current quota|(?:specified|workspace) api usage limits|billing hard limit|organization has been disabled|api key not valid|api key expired/i;
+/** Anthropic (credit, usage limit), OpenAI (quota, billing limit), and what resembles them. */
+const creditWordings =
+  /credit balance is too low|insufficient (?:credits?|balance|quota|funds)|exceeded your current quota|(?:specified|workspace) api usage limits|billing hard limit/i;
+/** Anthropic (account), Google (key). */
+const keyWordings = /organization has been disabled|api key not valid|api key expired/i;
+/** A message says what it is about in its beginning. */
+const wordingCharacters = 2_000;
+
+/** The house's account at this provider is empty or at its own spending limit: waiting a moment changes nothing. */
+export function isOutOfCredit(status: number, fault: UpstreamFault): boolean {
+  if (status === 402 || (fault.code !== undefined && noCredit.has(fault.code))) return true;
+  // Google says "exceeded your current quota" of a limit per minute too.
+  return status < 500 && status !== 429 && creditWordings.test(fault.message.slice(0, wordingCharacters));
+}
 
 /**
  * Whose failure an upstream's refusal is (interface.md section 8). `client`: 400, 404, 413 and 422 that speak of the
@@ -281,5 +285,6 @@ export function classifyUpstream(status: number, fault: UpstreamFault): "next" |
   if (isContextOverflow({ ...fault, status: effective })) return "next_larger_context";
   if (!clientStatuses.has(effective)) return "next";
   if (fault.code !== undefined && accountCodes.has(fault.code)) return "next";
-  return accountWordings.test(fault.message.slice(0, 2_000)) ? "next" : "client";
+  const wording = fault.message.slice(0, wordingCharacters);
+  return creditWordings.test(wording) || keyWordings.test(wording) ? "next" : "client";
 }

@@ -32,8 +32,14 @@ export interface NeutralRequest {
    * servers of that dialect get those which their profile takes.
    */
   chatSampling?: JsonObject;
+  /** All tools that were offered are ones that only their vendor runs: whoever else answers can't do what is asked. */
+  vendorToolsOnly?: boolean;
   /** Fields of the client that no translation carries, by their names: the answer's headers tell it. */
   ignored?: readonly string[];
+  /** The client offered its tools in the older way of the Chat dialect, so it knows `function_call` alone. */
+  legacyCalls?: boolean;
+  /** The client asked for reasoning in OpenRouter's way, so it reads it under OpenRouter's names. */
+  reasoningDetails?: boolean;
 }
 
 export interface Instruction {
@@ -64,6 +70,8 @@ export interface NeutralTool {
   namespace: string | undefined;
   /** The client's own name, where `name` had to change to fit every dialect; answers carry it again. */
   clientName?: string;
+  /** As on an `Instruction`. */
+  cacheControl?: JsonObject;
 }
 
 export type NeutralToolChoice =
@@ -74,7 +82,7 @@ export type NeutralMessage =
   /** Instructions in the middle of a conversation; most servers need them as user text. */
   | { role: "system"; parts: NeutralPart[] }
   | { role: "assistant"; parts: NeutralPart[] }
-  | { role: "tool"; callId: string; parts: NeutralPart[]; isError: boolean };
+  | { role: "tool"; callId: string; parts: NeutralPart[]; isError: boolean; cacheControl?: JsonObject };
 
 export type NeutralPart =
   | { type: "text"; text: string; cacheControl?: JsonObject }
@@ -89,9 +97,17 @@ export type NeutralPart =
       form: "function" | "custom";
       namespace: string | undefined;
     }
-  | { type: "thinking"; text: string; signature: string | undefined }
-  | { type: "redacted_thinking"; data: string }
+  | ({ type: "thinking"; text: string; signature: string | undefined } & ThinkingSource)
+  | ({ type: "redacted_thinking"; data: string } & ThinkingSource)
   | { type: "refusal"; text: string };
+
+/** Where thinking in a history comes from, as far as it is known. */
+interface ThinkingSource {
+  /** The account and model that signed it (`Target.origin`): no other can check it. Undefined: nobody knows. */
+  origin?: string;
+  /** It was signed once, but what the client sent back can't be read. */
+  lost?: boolean;
+}
 
 export type NeutralSource =
   { kind: "base64"; mediaType: string; data: string } | { kind: "url"; url: string } | { kind: "file"; id: string };
@@ -124,6 +140,10 @@ export interface Usage {
   geo?: string;
   /** Work of other models inside this answer (a server-side fallback), billed at their own prices; not in the counts above. */
   others?: readonly { readonly model: string; readonly usage: Usage }[];
+  /** How long cache writes live was not told: they count as five-minute ones, which may be too little. */
+  lifetimeUnknown?: boolean;
+  /** What became of a credit that the request brought for an earlier refusal: Anthropic's `fallback_credit` outcome. */
+  credit?: string;
 }
 
 /** Each is part of `input` or `output`. */
@@ -188,15 +208,26 @@ export interface WireFacts {
   choices: number;
   hasTools: boolean;
   hasImages: boolean;
+  /** Documents whose length nobody knows before they are read; undefined: none. */
+  documents?: number;
   /** Thinking is asked for, so that output may be billed which is not seen. */
   hasThinking: boolean;
   hasJsonFormat: boolean;
   /** Chat: `stream_options.include_usage` was asked for by the client. */
   wantsUsageEvent: boolean;
+  /** The body is written in the manner of another dialect, so that no server of this one would take it as it is. */
+  foreign?: boolean;
   /** Upper bound of prompt tokens: bytes of the body without media, plus a ceiling per media item. */
   inputTokenBound: number;
   /** Server tools that are paid by the call, by name, with the most calls that the request allows. */
   serverTools?: { readonly [tool: string]: number };
+  /** Models that the vendor itself may ask after the first one, each with the whole prompt; "" is one of its own choice. */
+  alternates?: readonly string[];
+  /**
+   * The request holds something whose cost has no bound, so that only a model that costs nothing may serve it. What to
+   * tell the client otherwise: it names the field and the remedy.
+   */
+  unbounded?: string;
 }
 
 /** Kinds of servers whose habits are known: `profiles/server-profiles.ts` says what each takes. */
@@ -214,6 +245,8 @@ export interface Target {
   tools?: boolean;
   /** Output limit to write into the request; undefined: leave it out where the dialect allows. */
   maxOutputTokens: number | undefined;
+  /** Names account and model without telling them, as `AnswerContext.origin` did when its thinking was given out. */
+  origin?: string;
 }
 
 /** One per upstream stream. Keeps state between events; memory is bounded by one event. */
@@ -243,6 +276,8 @@ export interface AnswerContext {
   includeUsage: boolean;
   /** The translated request: tells custom tools and namespaces apart on the way back. */
   request: NeutralRequest;
+  /** Who answers, for thinking that only its maker can check when it comes back. */
+  origin?: string;
 }
 
 /** Everything that is special about one dialect. Pure functions: no I/O, no clock, no randomness. */

@@ -1,4 +1,6 @@
-// Upstream error texts on their way to a client of another dialect.
+// Upstream error texts on their way to a client.
+
+import type { JsonObject } from "./neutral.ts";
 
 /** Longer texts are cut before anything is looked for in them. */
 const MAX_LENGTH = 1_000;
@@ -27,5 +29,28 @@ export function publicText(message: string): string {
     .toWellFormed()
     .replace(/\p{Cc}+/gu, " ");
   for (const [pattern, word] of hidden) text = text.replace(pattern, word);
-  return text.trim().slice(0, MAX_LENGTH);
+  return text.trim().slice(0, MAX_LENGTH).toWellFormed();
+}
+
+/** True where `publicText` would hide nothing of the text. Longer texts than it reads are not looked through: false. */
+export function isPublic(text: string): boolean {
+  return text.length <= MAX_LENGTH && hidden.every(([pattern]) => text.search(pattern) < 0);
+}
+
+/**
+ * An error body of OpenRouter (docs "Errors") without the account and the provider behind it, which are the house's
+ * business; undefined where it tells neither.
+ */
+export function withoutAccount(body: JsonObject): JsonObject | undefined {
+  const { user_id: account, ...rest } = body;
+  const error = objectOf(body["error"]);
+  const metadata = objectOf(error?.["metadata"]);
+  if (account === undefined && metadata?.["provider_name"] === undefined) return undefined;
+  if (error === undefined || metadata === undefined) return rest;
+  const { provider_name: _, ...kept } = metadata;
+  return { ...rest, error: { ...error, metadata: kept } };
+}
+
+function objectOf(value: JsonObject[string] | undefined): JsonObject | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { createSeededRandom } from "../../test/fuzz/seeded-random.ts";
 import { cut, fuzzSse, parseChunks, referenceEvents } from "../../test/fuzz/sse.ts";
 import { SseLimitError, SseParser, comment, formatEvent } from "./sse.ts";
 
@@ -172,6 +173,38 @@ describe("limits", () => {
     const events = [...cut(bytesOf(text), () => 1)].flatMap((chunk) => parser.push(chunk));
     expect(events).toHaveLength(1);
     expect(events[0]?.raw).toBe(text);
+  });
+
+  test("events of a megabyte, cut anywhere, are what an independent parser sees", () => {
+    const random = createSeededRandom(20_261_123);
+    for (const lineEnd of ["\n", "\r\n", "\r"]) {
+      const lines = `data: ${"預算 🦊 é ".repeat(5_000)}\n`.repeat(10);
+      const text = `event: large\n: comment\n${lines}\ndata: ${"x".repeat(1_000_000)}\n\n`.replaceAll("\n", lineEnd);
+      const bytes = bytesOf(text);
+      const expected = referenceEvents(text);
+      for (const largest of [50, 100_000]) {
+        const { events, raw } = parseChunks(cut(bytes, () => 1 + random.integer(largest)));
+        expect(raw === text).toBe(true);
+        expect(events.map(({ event, data }) => ({ event, data }))).toEqual(expected);
+      }
+    }
+  });
+
+  test("keeps nothing of the events that it gave away, nor of one that was too large", () => {
+    const parser = new SseParser();
+    const chunk = bytesOf(`data: ${"x".repeat(1_000)}\n\n`.repeat(64));
+    const used = (): number => {
+      Bun.gc(true);
+      return process.memoryUsage().heapUsed;
+    };
+    const before = used();
+    for (let i = 0; i < 2_000; i += 1) parser.push(chunk);
+    const endless = bytesOf("x".repeat(1_000_000));
+    expect(() => {
+      for (;;) parser.push(endless);
+    }).toThrow(SseLimitError);
+    // 128 MB went through, and 16 MB of one line.
+    expect(used() - before).toBeLessThan(8_000_000);
   });
 
   test("many lines in one event take linear time", () => {

@@ -24,7 +24,8 @@ export interface LastSseEvent extends SseEvent {
   readonly terminated: boolean;
 }
 
-const DEFAULT_MAX_EVENT_BYTES = 4 * 1024 * 1024;
+/** A picture of 10 MB inside one event is legal; every stream may take this much memory, so not more than that needs. */
+const DEFAULT_MAX_EVENT_BYTES = 16 * 1024 * 1024;
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;

@@ -150,20 +150,133 @@ function faultsOfChatTool(tool: JsonObject): string[] {
   return isToolName(declared["name"]) ? [] : ["tools: function.name"];
 }
 
+const foreignToResponses = [
+  "messages",
+  "max_tokens",
+  "system",
+  "stop",
+  "stop_sequences",
+  "max_completion_tokens",
+  "n",
+  "top_k",
+  "thinking",
+  "output_config",
+  "response_format",
+  "reasoning_effort",
+];
+
+/** OpenAI's reasoning models, which take no sampling parameters. */
+const reasoningModel = /^(?:o\d|gpt-[5-9])/;
+
 /** All faults of a Responses request. */
 export function faultsOfResponses(body: JsonObject): string[] {
-  const faults: string[] = [...namedModel(body)];
-  faults.push(...foreign(body, ["messages", "max_tokens", "system", "stop_sequences", "max_completion_tokens"]));
+  const faults: string[] = [...namedModel(body), ...foreign(body, foreignToResponses)];
   const options = objectOf(body["stream_options"]);
   if (options !== null && "include_usage" in options) faults.push("Unknown parameter: stream_options.include_usage");
+  const limit = body["max_output_tokens"];
+  if (limit !== undefined && limit !== null && Number(limit) < 16) {
+    faults.push("Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16");
+  }
+  if (reasoningModel.test(textOf(body["model"]))) faults.push(...foreign(body, ["temperature", "top_p"]));
   const input = body["input"];
   if (typeof input !== "string" && !Array.isArray(input)) faults.push("input: required");
-  const calls = new Set<string>();
-  for (const item of objectsOf(input)) {
-    if (item["type"] === "function_call") calls.add(textOf(item["call_id"]));
-    if (item["type"] === "function_call_output" && !calls.has(textOf(item["call_id"]))) {
-      faults.push("No tool call found for function call output");
+  const calls = new OpenCalls();
+  objectsOf(input).forEach((item, at) => faults.push(...faultsOfItem(item, `input[${at}]`, calls)));
+  faults.push(...calls.faults());
+  for (const tool of objectsOf(body["tools"])) faults.push(...faultsOfResponsesTool(tool));
+  const format = objectOf(objectOf(body["text"])?.["format"]);
+  if (format?.["type"] === "json_schema" && (textOf(format["name"]) === "" || objectOf(format["schema"]) === null)) {
+    faults.push("text.format: name and schema are required");
+  }
+  return faults;
+}
+
+/** Every call has a result of its own kind somewhere behind it, and every result a call. */
+class OpenCalls {
+  readonly #open = new Map<string, string>();
+  readonly #known = new Map<string, string>();
+
+  call(item: JsonObject): void {
+    const id = textOf(item["call_id"]);
+    this.#open.set(id, textOf(item["type"]));
+    this.#known.set(id, textOf(item["type"]));
+  }
+
+  result(item: JsonObject): string[] {
+    const id = textOf(item["call_id"]);
+    this.#open.delete(id);
+    const fits = `${this.#known.get(id) ?? ""}_output` === item["type"];
+    return fits ? [] : [`No tool call found for ${textOf(item["type"]).replaceAll("_", " ")} with call_id ${id}`];
+  }
+
+  faults(): string[] {
+    return [...this.#open.keys()].map((id) => `No tool output found for function call ${id}`);
+  }
+}
+
+function faultsOfItem(item: JsonObject, where: string, calls: OpenCalls): string[] {
+  const type = item["type"] ?? (item["role"] === undefined ? "" : "message");
+  switch (textOf(type)) {
+    case "message":
+      return faultsOfResponsesMessage(item, where);
+    case "function_call":
+    case "custom_tool_call": {
+      calls.call(item);
+      const id = textOf(item["call_id"]);
+      const text = type === "function_call" ? isObjectText(item["arguments"]) : typeof item["input"] === "string";
+      return id !== "" && id.length <= 64 && isToolName(item["name"]) && text ? [] : [`${where}: not a call`];
     }
+    case "function_call_output":
+    case "custom_tool_call_output": {
+      const { output } = item;
+      const known = typeof output === "string" || objectsOf(output).every((part) => isInputPart(part));
+      return [...calls.result(item), ...(known && output !== undefined ? [] : [`${where}.output: Invalid type`])];
+    }
+    case "reasoning":
+      return textOf(item["encrypted_content"]).startsWith("sanctum")
+        ? [`${where}: The encrypted content could not be verified`]
+        : [];
+    case "":
+      return [`${where}.type: required`];
+    default:
+      return [];
+  }
+}
+
+function faultsOfResponsesMessage(item: JsonObject, where: string): string[] {
+  const role = textOf(item["role"]);
+  if (!["user", "assistant", "system", "developer"].includes(role)) return [`${where}.role: Invalid value`];
+  const { content } = item;
+  if (typeof content === "string") return [];
+  const parts = objectsOf(content);
+  const legal = role === "assistant" ? isOutputPart : isInputPart;
+  return Array.isArray(content) && parts.length > 0 && parts.every(legal) ? [] : [`${where}.content: Invalid value`];
+}
+
+function isInputPart(part: JsonObject): boolean {
+  switch (textOf(part["type"])) {
+    case "input_text":
+      return typeof part["text"] === "string";
+    case "input_image":
+      return /^(?:https?:|data:image\/)/.test(textOf(part["image_url"])) || textOf(part["file_id"]) !== "";
+    case "input_file":
+      return ["file_data", "file_url", "file_id"].some((field) => textOf(part[field]) !== "");
+    default:
+      return false;
+  }
+}
+
+function isOutputPart(part: JsonObject): boolean {
+  return (part["type"] === "output_text" && typeof part["text"] === "string") || part["type"] === "refusal";
+}
+
+function faultsOfResponsesTool(tool: JsonObject): string[] {
+  if (textOf(tool["type"]) === "") return ["tools: type: required"];
+  const faults = foreign(tool, ["function", "input_schema", "cache_control"]);
+  const named = tool["type"] === "function" || tool["type"] === "custom";
+  if (named && !isToolName(tool["name"])) faults.push("tools: name");
+  if (tool["type"] === "function" && tool["parameters"] !== null && objectOf(tool["parameters"]) === null) {
+    faults.push("tools: parameters");
   }
   return faults;
 }

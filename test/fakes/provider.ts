@@ -7,7 +7,8 @@ import { Connection } from "./connection.ts";
 import { RequestParser, type RawRequest } from "./http-parser.ts";
 import { parseObject } from "./json-access.ts";
 import { faultsOfChat, faultsOfMessages, faultsOfResponses } from "./legal.ts";
-import { embeddingsAnswer, errorBody, modelsAnswer, ollamaTags } from "./small-answers.ts";
+import { embeddingsAnswer, errorBody, modelsAnswer, ollamaAbilities, ollamaTags } from "./small-answers.ts";
+import type { FakeAbilities } from "./small-answers.ts";
 import { play } from "./play.ts";
 import type { Step } from "./script.ts";
 
@@ -18,6 +19,8 @@ export interface ProviderOptions {
   readonly local?: boolean;
   /** For `/v1/models` and `/api/tags`. */
   readonly models?: readonly string[];
+  /** What Ollama's own door tells of its models, by name. */
+  readonly abilities?: Readonly<Record<string, FakeAbilities>>;
   /** What to do where the queue is empty: one step for all, or by request. A plain answer where absent. */
   readonly respond?: Step | ((request: RecordedRequest) => Step);
   /** Illegal requests are played like legal ones; otherwise they get the vendor's 400. */
@@ -179,6 +182,8 @@ export class FakeProvider implements AsyncDisposable {
     if (request.method === "GET" && path === "/models") {
       return connection.sendJson(200, modelsAnswer(this.#models(), request.header("anthropic-version") !== undefined));
     }
+    const told = ollamaAbilities(this.#options.abilities ?? {}, path, request.text);
+    if (told !== null) return connection.sendJson(200, told);
     if (request.method === "GET" && path === "/api/tags") return connection.sendJson(200, ollamaTags(this.#models()));
     const dialect = dialectOf(path);
     if (request.method !== "POST" || dialect === null || !this.#speaks(dialect)) {

@@ -2,6 +2,7 @@
 
 import type { Dialect, Json, JsonObject } from "../../src/wire/neutral.ts";
 import { openaiErrorBody } from "./chat-wire.ts";
+import { parseObject, textOf } from "./json-access.ts";
 import { messagesErrorBody } from "./messages-wire.ts";
 import { count, type FakeUsage } from "./script.ts";
 
@@ -41,6 +42,36 @@ export function ollamaTags(models: readonly string[]): JsonObject {
         quantization_level: "Q4_K_M",
       },
     })),
+  };
+}
+
+export interface FakeAbilities {
+  /** `completion`, `vision`, `tools`, … */
+  readonly capabilities: readonly string[];
+  /** `num_ctx` in the model's own file. */
+  readonly numCtx?: number;
+  /** The window that it runs with, where it is loaded. */
+  readonly loaded?: number;
+}
+
+/** `POST /api/show` and `GET /api/ps` (Ollama docs/api.md); null for other paths and unknown models. */
+export function ollamaAbilities(
+  models: Readonly<Record<string, FakeAbilities>>,
+  path: string,
+  body: string,
+): JsonObject | null {
+  if (path === "/api/ps") {
+    const running = Object.entries(models).filter(([, { loaded }]) => loaded !== undefined);
+    return { models: running.map(([name, { loaded }]) => ({ name, model: name, context_length: loaded! })) };
+  }
+  if (path !== "/api/show") return null;
+  const found = models[textOf(parseObject(body)["model"])];
+  if (found === undefined) return null;
+  const set = found.numCtx === undefined ? "" : `\nnum_ctx    ${found.numCtx}`;
+  return {
+    parameters: `temperature    0.7${set}`,
+    capabilities: [...found.capabilities],
+    model_info: { "general.architecture": "fake", "fake.context_length": 131_072 },
   };
 }
 

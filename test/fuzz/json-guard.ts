@@ -5,6 +5,7 @@ import { GatewayError } from "../../src/errors.ts";
 import { findJsonFault } from "../../src/wire/json-fault.ts";
 import { guardJson } from "../../src/wire/json-guard.ts";
 import { type SeededRandom, createSeededRandom } from "./seeded-random.ts";
+import type { FuzzTarget } from "./target.ts";
 
 const corpus: readonly string[] = [
   '{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"hi"}]}',
@@ -38,6 +39,14 @@ const pieces: readonly string[] = [
   "é",
   "😀",
 ];
+
+/** Bodies as base64, since they need not be text. */
+export const guardedBodies: FuzzTarget = {
+  name: "json-guard",
+  rounds: 20_000,
+  make: (random) => Buffer.from(mutate(random)).toString("base64"),
+  judge: (input) => judge(Buffer.from(typeof input === "string" ? input : "", "base64"), () => undefined),
+};
 
 /**
  * Throws an Error that names seed and round where the guard and its judges disagree. Returns how many bodies were

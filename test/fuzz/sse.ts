@@ -4,7 +4,9 @@
 import { createParser } from "eventsource-parser";
 import type { SseEvent } from "../../src/wire/neutral.ts";
 import { SseParser } from "../../src/wire/sse.ts";
+import { objectOf, textOf } from "../fakes/json-access.ts";
 import { type SeededRandom, createSeededRandom } from "./seeded-random.ts";
+import type { FuzzTarget } from "./target.ts";
 
 const fields = "data:|data: |data|event: |event:ping|id: 1|retry: 5|: comment|:|dat|datax: 1| data: 1";
 const contents = '{}|{"a":"b"}|[DONE]|x|é|预算|😀|e\u0301|\u2028|message_stop|data: one\ndata: two\n\n';
@@ -60,6 +62,16 @@ export function referenceEvents(text: string): { event: string | undefined; data
   parser.feed(text);
   return events;
 }
+
+export const sseStreams: FuzzTarget = {
+  name: "sse",
+  rounds: 4_000,
+  make: (random) => ({ text: compose(random), seed: random.integer(1 << 30) }),
+  judge: (input) => {
+    const object = objectOf(input);
+    return judge(textOf(object?.["text"]), createSeededRandom(Number(object?.["seed"] ?? 0)));
+  },
+};
 
 /** Throws an Error that names seed and round where a rule does not hold. */
 export function fuzzSse(seed: number, iterations: number): void {

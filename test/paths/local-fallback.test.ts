@@ -30,7 +30,8 @@ test("a local server is not asked for more output than its window leaves", async
 
 test("a search tool of the vendor, which costs much but sends little, does not make a small window too small", async () => {
   await using house = await startHouse({ cloud: refusing });
-  const tools = [{ type: "web_search_20250305", name: "web_search", max_uses: 8 }];
+  const own = { name: "note", input_schema: { type: "object", properties: {} } };
+  const tools = [{ type: "web_search_20250305", name: "web_search", max_uses: 8 }, own];
   const response = await post(house.gateway, "messages", { extra: { tools } });
   expect(response.status).toBe(200);
   expect(house.local.generations).toHaveLength(1);

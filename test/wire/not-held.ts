@@ -10,6 +10,12 @@ export interface NotHeld {
 const takeover = "A stream that breaks off after its first byte ends in the dialect's error event in this version.";
 
 export const notHeld: Readonly<Record<number, NotHeld>> = {
+  276: {
+    state: "otherwise",
+    sentence: "A turn that the vendor paused is carried on by asking again.",
+    reason:
+      "Only turns with the vendor's own tools are paused, and a translated request never offers those. A pause that comes all the same is a plain stop (rule 100).",
+  },
   294: { state: "later", sentence: "A takeover continues inside the open text block.", reason: takeover },
   295: { state: "later", sentence: "A takeover keeps ids, model and indexes.", reason: takeover },
   296: { state: "later", sentence: "At the joint no character is lost or doubled.", reason: takeover },

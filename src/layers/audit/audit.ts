@@ -118,6 +118,8 @@ function close(
     heldNanos,
     wouldHaveNanos: record.wouldHaveNanos,
     ms: Math.round(parts.clock.monotonic() - startedAt),
+    clientRetry: clientRetryOf(request.headers),
+    replayOf: record.replayOf,
     bytesIn: record.bytesIn,
     bytesOut,
   };
@@ -127,6 +129,12 @@ function close(
   void durable.then((written) => {
     if (written) parts.journal.closeRequest(record.id);
   });
+}
+
+/** As the SDKs of both vendors count it. Nobody tries more than a few times: what looks otherwise is no count. */
+function clientRetryOf(headers: Headers): number | undefined {
+  const count = headers.get("x-stainless-retry-count");
+  return count !== null && /^[1-9]\d{0,2}$/.test(count) ? Number(count) : undefined;
 }
 
 function endOfFailure(parts: AuditParts, request: Arrived, error: unknown): { outcome: Outcome; status: number } {

@@ -9,6 +9,7 @@
 
 import { usdFromNanos } from "../../money.ts";
 import type { AttemptRecord } from "../../request.ts";
+import { withOthers } from "../../wire/usage.ts";
 import type { AuditFacts } from "./sink.ts";
 
 /** A line fits one atomic write of a page. */
@@ -46,12 +47,13 @@ interface AttemptEntry {
   ms: number | null;
   ttft_ms?: number;
   usd?: number;
+  upstream_id?: string | null;
   note?: string | null;
 }
 
 function entryOf(seq: number, prev: string, facts: AuditFacts, maxText: number, maxAttempts: number): object {
   const { served } = facts;
-  const entry = {
+  const entry: Record<string, unknown> = {
     v: 1,
     seq,
     prev,
@@ -80,13 +82,16 @@ function entryOf(seq: number, prev: string, facts: AuditFacts, maxText: number, 
     bytes_in: facts.bytesIn,
     bytes_out: facts.bytesOut,
   };
+  if (facts.clientRetry !== undefined) entry["client_retry"] = facts.clientRetry;
+  if (facts.replayOf !== undefined) entry["replay_of"] = clip(facts.replayOf, maxText);
   const leftOut = facts.attempts.length - maxAttempts;
-  return leftOut > 0 ? { ...entry, attempts_left_out: leftOut } : entry;
+  if (leftOut > 0) entry["attempts_left_out"] = leftOut;
+  return entry;
 }
 
 function usageOf(served: AttemptRecord | null): object | null {
-  const usage = served?.usage;
-  if (served === null || usage === null || usage === undefined) return null;
+  if (served === null || served.usage === null) return null;
+  const usage = withOthers(served.usage);
   return {
     input: usage.input,
     output: usage.output,
@@ -119,6 +124,7 @@ function attemptOf(attempt: AttemptRecord, maxText: number): AttemptEntry {
   };
   if (attempt.ttftMs !== null) entry.ttft_ms = Math.round(attempt.ttftMs);
   entry.usd = usdFromNanos(attempt.nanos);
+  if (attempt.upstreamId !== undefined) entry.upstream_id = clip(attempt.upstreamId, maxText);
   if (attempt.note !== null) entry.note = clip(attempt.note, maxText);
   return entry;
 }

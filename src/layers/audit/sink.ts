@@ -29,6 +29,10 @@ export interface AuditFacts {
   readonly wouldHaveNanos: Nanos | null;
   /** From arrival to the last byte, milliseconds. */
   readonly ms: number;
+  /** How often the client says that it has tried before. */
+  readonly clientRetry?: number | undefined;
+  /** The id of the request whose answer was given again. */
+  readonly replayOf?: string | undefined;
   readonly bytesIn: number;
   readonly bytesOut: number;
 }

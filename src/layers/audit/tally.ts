@@ -3,6 +3,7 @@
 
 import type { Nanos } from "../../money.ts";
 import type { AttemptRecord, Outcome } from "../../request.ts";
+import { outputTokens, promptTokens } from "../../wire/usage.ts";
 import type { RequestTally } from "./audit.ts";
 import { LatencyWindow } from "./latency-window.ts";
 import type { AuditFacts } from "./sink.ts";
@@ -191,7 +192,7 @@ export class Tally implements RequestTally {
     model.spentNanos += attempt.nanos;
     if (attempt.usage === null) return;
     model.inputTokens += promptTokens(attempt.usage);
-    model.outputTokens += attempt.usage.output;
+    model.outputTokens += outputTokens(attempt.usage);
   }
 
   #rollOver(): void {
@@ -214,16 +215,12 @@ function countAgent(agent: AgentCounts, facts: AuditFacts): void {
   for (const attempt of facts.attempts) {
     if (attempt.usage === null) continue;
     agent.inputTokens += promptTokens(attempt.usage);
-    agent.outputTokens += attempt.usage.output;
+    agent.outputTokens += outputTokens(attempt.usage);
   }
   if (served === null) return;
   if (served.local) agent.local++;
   else agent.cloud++;
   if (facts.attempts[0]?.candidate !== served.candidate) agent.fallbacks++;
-}
-
-function promptTokens(usage: NonNullable<AttemptRecord["usage"]>): number {
-  return usage.input + usage.cacheRead + usage.cacheWrite5m + usage.cacheWrite1h;
 }
 
 function entry<T>(map: Map<string, T>, name: string, create: () => T): T {

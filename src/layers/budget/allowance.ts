@@ -4,7 +4,8 @@
 import type { Nanos } from "../../money.ts";
 import type { Allowance, Paced, Price } from "../../request.ts";
 import type { JsonObject } from "../../wire/neutral.ts";
-import { boundNanos, outputRate, toolFeeNanos } from "./cost.ts";
+import { ceilingOf, priceOf } from "../../catalogue/index.ts";
+import { boundNanos, dearest, outputRate, toolFeeNanos } from "./cost.ts";
 import type { Hold } from "./ledger.ts";
 import { askedFactor, type Factor, times } from "./surcharge.ts";
 
@@ -32,7 +33,10 @@ interface Terms {
   readonly price: Price;
   readonly factor: Factor;
   readonly prompt: number;
+  /** Answers that may be written: the client's `n`, and once more for each model that the vendor may ask instead. */
   readonly choices: number;
+  /** Nano-dollars for the prompts of those other models. */
+  readonly againNanos: Nanos;
   /** Nano-dollars for the calls of the provider's own tools that the request allows. */
   readonly feeNanos: Nanos;
   /** Nano-dollars for the prompt and those calls. */
@@ -71,11 +75,16 @@ export function needOf({ request, candidate }: Paced, price: Price, room: Nanos)
   return needed(terms, tokens, clamped ? tokens : undefined, null);
 }
 
-function termsOf(request: Paced["request"], candidate: Paced["candidate"], price: Price): Terms {
+function termsOf(request: Paced["request"], candidate: Paced["candidate"], own: Price): Terms {
   const { facts } = request;
-  const factor = askedFactor(candidate.provider.name, request.body);
+  const { alternates = [] } = facts;
+  const provider = candidate.provider.name;
+  const price = dearest([own, ...alternates.map((model) => priceOf(provider, model) ?? ceilingOf(provider))]);
+  const factor = askedFactor(candidate, request.body);
   const prompt = Math.min(facts.inputTokenBound, windowOf(candidate.context, price));
-  const choices = Math.max(1, facts.choices);
+  const choices = Math.max(1, facts.choices) * (1 + alternates.length);
+  const onceNanos = times(boundNanos(prompt, 0, price, 1), factor);
+  const againNanos = onceNanos * alternates.length;
   const feeNanos = toolFeeNanos(facts.serverTools);
   return {
     price,
@@ -83,13 +92,17 @@ function termsOf(request: Paced["request"], candidate: Paced["candidate"], price
     prompt,
     choices,
     feeNanos,
-    promptNanos: times(boundNanos(prompt, 0, price, 1), factor) + feeNanos,
+    againNanos,
+    promptNanos: onceNanos + againNanos + feeNanos,
     tokenNanos: (outputRate(prompt, price) * choices * factor) / 100_000,
   };
 }
 
 function needed(terms: Terms, tokens: number, clampTo: number | undefined, draw: Need["draw"]): Need {
-  const nanos = times(boundNanos(terms.prompt, tokens, terms.price, terms.choices), terms.factor) + terms.feeNanos;
+  const nanos =
+    times(boundNanos(terms.prompt, tokens, terms.price, terms.choices), terms.factor) +
+    terms.feeNanos +
+    terms.againNanos;
   return { nanos, outputTokens: tokens * terms.choices, clampTo, draw };
 }
 

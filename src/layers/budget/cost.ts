@@ -4,24 +4,46 @@
 import type { Nanos } from "../../money.ts";
 import type { Price } from "../../request.ts";
 import type { Usage } from "../../wire/neutral.ts";
+import type { Factor } from "./surcharge.ts";
 
 /** No single charge is larger, so that a lying upstream cannot push a balance out of the exact range: 9,000 USD. */
 export const largestCharge: Nanos = 9_000_000_000_000;
 
-type Rates = Omit<Price, "long" | "source">;
+type Rates = Omit<Price, "long" | "source" | "media">;
 
 // Fees per call, in pico-dollars; reported in usage, not in tokens. Anthropic, docs "Pricing: web search" and OpenAI,
-// docs "Pricing: built-in tools": $10 per 1,000 searches, $2.50 per 1,000 file searches, $0.03 a container.
+// docs "Pricing: built-in tools": $10 per 1,000 searches, $2.50 per 1,000 file searches, $0.03 a container; a picture is
+// taken as the dearest that its list has (high quality, large).
 const toolFees: Readonly<Record<string, number>> = {
   web_fetch: 0,
   file_search: 2_500_000_000,
   code_interpreter: 30_000_000_000,
+  image_generation: 250_000_000_000,
 };
 // A tool that is not in the list costs what the usual one does: nothing that a vendor counts is taken as free.
 const usualToolFee = 10_000_000_000;
 
-/** Exact cost of what was used, rounded up to a nano-dollar; from 0 to `largestCharge`, whatever the counts are. */
-export function costNanos(usage: Usage, price: Price): Nanos {
+/** How an answer is billed beside its model's listed price. */
+export interface Terms {
+  /** On every token, not on the fees for calls. */
+  readonly factor: Factor;
+  /** The price of another model that worked inside the answer; never free for want of a price. */
+  readonly priceOfOther: (model: string) => Price;
+}
+
+/** Exact cost of what was used, rounded up to a nano-dollar once; from 0 to `largestCharge`, whatever the counts are. */
+export function costNanos(usage: Usage, price: Price, terms?: Terms): Nanos {
+  let picos = tokenPicos(usage, price);
+  let fees = feesOf(usage.serverTools);
+  for (const { model, usage: other } of usage.others ?? []) {
+    picos += tokenPicos(other, terms === undefined ? price : terms.priceOfOther(model));
+    fees += feesOf(other.serverTools);
+  }
+  if (terms !== undefined && terms.factor !== 100) picos = (picos * terms.factor) / 100;
+  return Math.min(Math.ceil((picos + fees) / 1_000), largestCharge);
+}
+
+function tokenPicos(usage: Usage, price: Price): number {
   const input = count(usage.input);
   const read = count(usage.cacheRead);
   const write5m = count(usage.cacheWrite5m);
@@ -29,14 +51,34 @@ export function costNanos(usage: Usage, price: Price): Nanos {
   // A count of reasoning above the output that should include it is taken as the output.
   const output = Math.max(count(usage.output), count(usage.reasoning));
   const rates = ratesAt(price, input + read + write5m + write1h);
-  const picos =
+  return (
     input * rates.input +
     read * rates.cacheRead +
     write5m * rates.cacheWrite5m +
     write1h * rates.cacheWrite1h +
     output * rates.output +
-    feesOf(usage.serverTools);
-  return Math.min(Math.ceil(picos / 1_000), largestCharge);
+    mediaPicos(usage, input, output, rates, price.media)
+  );
+}
+
+/** What sound and pictures cost beyond the text rates that they were counted at; they are part of input and output. */
+function mediaPicos(usage: Usage, input: number, output: number, rates: Rates, listed: Price["media"]): number {
+  const { media } = usage;
+  if (media === undefined || listed === undefined) return 0;
+  const audioInput = Math.min(count(media.audioInput), input);
+  const imageInput = Math.min(count(media.imageInput), input - audioInput);
+  const audioOutput = Math.min(count(media.audioOutput), output);
+  const imageOutput = Math.min(count(media.imageOutput), output - audioOutput);
+  return (
+    audioInput * beyond(listed.audioInput, rates.input) +
+    imageInput * beyond(listed.imageInput, rates.input) +
+    audioOutput * beyond(listed.audioOutput, rates.output) +
+    imageOutput * beyond(listed.imageOutput, rates.output)
+  );
+}
+
+function beyond(listed: number | undefined, text: number): number {
+  return listed === undefined ? 0 : listed - text;
 }
 
 /**
@@ -49,6 +91,29 @@ export function boundNanos(inputTokens: number, outputTokens: number, price: Pri
   const picos = prompt * inputRate(rates) + count(outputTokens) * count(choices) * rates.output;
   // Beyond the exact range there is no bound that a cap could cover.
   return picos <= Number.MAX_SAFE_INTEGER ? Math.ceil(picos / 1_000) : Number.MAX_SAFE_INTEGER;
+}
+
+/** A price that none of these exceeds in anything. */
+export function dearest(prices: readonly [Price, ...Price[]]): Price {
+  const [first, ...others] = prices;
+  return others.reduce(dearer, first);
+}
+
+function dearer(a: Price, b: Price): Price {
+  const rates = dearerRates(a, b);
+  if (a.long === null && b.long === null) return { ...a, ...rates };
+  const threshold = Math.min(a.long?.threshold ?? Infinity, b.long?.threshold ?? Infinity);
+  return { ...a, ...rates, long: { threshold, ...dearerRates(a.long ?? a, b.long ?? b) } };
+}
+
+function dearerRates(a: Rates, b: Rates): Rates {
+  return {
+    input: Math.max(a.input, b.input),
+    output: Math.max(a.output, b.output),
+    cacheRead: Math.max(a.cacheRead, b.cacheRead),
+    cacheWrite5m: Math.max(a.cacheWrite5m, b.cacheWrite5m),
+    cacheWrite1h: Math.max(a.cacheWrite1h, b.cacheWrite1h),
+  };
 }
 
 /** What so many calls of a provider's own tools cost at most, beside their tokens. Nano-dollars. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { priceOf } from "../../catalogue/index.ts";
 import { AttemptError, GatewayError } from "../../errors.ts";
 import { NANOS_PER_USD } from "../../money.ts";
 import type { Allowance, Finish, Funded, GatewayResponse, Paced } from "../../request.ts";
@@ -233,6 +234,18 @@ describe("the price that counts", () => {
     withLedger(async (ledger) => {
       const body = { speed: "fast", inference_geo: "us" };
       expect((await allowanceFor(ledger, { provider: "anthropic", body })).heldNanos).toBe((worst * 660) / 100);
+    }));
+});
+
+describe("models that the vendor may ask instead", () => {
+  test("are held with the prompt and the output of each, at the dearest price of all", () =>
+    withLedger(async (ledger) => {
+      const facts = { alternates: ["claude-opus-4-1"] };
+      const dear = priceOf("anthropic", "claude-opus-4-1")!;
+      const input = Math.max(dear.input, dear.cacheRead, dear.cacheWrite5m, dear.cacheWrite1h);
+      // Twice 1,000 prompt tokens and 100 output tokens, in pico-dollars each.
+      const nanos = (2 * (1_000 * input + 100 * dear.output)) / 1_000;
+      expect((await allowanceFor(ledger, { provider: "anthropic", facts })).heldNanos).toBe(nanos);
     }));
 });
 

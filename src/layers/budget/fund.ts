@@ -1,12 +1,13 @@
-import { bareName, priceOf } from "../../catalogue/index.ts";
+import { bareName, ceilingOf, priceOf } from "../../catalogue/index.ts";
 import { AttemptError } from "../../errors.ts";
 import type { Nanos } from "../../money.ts";
 import type { AttemptRecord, Finish, Funded, Handler, Layer, Paced, Planned, Price } from "../../request.ts";
 import type { Usage } from "../../wire/neutral.ts";
+import { serverKindOf } from "../../wire/profiles/server-kind.ts";
 import { DrawnAllowance, fixedAllowance, needOf } from "./allowance.ts";
-import { costNanos, reportedNanos, wouldHaveNanos } from "./cost.ts";
+import { costNanos, reportedNanos, wouldHaveNanos, type Terms } from "./cost.ts";
 import type { Hold, Ledger } from "./ledger.ts";
-import { billedFactor, times } from "./surcharge.ts";
+import { billedFactor } from "./surcharge.ts";
 
 export interface FundParts {
   readonly ledger: Pick<Ledger, "hold" | "room">;
@@ -137,17 +138,19 @@ function costOf(
   price: Price,
 ): { nanos: Nanos; source: AttemptRecord["price"] } {
   const provider = candidate.provider.name;
-  if (provider === "openrouter" && attempt.usageSource === "upstream") {
+  const kind = serverKindOf(candidate.provider);
+  if (kind === "openrouter" && attempt.usageSource === "upstream") {
     const reported = reportedNanos(usage.reportedUsd);
     if (reported !== null) return { nanos: reported, source: "reported" };
   }
-  const factor = billedFactor(provider, request.body, usage.tier);
-  const nanos = costNanos(usage, price);
+  const terms: Terms = {
+    factor: billedFactor(candidate, request.body, usage),
+    priceOfOther: (model) => priceOf(provider, model) ?? ceilingOf(provider),
+  };
+  const nanos = costNanos(usage, price, terms);
   const other = otherPrice(provider, candidate.model, attempt.reportedModel, price);
-  const otherNanos = other === null ? 0 : costNanos(usage, other);
-  return otherNanos > nanos
-    ? { nanos: times(otherNanos, factor), source: other!.source }
-    : { nanos: times(nanos, factor), source: price.source };
+  const otherNanos = other === null ? 0 : costNanos(usage, other, terms);
+  return otherNanos > nanos ? { nanos: otherNanos, source: other!.source } : { nanos, source: price.source };
 }
 
 /**

@@ -1,41 +1,77 @@
-// Switches that make every token dearer. A hold reckons with what the request asks for; a settlement with what the answer
-// says it was, where it says so. Factors in hundredths, the dearest that the vendor lists for any model.
+// Switches that change the price of every token. A hold reckons with what the request asks for; a settlement with what the
+// answer says it was, where it says so. Factors in hundredths, the dearest that the vendor lists for any model.
 
 import type { Nanos } from "../../money.ts";
-import type { JsonObject } from "../../wire/neutral.ts";
+import type { Candidate } from "../../request.ts";
+import type { Dialect, Json, JsonObject, Usage } from "../../wire/neutral.ts";
+import { serverKindOf } from "../../wire/profiles/server-kind.ts";
 
 /** Hundredths: 100 is the listed price. */
 export type Factor = number;
 
-interface Tiers {
-  /** By the name that request (`service_tier`, `speed`) and answer share. Cheaper tiers are not given as a discount. */
-  readonly tiers: Readonly<Record<string, Factor>>;
-  /** `inference_geo: "us"`. */
-  readonly usOnly: Factor;
+/** By the name that the answer gives, which is mostly the request's too. `*`: any other name; absent: the listed price. */
+type Names = Readonly<Record<string, Factor>>;
+
+interface Switches {
+  /** `service_tier`. */
+  readonly tiers: Names;
+  /** `speed`. */
+  readonly speeds: Names;
+  /** `inference_geo`. */
+  readonly places: Names;
 }
 
-const listed: Readonly<Record<string, Tiers>> = {
-  // Anthropic, docs "Fast mode" (2x to 6x by model) and "Data residency" (1.1x); its priority tier is paid in advance.
-  anthropic: { tiers: { fast: 600 }, usOnly: 110 },
-  // OpenAI, docs "Priority processing": 1.7x to 2.5x by model.
-  openai: { tiers: { priority: 250, fast: 250 }, usOnly: 100 },
+const listed: Readonly<Record<string, Switches>> = {
+  // Anthropic, docs "Batch processing" (half), "Fast mode" (2x to 6x by model) and "Data residency" (1.1x); its priority
+  // tier is paid in advance.
+  anthropic: {
+    tiers: { auto: 100, standard_only: 100, standard: 100, priority: 100, batch: 50 },
+    speeds: { standard: 100, fast: 600, "*": 600 },
+    places: { global: 100, not_available: 100, us: 110, "*": 110 },
+  },
+  // OpenAI, docs "Priority processing" (1.7x to 2.5x by model; `fast` is its other name), "Flex processing" and "Batch"
+  // (half); scale is paid in advance.
+  openai: {
+    tiers: {
+      auto: 100,
+      default: 100,
+      standard: 100,
+      scale: 100,
+      flex: 50,
+      batch: 50,
+      priority: 250,
+      fast: 250,
+      "*": 250,
+    },
+    speeds: {},
+    places: {},
+  },
 };
-const plain: Tiers = { tiers: {}, usOnly: 100 };
 
-/** What the request's own switches may multiply its price by. */
-export function askedFactor(provider: string, body: JsonObject): Factor {
-  const { tiers, usOnly } = tiersOf(provider);
-  const tier = Math.max(factorOf(tiers, body["service_tier"]), factorOf(tiers, body["speed"]));
-  return body["inference_geo"] === "us" ? Math.ceil((tier * usOnly) / 100) : tier;
+type Asked = Pick<Candidate, "provider" | "dialect">;
+
+/** What the request's own switches may multiply its price by; never a discount, which the answer alone can grant. */
+export function askedFactor(candidate: Asked, body: JsonObject): Factor {
+  const { tiers, speeds, places } = switchesOf(candidate);
+  return product(
+    asked(tiers, body["service_tier"]),
+    asked(speeds, body["speed"]),
+    asked(places, body["inference_geo"]),
+  );
 }
 
-/** The factor of an answer: by the tier that it names, else by what was asked for. */
-export function billedFactor(provider: string, body: JsonObject, tier: string | undefined): Factor {
-  const { tiers, usOnly } = tiersOf(provider);
-  // `speed` is not told apart from the tier in every answer: what asked for it pays for it.
-  if (tier === undefined || factorOf(tiers, body["speed"]) > 100) return askedFactor(provider, body);
-  const factor = factorOf(tiers, tier);
-  return body["inference_geo"] === "us" ? Math.ceil((factor * usOnly) / 100) : factor;
+/** The factor of an answer: by what it says of itself, else by what was asked for. */
+export function billedFactor(
+  candidate: Asked,
+  body: JsonObject,
+  answer: Pick<Usage, "tier" | "speed" | "geo">,
+): Factor {
+  const { tiers, speeds, places } = switchesOf(candidate);
+  return product(
+    billed(tiers, answer.tier, body["service_tier"]),
+    billed(speeds, answer.speed, body["speed"]),
+    billed(places, answer.geo, body["inference_geo"]),
+  );
 }
 
 /** Rounded up. */
@@ -44,10 +80,34 @@ export function times(nanos: Nanos, factor: Factor): Nanos {
   return Math.min(Math.ceil((nanos * factor) / 100), Number.MAX_SAFE_INTEGER);
 }
 
-function tiersOf(provider: string): Tiers {
-  return Object.hasOwn(listed, provider) ? listed[provider]! : plain;
+/**
+ * An account of another name may lead to the vendor of its dialect, and then its switches count; but only the vendor itself
+ * is believed in a discount, and what others call their tiers (Groq: `on_demand`) is no surcharge.
+ */
+const elsewhere: Readonly<Record<Dialect, Switches>> = {
+  messages: { tiers: {}, speeds: { fast: 600 }, places: { us: 110 } },
+  chat: { tiers: { priority: 250, fast: 250 }, speeds: {}, places: {} },
+  responses: { tiers: { priority: 250, fast: 250 }, speeds: {}, places: {} },
+};
+
+function switchesOf({ provider, dialect }: Asked): Switches {
+  const kind = serverKindOf(provider);
+  return Object.hasOwn(listed, kind) ? listed[kind]! : elsewhere[dialect];
 }
 
-function factorOf(tiers: Tiers["tiers"], name: unknown): Factor {
-  return typeof name === "string" && Object.hasOwn(tiers, name) ? tiers[name]! : 100;
+function billed(names: Names, said: string | undefined, wanted: Json | undefined): Factor {
+  return said === undefined ? asked(names, wanted) : factorOf(names, said);
+}
+
+function asked(names: Names, wanted: Json | undefined): Factor {
+  return Math.max(100, factorOf(names, wanted));
+}
+
+function factorOf(names: Names, name: Json | undefined): Factor {
+  if (typeof name !== "string") return 100;
+  return (Object.hasOwn(names, name) ? names[name] : names["*"]) ?? 100;
+}
+
+function product(tier: Factor, speed: Factor, place: Factor): Factor {
+  return Math.ceil((tier * speed * place) / 10_000);
 }

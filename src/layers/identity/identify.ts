@@ -13,7 +13,8 @@ export function identify({ authenticate, admit }: Parts): Layer<Recorded, Identi
     const { agent, passthrough } = authenticate(request);
     request.record.agent = agent.name;
     request.record.auth = agent.auth;
-    const leave = admit(agent);
+    // Counting costs nothing and comes in bursts of dozens: it takes nobody's place.
+    const leave = request.operation === "count_tokens" ? stay : admit(agent);
     try {
       const response = await next(Object.assign(request, { agent, passthrough }));
       // A stream holds its place until it ends.
@@ -25,3 +26,5 @@ export function identify({ authenticate, admit }: Parts): Layer<Recorded, Identi
     }
   };
 }
+
+const stay = (): void => undefined;

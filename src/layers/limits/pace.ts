@@ -23,12 +23,13 @@ const MAX_OUTPUT_GUESS = 1_024;
 const TIMER_SLACK_MS = 5;
 
 /**
- * Asks the provider's breaker, backoff and quotas, and hands on a permit; never waits. Throws AttemptError
+ * Asks the provider's breaker, backoff and quotas, and hands on a permit; waits only for a place at a local server. Throws AttemptError
  * `skipped_breaker` or `skipped_limit`, with `retryAfterMs` and a note, where the candidate may not be used now.
  */
 export function pace(parts: PaceParts): Layer<Chosen, Paced> {
   return (next) => async (chosen) => {
     const account = accountOf(chosen);
+    if (chosen.request.operation === "count_tokens") return next(unpaced(parts, chosen, account));
     const attempt = await start(parts, chosen, account);
     let response: GatewayResponse;
     try {
@@ -57,18 +58,49 @@ function accountOf(chosen: Chosen): string {
 }
 
 async function start(parts: PaceParts, chosen: Chosen, account: string): Promise<Attempt> {
-  const { name } = chosen.candidate.provider;
+  const { name, local, timeouts } = chosen.candidate.provider;
   const breaker = parts.breakers.of(name);
-  refuseWhile("skipped_breaker", "open", breaker.waitMs());
-  refuseWhile("skipped_limit", "backing off", parts.backoff.waitMs(account, parts.clock.monotonic()) - TIMER_SLACK_MS);
-  const taking = parts.quota.take(account, name, needOf(chosen));
+  const check = (): void => {
+    refuseWhile("skipped_breaker", "open", breaker.waitMs());
+    const waitMs = parts.backoff.waitMs(account, parts.clock.monotonic());
+    refuseWhile("skipped_limit", "backing off", waitMs - TIMER_SLACK_MS);
+  };
+  check();
+  const need = needOf(chosen);
+  // A local model serves one after the other and costs nothing: its turn comes. In the cloud somebody else is free.
+  const taking = local
+    ? parts.quota.takeInTurn(account, name, need, { signal: chosen.signal, ms: timeouts.firstByteMs })
+    : parts.quota.take(account, name, need);
   const ticket = taking instanceof Promise ? await taking : taking;
   if ("refusedBy" in ticket) throw refusal("skipped_limit", ticket.refusedBy, ticket.waitMs);
+  if (taking instanceof Promise) recheck(parts, ticket, check);
   // Last, because a probe that is claimed must be made.
   const pass = breaker.enter();
   if (typeof pass !== "number") return new Attempt(parts, chosen, account, breaker, ticket, pass);
   parts.quota.giveBack(ticket);
   throw refusal("skipped_breaker", "open", pass);
+}
+
+/** What was true before the wait may not be any more. */
+function recheck(parts: PaceParts, ticket: Ticket, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    parts.quota.giveBack(ticket);
+    throw error;
+  }
+}
+
+const learnsNothing: Permit = { learn: () => undefined };
+
+/**
+ * Counts have limits of their own at the vendors: they use up nothing of what answers need, and what becomes of them says
+ * nothing about answers. Only where the provider is to be left alone they leave it alone.
+ */
+function unpaced(parts: PaceParts, chosen: Chosen, account: string): Paced {
+  refuseWhile("skipped_breaker", "open", parts.breakers.of(chosen.candidate.provider.name).waitMs());
+  refuseWhile("skipped_limit", "backing off", parts.backoff.waitMs(account, parts.clock.monotonic()));
+  return { ...chosen, permit: learnsNothing };
 }
 
 function refuseWhile(outcome: "skipped_breaker" | "skipped_limit", why: string, waitMs: number): void {

@@ -2,6 +2,7 @@ import type { Clock } from "../../clock.ts";
 import type { ProviderLimits } from "../../request.ts";
 import { limitKinds, readQuotaHeaders, type LimitKind, type Reading } from "./quota-headers.ts";
 import { TokenBucket } from "./token-bucket.ts";
+import { WaitingLine, type Patience } from "./waiting-line.ts";
 
 /** What an attempt will need at most. */
 export interface Need {
@@ -44,6 +45,16 @@ export interface Quota {
   configure(limits: ReadonlyMap<string, ProviderLimits>): void;
   /** All of it or nothing; never waits. */
   take(account: string, provider: string, need: Need): Ticket | QuotaRefusal | Promise<Ticket | QuotaRefusal>;
+  /**
+   * Like `take`; but where all places are taken it waits in line for one, first come, first served. Refused where the line
+   * is full, and where the patience ends first.
+   */
+  takeInTurn(
+    account: string,
+    provider: string,
+    need: Need,
+    patience: Patience,
+  ): Ticket | QuotaRefusal | Promise<Ticket | QuotaRefusal>;
   /** The attempt was sent and has ended; `used` null: unknown, so what was taken counts. */
   settle(ticket: Ticket, used: Used | null): void;
   /** The attempt was never sent. */
@@ -58,6 +69,8 @@ export interface Quota {
 const UNTOLD_RESET_MS = 1_000;
 /** When a place may become free is not known. */
 const CONCURRENT_WAIT_MS = 1_000;
+/** Longer lines would outlast the patience of those at their end. */
+const MOST_WAITING = 32;
 /** Accounts of passthrough callers; the configuration bounds them, this bounds what many reloads leave behind. */
 const MAX_ACCOUNTS = 1_024;
 
@@ -69,8 +82,16 @@ interface Told {
   resetsAtMs: number;
 }
 
+/** Stands in line for a place. */
+interface Waiter {
+  readonly need: Need;
+  readonly resolve: (taken: Ticket | QuotaRefusal) => void;
+}
+
 interface Account {
+  readonly name: string;
   readonly provider: string;
+  readonly line: WaitingLine<Waiter>;
   concurrent: number;
   inFlight: number;
   family: number | undefined;
@@ -85,6 +106,8 @@ interface MemoryTicket extends Ticket {
   open: boolean;
 }
 
+const noPlace: QuotaRefusal = { refusedBy: "concurrent", waitMs: CONCURRENT_WAIT_MS };
+
 /** In this process's memory; outlives configurations. */
 export class MemoryQuota implements Quota {
   readonly #clock: Clock;
@@ -98,38 +121,42 @@ export class MemoryQuota implements Quota {
   configure(limits: ReadonlyMap<string, ProviderLimits>): void {
     this.#limits = limits;
     const now = this.#clock.monotonic();
-    for (const account of this.#accounts.values()) applyLimits(account, limits.get(account.provider), now);
+    for (const account of this.#accounts.values()) {
+      applyLimits(account, limits.get(account.provider), now);
+      this.#callWaiting(account);
+    }
   }
 
   take(account: string, provider: string, need: Need): Ticket | QuotaRefusal {
     const now = this.#clock.monotonic();
     const state = this.#account(account, provider, now);
-    if (state.inFlight >= state.concurrent) return { refusedBy: "concurrent", waitMs: CONCURRENT_WAIT_MS };
-    const { requests, input_tokens: input, output_tokens: output } = state.buckets;
-    const refusal = refusalOf(state, need, now);
-    if (refusal !== null) return refusal;
-    requests?.take(1, now);
-    input?.take(need.inputTokens, now);
-    output?.take(need.outputTokens, now);
-    if (state.told.requests !== null) state.told.requests.remaining--;
-    state.inFlight++;
-    const ticket: MemoryTicket = {
-      account,
-      state,
-      input: input?.clamp(need.inputTokens) ?? 0,
-      output: output?.clamp(need.outputTokens) ?? 0,
-      open: true,
-    };
-    return ticket;
+    // Nobody gets past those who wait.
+    return state.line.length > 0 ? noPlace : takeNow(state, need, now);
+  }
+
+  takeInTurn(
+    account: string,
+    provider: string,
+    need: Need,
+    patience: Patience,
+  ): Ticket | QuotaRefusal | Promise<Ticket | QuotaRefusal> {
+    const taken = this.take(account, provider, need);
+    if (!("refusedBy" in taken) || taken.refusedBy !== "concurrent") return taken;
+    const { promise, resolve } = Promise.withResolvers<Ticket | QuotaRefusal>();
+    const { line } = this.#account(account, provider, this.#clock.monotonic());
+    return line.join({ need, resolve }, patience, () => resolve(noPlace)) ? promise : noPlace;
   }
 
   settle(ticket: Ticket, used: Used | null): void {
     const closed = close(ticket);
-    if (closed === null || used === null) return;
-    const { input_tokens: input, output_tokens: output } = closed.state.buckets;
-    const now = this.#clock.monotonic();
-    input?.giveBack(closed.input - used.inputTokens, now);
-    output?.giveBack(closed.output - used.outputTokens, now);
+    if (closed === null) return;
+    if (used !== null) {
+      const { input_tokens: input, output_tokens: output } = closed.state.buckets;
+      const now = this.#clock.monotonic();
+      input?.giveBack(closed.input - used.inputTokens, now);
+      output?.giveBack(closed.output - used.outputTokens, now);
+    }
+    this.#callWaiting(closed.state);
   }
 
   giveBack(ticket: Ticket): void {
@@ -141,6 +168,16 @@ export class MemoryQuota implements Quota {
     input?.giveBack(closed.input, now);
     output?.giveBack(closed.output, now);
     if (closed.state.told.requests !== null) closed.state.told.requests.remaining++;
+    this.#callWaiting(closed.state);
+  }
+
+  /** Hands free places on at once, so that nobody else can take one in between. */
+  #callWaiting(state: Account): void {
+    while (state.inFlight < state.concurrent) {
+      const next = state.line.call();
+      if (next === undefined) return;
+      next.resolve(takeNow(state, next.need, this.#clock.monotonic()));
+    }
   }
 
   learn(account: string, provider: string, headers: Headers): void {
@@ -176,7 +213,9 @@ export class MemoryQuota implements Quota {
     if (known !== undefined) return known;
     if (this.#accounts.size >= MAX_ACCOUNTS) this.#forgetAnIdleOne();
     const account: Account = {
+      name,
       provider,
+      line: new WaitingLine(MOST_WAITING),
       concurrent: Infinity,
       inFlight: 0,
       family: undefined,
@@ -195,6 +234,27 @@ export class MemoryQuota implements Quota {
       return;
     }
   }
+}
+
+/** All of it or nothing. */
+function takeNow(state: Account, need: Need, now: number): Ticket | QuotaRefusal {
+  if (state.inFlight >= state.concurrent) return noPlace;
+  const { requests, input_tokens: input, output_tokens: output } = state.buckets;
+  const refusal = refusalOf(state, need, now);
+  if (refusal !== null) return refusal;
+  requests?.take(1, now);
+  input?.take(need.inputTokens, now);
+  output?.take(need.outputTokens, now);
+  if (state.told.requests !== null) state.told.requests.remaining--;
+  state.inFlight++;
+  const ticket: MemoryTicket = {
+    account: state.name,
+    state,
+    input: input?.clamp(need.inputTokens) ?? 0,
+    output: output?.clamp(need.outputTokens) ?? 0,
+    open: true,
+  };
+  return ticket;
 }
 
 function applyLimits(account: Account, limits: ProviderLimits | undefined, nowMs: number): void {

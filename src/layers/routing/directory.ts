@@ -3,6 +3,8 @@
 import { abilitiesOf, bareName, ceilingOf, namingFits, priceOf } from "../../catalogue/index.ts";
 import type { Candidate, Price, Provider } from "../../request.ts";
 import type { Dialect } from "../../wire/neutral.ts";
+import { serverKindOf } from "../../wire/profiles/server-kind.ts";
+import { serverProfiles } from "../../wire/profiles/server-profiles.ts";
 import { compileGlob } from "./glob.ts";
 
 /** A model that a local server offers. */
@@ -10,6 +12,10 @@ export interface LocalModel {
   readonly provider: string;
   readonly model: string;
   readonly context: number | undefined;
+  /** False: the server says that it is blind; undefined: nobody knows. */
+  readonly images?: boolean | undefined;
+  /** False: the server says that it can't call tools; undefined: nobody knows. */
+  readonly tools?: boolean | undefined;
 }
 
 export interface DirectoryParts {
@@ -40,6 +46,17 @@ interface Entry {
   readonly context: number | undefined;
   readonly maxOutput: number | undefined;
   readonly hiddenReasoning: boolean;
+  readonly images: boolean | undefined;
+  readonly tools: boolean | undefined;
+}
+
+/** What is known of a model beside the catalogue. */
+interface Facts {
+  readonly context?: number | undefined;
+  readonly maxOutput?: number | undefined;
+  readonly price?: Price | undefined;
+  readonly images?: boolean | undefined;
+  readonly tools?: boolean | undefined;
 }
 
 const builtinAliases: readonly { readonly name: string; readonly globs: readonly string[] }[] = [
@@ -60,7 +77,9 @@ export class Directory {
     for (const alias of parts.aliases.values()) {
       const provider = parts.providers.get(alias.provider);
       if (provider === undefined) continue;
-      this.#aliases.set(alias.name, entryOf(alias.name, provider, alias.model, alias));
+      const offered = this.#offer(provider, alias.model);
+      const facts = { ...alias, context: alias.context ?? offered?.context, ...abilitiesIn(offered) };
+      this.#aliases.set(alias.name, entryOf(alias.name, provider, alias.model, facts));
     }
     for (const { name, globs } of builtinAliases) this.#bindBuiltin(name, globs);
     this.#fallback = this.#fallbackEntries();
@@ -124,12 +143,17 @@ export class Directory {
   }
 
   #listed(provider: Provider, model: string): Entry {
-    const local = this.#parts.localModels.find((m) => m.provider === provider.name && m.model === model);
+    const offered = this.#offer(provider, model);
     return entryOf(`${provider.name}/${model}`, provider, model, {
-      context: local?.context,
-      maxOutput: undefined,
-      price: undefined,
+      context: offered?.context,
+      ...abilitiesIn(offered),
     });
+  }
+
+  /** Ollama lists `llama3:latest` and answers to `llama3`. */
+  #offer(provider: Provider, model: string): LocalModel | undefined {
+    const offered = this.#parts.localModels.filter((m) => m.provider === provider.name);
+    return offered.find((m) => m.model === model) ?? offered.find((m) => m.model === `${model}:latest`);
   }
 
   #bindBuiltin(name: string, globs: readonly string[]): void {
@@ -139,7 +163,7 @@ export class Directory {
       const found = this.#parts.localModels.find((m) => fits(m.model.toLowerCase()));
       const provider = found === undefined ? undefined : this.#parts.providers.get(found.provider);
       if (found !== undefined && provider !== undefined) {
-        const facts = { context: found.context, maxOutput: undefined, price: undefined };
+        const facts = { context: found.context, ...abilitiesIn(found) };
         this.#aliases.set(name, entryOf(name, provider, found.model, facts));
         return;
       }
@@ -162,12 +186,11 @@ function spellingAt(provider: Provider, model: string): string {
   return bareName(model).find((found) => found.provider === provider.name)?.model ?? model;
 }
 
-function entryOf(
-  name: string,
-  provider: Provider,
-  model: string,
-  facts: { context: number | undefined; maxOutput: number | undefined; price: Price | undefined },
-): Entry {
+function abilitiesIn(offered: LocalModel | undefined): Pick<Facts, "images" | "tools"> {
+  return { images: offered?.images, tools: offered?.tools };
+}
+
+function entryOf(name: string, provider: Provider, model: string, facts: Facts): Entry {
   const abilities = abilitiesOf(provider.name, model);
   return {
     name,
@@ -175,9 +198,11 @@ function entryOf(
     model,
     // An unknown price is never 0: it is the dearest that the provider is known to ask.
     price: provider.local ? null : (facts.price ?? priceOf(provider.name, model) ?? ceilingOf(provider.name)),
-    context: facts.context ?? abilities.context,
+    context: facts.context ?? abilities.context ?? serverProfiles[serverKindOf(provider)].assumedContext,
     maxOutput: facts.maxOutput ?? abilities.maxOutput,
     hiddenReasoning: !provider.local && abilities.hiddenReasoning,
+    images: facts.images,
+    tools: facts.tools,
   };
 }
 
@@ -195,6 +220,8 @@ export function candidateOf(entry: Entry, asked: Dialect, reason: string): Candi
     context: entry.context,
     maxOutput: entry.maxOutput,
     hiddenReasoning: entry.hiddenReasoning,
+    images: entry.images,
+    tools: entry.tools,
     reason,
   };
 }

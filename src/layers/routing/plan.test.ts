@@ -82,6 +82,16 @@ describe("the plan of a request", () => {
     expect(error).toMatchObject({ code: "ROUTE_MODEL_UNKNOWN", status: 404, dialectCode: "model_not_found" });
   });
 
+  test("holds no model with a price where the request's cost has no bound, and tells one that was asked for why", () => {
+    const facts = { unbounded: "tools[0].type: no bound" };
+    const routes = [rule("both", "both", ["coder-14b", "anthropic/claude-haiku-4-5"])];
+    expect(planOf(understoodOf({ model: "both", facts }), routes).names).toEqual([
+      "coder-14b (route both)",
+      "gemma-4 (fallback)",
+    ]);
+    expect(codeOf(() => planOf(understoodOf({ model: "claude-haiku-4-5", facts })))).toBe("REQUEST_INVALID");
+  });
+
   test("is the same for the same request", () => {
     const request = understoodOf({ model: "gpt-4o" });
     expect(planOf(request)).toEqual(planOf(request));
@@ -137,7 +147,7 @@ test("the layer writes route and intent into the record and hands the plan on", 
   await layer(async (next) => {
     planned = next;
     return answerOf("ok");
-  })(request);
+  })({ ...request, repeatKey: null });
   expect(planned!).toMatchObject({ route: "all" });
   expect(request.record).toMatchObject({ route: "all", intent: "code" });
 });

@@ -1,5 +1,5 @@
 import { GatewayError } from "../../errors.ts";
-import type { Candidate, Layer, Planned, Understood } from "../../request.ts";
+import type { Candidate, Layer, Planned, Understood, Unrepeated } from "../../request.ts";
 import { candidateOf, type Directory } from "./directory.ts";
 import { compileGlob } from "./glob.ts";
 import { compileRoutes, type RouteRule, type Surroundings } from "./routes.ts";
@@ -12,7 +12,7 @@ interface Parts {
 }
 
 /** Adds the ordered candidates: the route's, or the requested model, then the fallback. */
-export function plan(parts: Parts): Layer<Understood, Planned> {
+export function plan(parts: Parts): Layer<Unrepeated, Planned> {
   const planRequest = createPlanner(parts);
   return (next) => async (request) => {
     const { candidates, route } = planRequest(request);
@@ -32,7 +32,7 @@ export function createPlanner(parts: Parts): (request: Understood) => { candidat
     checkAllowed(request.agent.models, model, allowedBy);
     const directory = parts.directory();
     const requested = directory.resolve(model);
-    const rule = request.operation === "generate" ? match(request, parts.surroundings) : null;
+    const rule = request.operation === "embeddings" ? null : match(request, parts.surroundings);
     const candidates: Candidate[] = [];
     const add = (entries: ReturnType<Directory["resolve"]>, reason: string): void => {
       for (const entry of entries) {
@@ -48,8 +48,9 @@ export function createPlanner(parts: Parts): (request: Understood) => { candidat
     if (request.operation === "generate") add(directory.fallback, "fallback");
     if (request.operation === "embeddings") drop(candidates, (c) => c.dialect === "messages");
     if (candidates.length === 0) throw unknownModel();
+    if (request.facts.unbounded !== undefined) keepFree(candidates, request.facts.unbounded);
     return {
-      candidates: request.operation === "count_tokens" ? free(candidates) : candidates,
+      candidates: request.operation === "count_tokens" ? counting(candidates) : candidates,
       route: rule?.name ?? "default",
     };
   };
@@ -78,7 +79,13 @@ function drop(candidates: Candidate[], unwanted: (candidate: Candidate) => boole
   for (let i = candidates.length - 1; i >= 0; i--) if (unwanted(candidates[i]!)) candidates.splice(i, 1);
 }
 
-/** Counting is free at every vendor. */
-function free(candidates: readonly Candidate[]): Candidate[] {
-  return candidates.map((candidate) => ({ ...candidate, price: null }));
+/** No hold covers what has no bound. A paid model that was asked for is not silently replaced by another one. */
+function keepFree(candidates: Candidate[], publicMessage: string): void {
+  if (candidates[0]!.price !== null) throw new GatewayError("REQUEST_INVALID", { publicMessage });
+  drop(candidates, (c) => c.price !== null);
+}
+
+/** Who would answer counts, free of charge; another has another tokeniser, so that an estimate is as good. */
+function counting(candidates: readonly Candidate[]): Candidate[] {
+  return candidates.slice(0, 1).map((candidate) => ({ ...candidate, price: null }));
 }

@@ -34,7 +34,8 @@ function layerOver(next: Handler<Chosen>, onWait: () => void = () => undefined, 
     retryDelayMs: (failures, retry) => failures * retry.baseMs,
     answerAlone: () => (alone ? answerOf("counted here") : null),
   });
-  return { waits, run: layer(next) };
+  const run = layer(next);
+  return { waits, run: (request) => run({ ...request, line: request.signal }) };
 }
 
 /** What the client is told when the candidates fail with these outcomes, one after the other. */

@@ -1,9 +1,22 @@
 import { AttemptError, GatewayError } from "../../errors.ts";
-import type { AttemptRecord, Candidate, Chosen, GatewayResponse, Handler, Layer, Planned } from "../../request.ts";
+import type {
+  AttemptRecord,
+  Candidate,
+  Chosen,
+  GatewayResponse,
+  Handler,
+  Kept,
+  Layer,
+  Planned,
+} from "../../request.ts";
 import type { Clock } from "../../clock.ts";
 import { overflowMessage } from "../../wire/context-overflow.ts";
+import { isOutOfCredit } from "../../wire/errors.ts";
 import type { Dialect } from "../../wire/neutral.ts";
+import { serverKindOf } from "../../wire/profiles/server-kind.ts";
+import { serverProfiles } from "../../wire/profiles/server-profiles.ts";
 import { promptBound } from "../../wire/prompt-bound.ts";
+import { patienceMs } from "./patience.ts";
 import { likelyTokens } from "./routes.ts";
 
 interface Parts {
@@ -20,21 +33,27 @@ interface Parts {
 const maxRetryAfterSeconds = 30;
 /** The same candidate again only when it is the last one and the wait is this short. */
 const maxRetryWaitMs = 10_000;
+/** Bytes a token on the dear side: English lies at 4.5, code at 3.3. */
+const dearBytesPerToken = 3;
+/** Tokens that an answer needs at least. */
+const leastRoom = 256;
 
 /**
  * The fallback loop: the only layer that calls the next one more than once. Before the first byte of an answer any
  * candidate may still be swapped, so a failure of one is invisible to the client.
  */
-export function tryEach(parts: Parts): Layer<Planned, Chosen> {
+export function tryEach(parts: Parts): Layer<Kept, Chosen> {
   return (next) => async (request) => {
     const failures: Failure[] = [];
+    const until = parts.clock.monotonic() + (patienceMs(request.headers) ?? Infinity);
     for (const candidate of request.candidates) {
-      const response = await tryCandidate(parts, next, request, candidate, failures);
+      const response = await tryCandidate(parts, next, request, candidate, failures, until);
       if (response !== null) return response;
+      if (parts.clock.monotonic() >= until) break;
     }
     const alone = parts.answerAlone(request);
     if (alone !== null) return alone;
-    const relay = failures.find((f) => f.error.relay !== undefined)?.error.relay;
+    const relay = relayOf(failures);
     if (relay !== undefined) return relay;
     throw exhausted(request.dialect, failures);
   };
@@ -49,9 +68,11 @@ interface Failure {
 async function tryCandidate(
   parts: Parts,
   next: Handler<Chosen>,
-  request: Planned,
+  request: Kept,
   candidate: Candidate,
   failures: Failure[],
+  /** Monotonic: from then on the client waits no more, and nothing more is asked. */
+  until: number,
 ): Promise<GatewayResponse | null> {
   const isLast = candidate === request.candidates[request.candidates.length - 1];
   for (let tries = 1; ; tries++) {
@@ -59,11 +80,11 @@ async function tryCandidate(
     request.record.attempts.push(attempt);
     try {
       if (tooLong(request, candidate, failures)) throw new AttemptError("skipped_context");
-      const response = await next({ request, candidate, attempt, signal: request.signal });
+      const response = await next({ request, candidate, attempt, signal: request.line });
       request.record.served = attempt;
       return response;
     } catch (error) {
-      if (request.signal.aborted) {
+      if (request.line.aborted) {
         attempt.outcome ??= "client_gone";
         attempt.ms ??= parts.clock.monotonic() - attempt.startedAt;
         throw new GatewayError("CLIENT_GONE", { cause: error });
@@ -74,11 +95,13 @@ async function tryCandidate(
       if (error.outcome === "skipped_budget" && request.agent.overBudget === "refuse") {
         throw new GatewayError("BUDGET_EXHAUSTED", { cause: error });
       }
-      const delayMs = isLast ? retryDelay(parts, candidate, error, tries) : null;
-      if (delayMs === null) return null;
-      await parts.wait(delayMs, request.signal);
+      // An estimate is there at once: a count is not waited for.
+      const again = isLast && request.operation !== "count_tokens";
+      const delayMs = again ? retryDelay(parts, candidate, error, tries) : null;
+      if (delayMs === null || parts.clock.monotonic() + delayMs >= until) return null;
+      await parts.wait(delayMs, request.line);
       // Nobody is left to answer: no hold is taken and nothing is asked for a client that hung up while it waited.
-      if (request.signal.aborted) throw new GatewayError("CLIENT_GONE", { cause: error });
+      if (request.line.aborted) throw new GatewayError("CLIENT_GONE", { cause: error });
     }
   }
 }
@@ -117,17 +140,50 @@ function closeAttempt(attempt: AttemptRecord, error: AttemptError, clock: Clock)
  */
 function tooLong(request: Planned, candidate: Candidate, failures: readonly Failure[]): boolean {
   if (candidate.context === undefined || request.operation !== "generate") return false;
-  if (likelyTokens(promptBound(request.facts, request.text.length)) > candidate.context) return true;
+  const bound = promptBound(request.facts, request.text.length);
+  const { refusesOverlong } = serverProfiles[serverKindOf(candidate.provider)];
+  // A server that would drop the beginning without a word gets only what fits for sure, with room for an answer.
+  const needed = refusesOverlong ? likelyTokens(bound) : Math.ceil(bound / dearBytesPerToken) + leastRoom;
+  if (needed > candidate.context) return true;
   return failures.some(
     ({ error, candidate: failed }) =>
-      error.relay !== undefined && failed.context !== undefined && failed.context >= candidate.context!,
+      error.relay !== undefined &&
+      error.outcome !== "skipped_policy" &&
+      failed.context !== undefined &&
+      failed.context >= candidate.context!,
   );
+}
+
+/**
+ * The answer that a candidate has left for the client where nobody else could serve. "Too long" from a small model is none
+ * where a larger one only failed: an agent would shorten a healthy conversation. The model that the client asked for may
+ * always say it.
+ */
+function relayOf(failures: readonly Failure[]): GatewayResponse | undefined {
+  const left = failures.filter((f) => f.error.relay !== undefined);
+  const said = left.find((f) => f.candidate.reason === "requested") ?? left.at(-1);
+  if (said === undefined || said.candidate.reason === "requested" || said.error.outcome === "skipped_policy") {
+    return said?.error.relay;
+  }
+  const room = said.candidate.context;
+  const largerFailed = failures.some(
+    ({ candidate, error }) =>
+      error.relay === undefined &&
+      error.outcome !== "skipped_context" &&
+      error.outcome !== "skipped_policy" &&
+      (room === undefined || candidate.context === undefined || candidate.context > room),
+  );
+  return largerFailed ? undefined : said.error.relay;
+}
+
+function outOfCredit({ outOfCredit: told, fault }: AttemptError): boolean {
+  return told || (fault !== undefined && isOutOfCredit(fault.status, fault));
 }
 
 /** Milliseconds until the same candidate is tried again, or null. Only what can get better by itself is repeated. */
 function retryDelay(parts: Parts, candidate: Candidate, error: AttemptError, tries: number): number | null {
   const { retry } = candidate.provider;
-  if (tries >= retry.attempts) return null;
+  if (tries >= retry.attempts || outOfCredit(error)) return null;
   const passing =
     error.outcome === "connect_failed" || /^upstream_(408|425|429|500|502|503|504|52\d|529)$/.test(error.outcome);
   if (!passing) return null;
@@ -146,9 +202,11 @@ function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError
   // A candidate at its limit can serve in a moment; an agent that is told that its budget is gone stops for good.
   if (budget && !cloudTried && limited.length === 0) return new GatewayError("BUDGET_EXHAUSTED", { cause });
 
-  const others = failures.filter(
-    (f) => !limited.includes(f) && !f.candidate.local && !f.error.outcome.startsWith("skipped_"),
-  );
+  const sent = failures.filter((f) => !f.error.outcome.startsWith("skipped_"));
+  const paid = sent.filter((f) => !f.candidate.local);
+  // Agents that are told to come back would do so for minutes.
+  if (paid.length > 0 && paid.every((f) => outOfCredit(f.error))) return new GatewayError("UPSTREAM_CREDIT", { cause });
+  const others = paid.filter((f) => !limited.includes(f));
   if (limited.length > 0 && others.length === 0) {
     const waits = limited.flatMap((f) => f.error.retryAfterMs ?? []);
     const waitMs = waits.length > 0 ? Math.min(...waits) : 1_000;
@@ -164,7 +222,8 @@ function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError
     const unfit = unfitting(dialect, failures, cause);
     if (unfit !== null) return unfit;
   }
-  return new GatewayError("UPSTREAM_FAILED", { retryAfterSeconds: 5, cause });
+  // What was only skipped may be asked in a moment; what failed was tried again here as often as it is good.
+  return new GatewayError("UPSTREAM_FAILED", { retryAfterSeconds: 5, final: sent.length > 0, cause });
 }
 
 /** The request itself is what no candidate can take: to be told as final, since sending it again would not help. */

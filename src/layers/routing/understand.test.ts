@@ -94,13 +94,6 @@ describe("refused before a byte of the body is read is", () => {
     }
   });
 
-  test("any content-encoding", async () => {
-    for (const encoding of ["gzip", "br", "zstd", "identity, gzip"]) {
-      const code = await codeOf({ body: chat, headers: { "content-encoding": encoding } });
-      expect([encoding, code]).toEqual([encoding, "DOOR_CONTENT_ENCODING"]);
-    }
-  });
-
   test("and its body stays unread", async () => {
     let read = false;
     const request: Identified = {

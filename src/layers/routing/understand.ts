@@ -6,7 +6,7 @@ import type { Codec, Dialect, JsonObject, WireFacts } from "../../wire/neutral.t
 /** Adds what is asked for, strictly read: what two parsers could read in two ways is refused. */
 export function understand(codecs: Readonly<Record<Dialect, Codec>>): Layer<Identified, Understood> {
   return (next) => async (request) => {
-    checkEntity(request.headers);
+    checkType(request.headers);
     const bytes = await request.readBody();
     request.record.bytesIn = bytes.byteLength;
     const { text, body } = guardJson(bytes);
@@ -17,16 +17,29 @@ export function understand(codecs: Readonly<Record<Dialect, Codec>>): Layer<Iden
   };
 }
 
-/** RFC 9110 sections 8.3 and 8.4. A browser can send text/plain to anywhere without asking: only JSON is taken. */
-function checkEntity(headers: Headers): void {
+/** RFC 9110 section 8.3. A browser can send text/plain to anywhere without asking: only JSON is taken. */
+function checkType(headers: Headers): void {
   const type = headers.get("content-type") ?? "";
   if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i.test(type)) throw new GatewayError("DOOR_CONTENT_TYPE");
-  const encoding = headers.get("content-encoding");
-  if (encoding !== null && encoding.toLowerCase() !== "identity") throw new GatewayError("DOOR_CONTENT_ENCODING");
 }
 
 function factsOf(operation: Operation, codec: Codec, body: JsonObject, byteLength: number): WireFacts {
-  return operation === "generate" ? codec.facts(body, byteLength) : plainFacts(body, byteLength, operation);
+  if (operation === "generate") return codec.facts(body, byteLength);
+  return operation === "count_tokens" ? countFacts(codec, body, byteLength) : plainFacts(body, byteLength, operation);
+}
+
+/**
+ * What the real request would be, so that it is routed alike; but what would be refused there for its price is counted
+ * all the same.
+ */
+function countFacts(codec: Codec, body: JsonObject, byteLength: number): WireFacts {
+  const plain = plainFacts(body, byteLength, "count_tokens");
+  try {
+    return { ...codec.facts(body, byteLength), stream: false, maxOutputTokens: 0 };
+  } catch (error) {
+    if (error instanceof GatewayError) return plain;
+    throw error;
+  }
 }
 
 /** Nothing is generated: only the model and the size matter. */

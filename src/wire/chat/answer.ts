@@ -4,11 +4,11 @@ import { isObject } from "../messages/request-fields.ts";
 import { ToolIds } from "../messages/tool-ids.ts";
 import { clientToolOf } from "../messages/tool-names.ts";
 import { faultInside, isErrorBody, nonsense } from "../messages/upstream-error.ts";
-import { mergeUsage, noUsage } from "../messages/usage.ts";
+import { mergeUsage, noUsage } from "../usage.ts";
 import type { AnswerContext, Json, JsonObject, NeutralAnswer, NeutralPart, UpstreamFault, Usage } from "../neutral.ts";
 import { fromChatFinish, toChatFinish } from "./finish-reasons.ts";
 import { argumentsText, parseArguments } from "./tool-arguments.ts";
-import { readChatUsage, toChatUsage } from "./usage.ts";
+import { chatUsageIn, toChatUsage } from "./usage.ts";
 
 /** A body that is no answer is a fault, so that it can be tried elsewhere (wire.md 108, 109). */
 export function chatAnswerToNeutral(body: Json): NeutralAnswer | { fault: UpstreamFault } {
@@ -31,7 +31,7 @@ export function chatAnswerToNeutral(body: Json): NeutralAnswer | { fault: Upstre
     parts,
     // vLLM tells the matched sequence beside the reason.
     stop: stop === "end" && typeof matched === "string" ? "stop_sequence" : stop,
-    stopSequence: typeof matched === "string" ? matched : undefined,
+    stopSequence: typeof matched === "string" ? matched.toWellFormed() : undefined,
     usage,
   };
 }
@@ -56,7 +56,10 @@ function partsOf(message: JsonObject): NeutralPart[] {
 function textOf(value: Json | undefined): string {
   if (typeof value === "string") return value.toWellFormed();
   if (!Array.isArray(value)) return "";
-  return value.map((part) => (isObject(part) && typeof part["text"] === "string" ? part["text"] : "")).join("");
+  return value
+    .map((part) => (isObject(part) && typeof part["text"] === "string" ? part["text"] : ""))
+    .join("")
+    .toWellFormed();
 }
 
 /** OpenRouter carries Anthropic's signature in its details. */
@@ -66,21 +69,29 @@ function signatureOf(message: JsonObject): string | undefined {
   return isObject(detail) && typeof detail["signature"] === "string" ? detail["signature"] : undefined;
 }
 
-/** A call whose arguments are no JSON can't be run: the client gets to see it as text (wire.md 103). */
+/** Arguments that are no JSON stay in `raw`, where they can be mended, and are wrapped in `input` (wire.md 103). */
 function callPart(id: string, call: JsonObject): NeutralPart {
   const name = textOf(call["name"]);
   const raw = argumentsText(call["arguments"]).toWellFormed();
+  if (name === "") return { type: "text", text: `(${raw})` };
   const input = parseArguments(raw);
-  if (input === undefined || name === "") return { type: "text", text: `${name}(${raw})` };
-  const text = raw.trim() === "" || raw.startsWith('"') ? JSON.stringify(input) : raw;
-  return { type: "tool_call", id, name, input, raw: text, form: "function", namespace: undefined };
+  const text = input !== undefined && !raw.trimStart().startsWith("{") ? JSON.stringify(input) : raw;
+  return {
+    type: "tool_call",
+    id,
+    name,
+    input: input ?? { input: raw },
+    raw: text,
+    form: "function",
+    namespace: undefined,
+  };
 }
 
 /** Usage and model of an answer that is passed through. */
 export function chatUsageOf(body: JsonObject): { usage: Usage | undefined; model: string | undefined } {
   const model = typeof body["model"] === "string" ? body["model"] : undefined;
-  if (!isObject(body["usage"])) return { usage: undefined, model };
-  const found = readChatUsage(body["usage"], body["service_tier"]);
+  const found = chatUsageIn(body);
+  if (found === undefined) return { usage: undefined, model };
   const nothing = found.input === undefined && found.output === undefined && found.reportedUsd === undefined;
   if (nothing) return { usage: undefined, model };
   const usage: Usage = { ...noUsage };
@@ -97,7 +108,11 @@ export function chatAnswerFromNeutral(answer: NeutralAnswer, context: AnswerCont
   const message: JsonObject = { role: "assistant", content: text === "" ? null : text };
   message["refusal"] = refusal === "" ? null : refusal;
   if (thinking !== "") message["reasoning_content"] = thinking;
-  if (calls.length > 0) message["tool_calls"] = calls;
+  if (context.request.reasoningDetails === true) addDetails(message, answer.parts, thinking);
+  const legacy = context.request.legacyCalls === true;
+  if (calls.length > 0 && legacy) message["function_call"] = calls[0]!["function"]!;
+  else if (calls.length > 0) message["tool_calls"] = calls;
+  const finish_reason = toChatFinish(answer.stop, calls.length > 0, legacy);
   // Without text and calls `null` would read as a failure to some clients.
   if (text === "" && calls.length === 0 && refusal === "") message["content"] = "";
   return {
@@ -105,9 +120,26 @@ export function chatAnswerFromNeutral(answer: NeutralAnswer, context: AnswerCont
     object: "chat.completion",
     created: context.createdAt,
     model: context.model,
-    choices: [{ index: 0, message, logprobs: null, finish_reason: toChatFinish(answer.stop, calls.length > 0) }],
+    choices: [{ index: 0, message, logprobs: null, finish_reason }],
     usage: toChatUsage(answer.usage ?? noUsage),
   };
+}
+
+/** Thinking under OpenRouter's names, with all that its clients send back. */
+function addDetails(message: JsonObject, parts: readonly NeutralPart[], thinking: string): void {
+  const details: JsonObject[] = [];
+  for (const part of parts) {
+    const common = { format: "anthropic-claude-v1", index: details.length };
+    if (part.type === "thinking") {
+      const signature = part.signature === undefined ? {} : { signature: part.signature };
+      details.push({ type: "reasoning.text", text: part.text, ...signature, ...common });
+    } else if (part.type === "redacted_thinking") {
+      details.push({ type: "reasoning.encrypted", data: part.data, ...common });
+    }
+  }
+  if (details.length === 0) return;
+  message["reasoning"] = thinking;
+  message["reasoning_details"] = details;
 }
 
 function textsOf(parts: readonly NeutralPart[], type: "text" | "thinking" | "refusal"): string {
@@ -123,13 +155,18 @@ function callsOf(parts: readonly NeutralPart[], context: AnswerContext): JsonObj
     const { name, form } = clientToolOf(context.request, part.name);
     if (form === "custom")
       calls.push({ id, type: "custom", custom: { name, input: customInput(part.input, part.raw) } });
-    else calls.push({ id, type: "function", function: { name, arguments: part.raw } });
+    else calls.push({ id, type: "function", function: { name, arguments: jsonOf(part) } });
   }
   return calls;
+}
+
+/** The arguments as they came, or as JSON where they are none. */
+function jsonOf({ input, raw }: Extract<NeutralPart, { type: "tool_call" }>): string {
+  return raw.trimStart().startsWith("{") && parseArguments(raw) !== undefined ? raw : JSON.stringify(input);
 }
 
 /** The free text of a custom tool, out of the one field it was offered with. */
 export function customInput(input: JsonObject | undefined, raw: string): string {
   const text = input?.["input"];
-  return typeof text === "string" ? text : raw;
+  return typeof text === "string" ? text.toWellFormed() : raw;
 }

@@ -108,7 +108,7 @@ describe("Chat answers", () => {
     expect(back["usage"]).toMatchObject({ prompt_tokens: 10, completion_tokens: 4, total_tokens: 14 });
   });
 
-  test("103 and 119: a Messages client gets an object for input, and text where there is none", () => {
+  test("103 and 119: a Messages client gets an object for input, whatever the server wrote", () => {
     const wire = (args: Json): Json | undefined => {
       const answer = answerOf(
         reply({ content: null, tool_calls: [{ id: "t", function: { name: "f", arguments: args } }] }),
@@ -119,7 +119,8 @@ describe("Chat answers", () => {
     expect(wire("")).toMatchObject({ type: "tool_use", input: {} });
     expect(wire({ x: 1 })).toMatchObject({ type: "tool_use", input: { x: 1 } });
     expect(wire('"{\\"x\\":1}"')).toMatchObject({ type: "tool_use", input: { x: 1 } });
-    expect(wire('{"x":')).toEqual({ type: "text", text: 'f({"x":)' });
+    // Where nothing mends it first (`tool-hold.ts`), the model's mistake is wrapped, never run as if it were the input.
+    expect(wire('{"x":')).toMatchObject({ type: "tool_use", input: { input: '{"x":' } });
   });
 
   test("104: missing and repeated ids are replaced", () => {

@@ -57,11 +57,16 @@ function withUsage(text: string, options: JsonObject): string {
   return setTopLevel(text, { stream_options: JSON.stringify({ ...options, include_usage: true }) });
 }
 
+/** Servers write it in several ways, clients read one. */
+const done = /^\s*\[done\]\s*$/i;
+const lastChunk = formatEvent(undefined, "[DONE]");
+
 /** A chunk of usage alone: only clients that asked for it know how to read one. */
 const emptyChoices = /"choices"\s*:\s*\[\s*\]/;
 
 function patchEvent(event: SseEvent, context: { model: string; includeUsage: boolean }): string | null {
   if (event.data === "") return event.raw;
+  if (event.data.length < 32 && done.test(event.data)) return event.data === "[DONE]" ? event.raw : lastChunk;
   if (!context.includeUsage && event.data.includes('"usage"') && emptyChoices.test(event.data)) {
     if (isUsageChunk(event.data)) return null;
   }

@@ -64,8 +64,20 @@ describe("facts of a Chat request", () => {
     expect(facts({ n: 16 }).choices).toBe(16);
   });
 
-  test("67: a Responses body is told where it belongs", () => {
-    expect(() => chatFacts({ model: "m", input: "hi" }, 20)).toThrow("/v1/responses");
+  test("67: a Responses body is read as one, with the limit under any name", () => {
+    const found = chatFacts({ model: "m", input: "hi", max_tokens: 9, stream_options: { include_usage: true } }, 20);
+    expect(found).toMatchObject({ foreign: true, maxOutputTokens: 9, wantsUsageEvent: true });
+    expect(() => chatFacts({ model: "m", input: "hi", max_tokens: 9, max_output_tokens: 8 }, 20)).toThrow(
+      "they differ",
+    );
+    expect(() => chatFacts({ model: "m", input: "hi", previous_response_id: "r" }, 20)).toThrow("previous_response_id");
+  });
+
+  test("68: shapes of other dialects are seen, so that they are translated", () => {
+    const call = { role: "assistant", content: [{ type: "tool_use", id: "a", name: "f", input: {} }] };
+    expect(facts({ messages: [call] }).foreign).toBe(true);
+    expect(facts({ tools: [{ type: "function", name: "f", parameters: {} }] }).foreign).toBe(true);
+    expect(facts({ tools: [{ type: "function", function: { name: "f" } }] }).foreign).toBeUndefined();
   });
 
   test("reasoning is seen in the model's family and in the request", () => {

@@ -9,10 +9,12 @@ import {
   readModel,
   readOptionalBoolean,
   readOptionalNumber,
-  readTokenLimit,
 } from "../messages/request-fields.ts";
 import type { Json, JsonObject, WireFacts } from "../neutral.ts";
 import { isReasoningModel } from "../profiles/openai-models.ts";
+import { facts as responsesFacts } from "../responses/facts.ts";
+import { hasForeignShapes, isResponsesShaped, responsesBodyOf } from "./foreign-shapes.ts";
+import { readOutputLimit } from "./output-limit.ts";
 import { refusePricedSwitches, TOOL_PROMPT_TOKENS } from "./priced-switches.ts";
 
 /** Each answer is paid for. */
@@ -20,13 +22,14 @@ const MAX_CHOICES = 16;
 
 /** Throws REQUEST_INVALID that names the field. Looks only at what money, routing and limits hang on. */
 export function chatFacts(body: JsonObject, bodyBytes: number): WireFacts {
+  if (isResponsesShaped(body)) {
+    const wantsUsageEvent = asksForUsage(body["stream_options"]);
+    return { ...responsesFacts(responsesBodyOf(body), bodyBytes), wantsUsageEvent, foreign: true };
+  }
   const model = readModel(body["model"]);
   const stream = readOptionalBoolean(body["stream"], "stream") ?? false;
   const maxOutputTokens = readOutputLimit(body);
   const choices = readChoices(body["n"]);
-  if (isAbsent(body["messages"]) && !isAbsent(body["input"])) {
-    throw invalidField("messages", "this body has `input`, which belongs to /v1/responses; send it there");
-  }
   readMessages(body["messages"]);
   refusePricedSwitches(body, model);
   const media = surveyMedia(body);
@@ -38,29 +41,13 @@ export function chatFacts(body: JsonObject, bodyBytes: number): WireFacts {
     choices,
     hasTools,
     hasImages: media.images > 0,
+    ...(media.documents > 0 ? { documents: media.documents } : undefined),
     hasThinking: isReasoningModel(model) || asksForReasoning(body),
     hasJsonFormat: asksForJson(body["response_format"]),
     wantsUsageEvent: asksForUsage(body["stream_options"]),
     inputTokenBound: inputBoundWith(media, bodyBytes) + (hasTools ? TOOL_PROMPT_TOKENS : 0),
+    ...(hasForeignShapes(body) ? { foreign: true } : undefined),
   };
-}
-
-/** Two different limits: one would be believed here and the other by the upstream (threat model B5). */
-export function readOutputLimit(body: JsonObject): number | undefined {
-  const older = readTokenLimit(body["max_tokens"], "max_tokens", 1);
-  const newer = readTokenLimit(body["max_completion_tokens"], "max_completion_tokens", 1);
-  const foreign = readTokenLimit(body["max_output_tokens"], "max_output_tokens", 1);
-  const names = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
-  const given = [older, newer, foreign].filter((limit) => limit !== undefined);
-  if (new Set(given).size > 1) {
-    const present = names.filter((name) => !isAbsent(body[name]));
-    throw invalidField(present.join(" and "), "they differ; send one of them");
-  }
-  // `max_output_tokens` alone is unknown to Chat servers: it would limit nothing.
-  if (given.length === 1 && foreign !== undefined) {
-    throw invalidField("max_output_tokens", "this dialect calls it max_completion_tokens");
-  }
-  return newer ?? older;
 }
 
 function readChoices(value: Json | undefined): number {

@@ -25,6 +25,8 @@ export function fromChatFinish(reason: Json | undefined, hasToolCall: boolean): 
   return stop === "end" && hasToolCall ? "tool_calls" : stop;
 }
 
-export function toChatFinish(reason: StopReason, hasToolCall: boolean): string {
-  return hasToolCall && toWire[reason] === "stop" ? "tool_calls" : toWire[reason];
+/** `legacy`: the client knows the older name alone. */
+export function toChatFinish(reason: StopReason, hasToolCall: boolean, legacy = false): string {
+  const finish = hasToolCall && toWire[reason] === "stop" ? "tool_calls" : toWire[reason];
+  return legacy && finish === "tool_calls" ? "function_call" : finish;
 }

@@ -1,24 +1,38 @@
 // The neutral form to a Chat request (wire.md A).
 
 import { AttemptError } from "../../errors.ts";
-import type { JsonObject, NeutralFormat, NeutralReasoning, NeutralRequest, NeutralTool, Target } from "../neutral.ts";
+import type {
+  Json,
+  JsonObject,
+  NeutralFormat,
+  NeutralReasoning,
+  NeutralRequest,
+  NeutralTool,
+  Target,
+} from "../neutral.ts";
+import { invalidField } from "../messages/request-fields.ts";
 import { grammarSchema } from "../profiles/grammar-schema.ts";
 import { messagesFromNeutral } from "./messages-from-neutral.ts";
+import { chatSamplingFor } from "./sampling-from-neutral.ts";
 import { isReasoningModel } from "../profiles/openai-models.ts";
 import { serverProfiles, type ServerProfile } from "../profiles/server-profiles.ts";
 
-/** Throws AttemptError `skipped_policy` where the target can't serve the request. */
+/** Throws AttemptError `skipped_policy` where the target can't serve the request, REQUEST_INVALID where nobody can. */
 export function chatFromNeutral(request: NeutralRequest, target: Target): JsonObject {
   const profile = serverProfiles[target.profile];
   // A cache warm-up has no answer, and only Anthropic has that cache (A31).
   if (request.maxOutputTokens === 0)
     throw new AttemptError("skipped_policy", { note: "the request is a cache warm-up" });
+  checkAbilities(request, target);
   const reasons = target.profile === "openai" && isReasoningModel(target.model);
-  const body: JsonObject = { model: target.model, messages: messagesFromNeutral(request, profile) };
+  const messages = messagesFromNeutral(request, profile);
+  if (messages.length === 0) throw invalidField("messages", "there is nothing in it that could be answered");
+  const body: JsonObject = { model: target.model, messages };
   const limit = target.maxOutputTokens ?? request.maxOutputTokens;
   if (limit !== undefined) body[reasons ? "max_completion_tokens" : "max_tokens"] = limit;
-  addTools(request, profile, body);
+  addTools(request, profile, target, body);
   if (!reasons) addSampling(request, profile, body);
+  Object.assign(body, chatSamplingFor(request, target));
   if (request.reasoning !== undefined) addReasoning(request.reasoning, profile, target, body);
   if (request.format !== undefined) body["response_format"] = responseFormat(request.format, profile);
   addContinuation(profile, body);
@@ -27,11 +41,21 @@ export function chatFromNeutral(request: NeutralRequest, target: Target): JsonOb
     // Without it nothing tells what the answer cost.
     body["stream_options"] = { include_usage: true };
   }
-  if (target.profile === "openrouter") body["usage"] = { include: true };
+  for (const [name, json] of Object.entries(profile.pinned)) body[name] ??= JSON.parse(json) as Json;
   return body;
 }
 
-function addTools(request: NeutralRequest, profile: ServerProfile, body: JsonObject): void {
+/** A model that can't see or can't call tools would answer 400, or guess. */
+function checkAbilities({ messages, tools, toolChoice }: NeutralRequest, target: Target): void {
+  if (target.images === false && messages.some(({ parts }) => parts.some((part) => part.type === "image"))) {
+    throw new AttemptError("skipped_policy", { note: "the model can't see images" });
+  }
+  if (target.tools === false && tools.length > 0 && toolChoice?.type !== "none") {
+    throw new AttemptError("skipped_policy", { note: "the model can't call tools" });
+  }
+}
+
+function addTools(request: NeutralRequest, profile: ServerProfile, target: Target, body: JsonObject): void {
   if (request.tools.length === 0) return;
   let tools = request.tools;
   const choice = request.toolChoice;
@@ -45,6 +69,9 @@ function addTools(request: NeutralRequest, profile: ServerProfile, body: JsonObj
         body["tool_choice"] = { type: "function", function: { name: choice.name } };
       } else tools = tools.filter((tool) => tool.name === choice.name);
     }
+  } else if (choice?.type === "none" && (profile.toolChoice === "ignored" || target.tools === false)) {
+    // Tools that are not offered are not called.
+    return;
   } else if (choice !== undefined) body["tool_choice"] = choice.type;
   body["tools"] = tools.map((tool) => toolFromNeutral(tool, profile));
   if (request.parallelTools === false) body["parallel_tool_calls"] = false;
@@ -62,6 +89,7 @@ function toolFromNeutral(tool: NeutralTool, profile: ServerProfile): JsonObject 
 function addSampling(request: NeutralRequest, profile: ServerProfile, body: JsonObject): void {
   if (request.temperature !== undefined) body["temperature"] = request.temperature;
   if (request.topP !== undefined) body["top_p"] = request.topP;
+  if (request.chatSampling !== undefined) Object.assign(body, request.chatSampling);
   if (request.topK !== undefined && profile.topK) body["top_k"] = request.topK;
   if (request.stop.length > 0) body["stop"] = request.stop.slice(0, profile.maxStops);
 }

@@ -2,6 +2,8 @@
 
 import { AttemptError } from "../../errors.ts";
 import type { JsonObject, NeutralMessage, NeutralPart, NeutralRequest } from "../neutral.ts";
+import { pairedResults } from "../paired-results.ts";
+import { wellFormedJson } from "../well-formed.ts";
 import type { ServerProfile } from "../profiles/server-profiles.ts";
 
 /** The dialect has no field for it (A18). */
@@ -14,7 +16,7 @@ export function messagesFromNeutral(request: NeutralRequest, profile: ServerProf
   if (system !== "") out.push({ role: "system", content: system });
   /** Images in tool results: they follow as user content after the last result of the turn (A20). */
   let held: JsonObject[] = [];
-  for (const message of request.messages) {
+  for (const message of pairedResults(request.messages)) {
     if (message.role !== "tool" && held.length > 0) {
       addUser(out, held, profile);
       held = [];
@@ -89,17 +91,15 @@ function addAssistant(parts: readonly NeutralPart[], profile: ServerProfile, out
     if (part.type === "text" || part.type === "refusal") content += part.text;
     else if (part.type === "thinking") thinking += part.text;
     else if (part.type === "tool_call") {
-      calls.push({ id: part.id, type: "function", function: { name: part.name, arguments: part.raw } });
+      calls.push({ id: part.id, type: "function", function: { name: part.name, arguments: wellFormedJson(part.raw) } });
     }
   }
   if (content === "" && calls.length === 0) return;
   const last = out.at(-1);
   if (profile.mergeTurns && last?.["role"] === "assistant") {
-    last["content"] = ((last["content"] as string | null) ?? "") + content || null;
-    if (calls.length === 0) return;
-    const earlier = last["tool_calls"] as JsonObject[] | undefined;
-    if (earlier === undefined) last["tool_calls"] = calls;
-    else for (const call of calls) earlier.push(call);
+    const before = (last["content"] as string | null) ?? "";
+    last["content"] = [before, content].filter((text) => text !== "").join("\n\n") || null;
+    if (calls.length > 0) last["tool_calls"] = calls;
     return;
   }
   const message: JsonObject = { role: "assistant", content: content === "" ? null : content };

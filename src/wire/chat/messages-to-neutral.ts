@@ -1,9 +1,18 @@
 // The conversation of a Chat request to neutral messages (wire.md B43 to B54, B64, B68).
 
-import { invalidField, isAbsent, isObject, readObject, readText, wordOf } from "../messages/request-fields.ts";
+import {
+  cacheMark,
+  invalidField,
+  isAbsent,
+  isObject,
+  readObject,
+  readText,
+  wordOf,
+} from "../messages/request-fields.ts";
 import { fitToolName } from "../messages/tool-names.ts";
 import type { Instruction, Json, JsonObject, NeutralMessage, NeutralPart } from "../neutral.ts";
-import { contentToNeutral } from "./parts-to-neutral.ts";
+import { contentToNeutral, markLast } from "./parts-to-neutral.ts";
+import { reasoningParts } from "./reasoning-to-neutral.ts";
 import { argumentsText, parseArguments } from "./tool-arguments.ts";
 
 /** The system texts that lead the conversation, and the rest of it. */
@@ -32,12 +41,7 @@ function addMessage(message: JsonObject, index: number, found: Conversation): vo
       addAssistant(message, path, index, found.messages);
       return;
     case "tool":
-      found.messages.push({
-        role: "tool",
-        callId: readText(message["tool_call_id"], `${path}.tool_call_id`),
-        parts: contentToNeutral(message["content"], `${path}.content`),
-        isError: false,
-      });
+      addResult(message, path, found.messages);
       return;
     case "function":
       addLegacyResult(message, path, found.messages);
@@ -49,6 +53,7 @@ function addMessage(message: JsonObject, index: number, found: Conversation): vo
 
 function addInstructions(message: JsonObject, path: string, found: Conversation): void {
   const parts = contentToNeutral(message["content"], `${path}.content`);
+  markLast(parts, message);
   if (found.messages.length > 0) {
     if (parts.length > 0) found.messages.push({ role: "system", parts });
     return;
@@ -63,22 +68,42 @@ function instructionOf({ text, cacheControl }: Extract<NeutralPart, { type: "tex
 }
 
 function addUser(message: JsonObject, path: string, into: NeutralMessage[]): void {
-  const content = message["content"];
-  if (Array.isArray(content)) {
-    for (let i = 0; i < content.length; i++) {
-      const block = content[i];
-      if (!isObject(block) || block["type"] !== "tool_result") continue;
-      const blockPath = `${path}.content.${i}`;
-      into.push({
-        role: "tool",
-        callId: readText(block["tool_use_id"], `${blockPath}.tool_use_id`),
-        parts: contentToNeutral(block["content"], `${blockPath}.content`),
-        isError: block["is_error"] === true,
-      });
-    }
-  }
-  const parts = contentToNeutral(content, `${path}.content`);
+  addForeignResults(message, path, into);
+  const parts = contentToNeutral(message["content"], `${path}.content`);
+  markLast(parts, message);
   if (parts.length > 0) into.push({ role: "user", parts });
+}
+
+/** Its content may be a block of the Messages dialect, which holds the result and names the call itself. */
+function addResult(message: JsonObject, path: string, into: NeutralMessage[]): void {
+  if (addForeignResults(message, path, into)) return;
+  into.push({
+    role: "tool",
+    callId: readText(message["tool_call_id"], `${path}.tool_call_id`),
+    parts: contentToNeutral(message["content"], `${path}.content`),
+    isError: false,
+    ...cacheMark(message),
+  });
+}
+
+/** `tool_result` blocks of the Messages dialect inside a Chat message; true where there is one. */
+function addForeignResults(message: JsonObject, path: string, into: NeutralMessage[]): boolean {
+  const content = message["content"];
+  if (!Array.isArray(content)) return false;
+  const before = into.length;
+  for (let i = 0; i < content.length; i++) {
+    const block = content[i];
+    if (!isObject(block) || block["type"] !== "tool_result") continue;
+    const blockPath = `${path}.content.${i}`;
+    into.push({
+      role: "tool",
+      callId: readText(block["tool_use_id"] ?? message["tool_call_id"], `${blockPath}.tool_use_id`),
+      parts: contentToNeutral(block["content"], `${blockPath}.content`),
+      isError: block["is_error"] === true,
+      ...cacheMark(block),
+    });
+  }
+  return into.length > before;
 }
 
 function addAssistant(message: JsonObject, path: string, index: number, into: NeutralMessage[]): void {
@@ -86,45 +111,33 @@ function addAssistant(message: JsonObject, path: string, index: number, into: Ne
   if (typeof message["refusal"] === "string" && message["refusal"] !== "") {
     parts.push({ type: "refusal", text: message["refusal"] });
   }
-  addForeignCalls(message["content"], `${path}.content`, parts);
+  markLast(parts, message);
   const calls = isAbsent(message["tool_calls"]) ? [] : message["tool_calls"];
   if (!Array.isArray(calls)) throw invalidField(`${path}.tool_calls`, "expected an array");
+  const known = new Set<Json>();
   for (let i = 0; i < calls.length; i++) {
-    parts.push(toolCall(readObject(calls[i], `${path}.tool_calls.${i}`), `${path}.tool_calls.${i}`));
+    const call = readObject(calls[i], `${path}.tool_calls.${i}`);
+    parts.push(toolCall(call, `${path}.tool_calls.${i}`));
+    known.add(call["id"] ?? null);
   }
+  addForeignCalls(message["content"], `${path}.content`, known, parts);
   if (isObject(message["function_call"])) {
     parts.push(callPart(`call_legacy_${index}`, message["function_call"], `${path}.function_call`));
   }
   if (parts.length > 0) into.push({ role: "assistant", parts });
 }
 
-/** Thinking with a signature (OpenRouter's `reasoning_details`) may go back to its maker; the rest is unsigned. */
-function reasoningParts(message: JsonObject): NeutralPart[] {
-  const parts: NeutralPart[] = [];
-  const details = message["reasoning_details"];
-  if (Array.isArray(details)) {
-    for (const detail of details) {
-      if (!isObject(detail)) continue;
-      if (detail["type"] === "reasoning.encrypted" && typeof detail["data"] === "string") {
-        parts.push({ type: "redacted_thinking", data: detail["data"] });
-      } else if (typeof detail["signature"] === "string" && typeof detail["text"] === "string") {
-        parts.push({ type: "thinking", text: detail["text"], signature: detail["signature"] });
-      }
-    }
-  }
-  const text = message["reasoning_content"] ?? message["reasoning"];
-  if (parts.length === 0 && typeof text === "string" && text !== "") {
-    parts.push({ type: "thinking", text: text.toWellFormed(), signature: undefined });
-  }
-  return parts;
-}
-
-/** Blocks of the Messages dialect inside a Chat message. */
-function addForeignCalls(content: Json | undefined, path: string, parts: NeutralPart[]): void {
+/** `tool_use` blocks of the Messages dialect inside a Chat message. Some clients write the same call both ways. */
+function addForeignCalls(
+  content: Json | undefined,
+  path: string,
+  known: ReadonlySet<Json>,
+  parts: NeutralPart[],
+): void {
   if (!Array.isArray(content)) return;
   for (let i = 0; i < content.length; i++) {
     const block = content[i];
-    if (!isObject(block) || block["type"] !== "tool_use") continue;
+    if (!isObject(block) || block["type"] !== "tool_use" || known.has(block["id"] ?? null)) continue;
     const call = { name: block["name"] ?? null, arguments: JSON.stringify(block["input"] ?? {}) };
     parts.push(callPart(readText(block["id"], `${path}.${i}.id`), call, `${path}.${i}`));
   }

@@ -1,5 +1,5 @@
 // Content parts of a Chat message to neutral parts. Blocks of the Messages and Responses dialects are accepted too: some
-// clients mix them in (wire.md B50, B51, B68).
+// clients mix them in (wire.md B50, B51, B66, B68).
 
 import {
   cacheMark,
@@ -39,17 +39,18 @@ function addPart(part: JsonObject, path: string, into: NeutralPart[]): void {
       return;
     case "image_url":
     case "input_image":
-      into.push(imageUrl(part, path));
+      into.push({ ...imageUrl(part, path), ...cacheMark(part) });
       return;
     case "image":
-      into.push(imageToNeutral(part, path));
+      into.push({ ...imageToNeutral(part, path), ...cacheMark(part) });
       return;
     case "document":
       for (const found of documentToNeutral(part, path)) into.push(found);
+      markLast(into, part);
       return;
     case "file":
     case "input_file":
-      into.push(file(isObject(part["file"]) ? part["file"] : part, path));
+      into.push({ ...file(isObject(part["file"]) ? part["file"] : part, path), ...cacheMark(part) });
       return;
     // Read with the message that they are in.
     case "tool_use":
@@ -60,6 +61,16 @@ function addPart(part: JsonObject, path: string, into: NeutralPart[]): void {
     default:
       throw invalidField(`${path}.type`, "expected text, image_url or file");
   }
+}
+
+/**
+ * A mark on a message as a whole, or on a block that became several parts, is one on its last part: it covers all that is
+ * before it.
+ */
+export function markLast(parts: NeutralPart[], marked: JsonObject): void {
+  const last = parts.at(-1);
+  if (last?.type !== "text" && last?.type !== "image" && last?.type !== "document") return;
+  if (last.cacheControl === undefined) Object.assign(last, cacheMark(marked));
 }
 
 function imageUrl(part: JsonObject, path: string): NeutralPart {

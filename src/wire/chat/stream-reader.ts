@@ -1,12 +1,13 @@
 // A streamed answer of the Chat dialect to neutral events, from servers of every habit (wire.md F121 to F123, I, L222).
 
+import { bareLine } from "../bare-line.ts";
 import { isObject } from "../messages/request-fields.ts";
 import { SurrogateJoiner } from "../messages/surrogate-joiner.ts";
 import { faultInside, isErrorBody, nonsense } from "../messages/upstream-error.ts";
 import type { Json, JsonObject, NeutralEvent, SseEvent, StreamReader, UpstreamFault, Usage } from "../neutral.ts";
 import { fromChatFinish } from "./finish-reasons.ts";
 import { ToolCallCollector } from "./tool-call-collector.ts";
-import { readChatUsage } from "./usage.ts";
+import { chatUsageIn } from "./usage.ts";
 
 const other: NeutralEvent[] = [{ type: "other" }];
 const done = /^\s*\[done\]\s*$/i;
@@ -21,7 +22,10 @@ export class ChatReader implements StreamReader {
   #ended = false;
 
   read(event: SseEvent): NeutralEvent[] {
-    if (this.#ended || event.data === "") return other;
+    if (this.#ended) return other;
+    const bare = bareLine(event);
+    if (isObject(bare) && isErrorBody(bare)) return this.#fail(faultInside(bare));
+    if (event.data === "") return other;
     if (event.data.length < 32 && done.test(event.data)) return this.#end();
     let data: Json;
     try {
@@ -32,11 +36,12 @@ export class ChatReader implements StreamReader {
     if (!isObject(data)) return this.#fail(nonsense("an event that is no JSON object"));
     if (isErrorBody(data) || event.event === "error") return this.#fail(faultInside(data));
     const choices = data["choices"];
-    if (!Array.isArray(choices) && !isObject(data["usage"])) return other;
+    const usage = chatUsageIn(data);
+    if (!Array.isArray(choices) && usage === undefined) return other;
     const events: NeutralEvent[] = [];
     this.#start(data, events);
     // Before the choices: a consumer that stops at the finish reason has the usage by then.
-    if (isObject(data["usage"])) this.#usage(data["usage"], data["service_tier"], events);
+    if (usage !== undefined) this.#usage(usage, events);
     if (Array.isArray(choices)) {
       for (const choice of choices) {
         if (!isObject(choice)) continue;
@@ -63,8 +68,7 @@ export class ChatReader implements StreamReader {
   }
 
   /** Running counts replace each other; a chunk of zeros says nothing. */
-  #usage(value: JsonObject, tier: Json | undefined, events: NeutralEvent[]): void {
-    const usage: Partial<Usage> = readChatUsage(value, tier);
+  #usage(usage: Partial<Usage>, events: NeutralEvent[]): void {
     const counts = (usage.input ?? 0) + (usage.cacheRead ?? 0) + (usage.output ?? 0) + (usage.cacheWrite5m ?? 0);
     if (counts + (usage.cacheWrite1h ?? 0) + (usage.reportedUsd ?? 0) > 0) events.push({ type: "usage", usage });
   }
@@ -80,7 +84,7 @@ export class ChatReader implements StreamReader {
       return;
     }
     const matched = choice["stop_reason"];
-    this.#stop(reason, typeof matched === "string" ? matched : undefined, events);
+    this.#stop(reason, typeof matched === "string" ? matched.toWellFormed() : undefined, events);
   }
 
   #delta(delta: JsonObject, events: NeutralEvent[]): void {

@@ -13,27 +13,33 @@ import {
   readTokenLimit,
 } from "../messages/request-fields.ts";
 import type { Json, JsonObject, NeutralFormat, NeutralReasoning, NeutralRequest } from "../neutral.ts";
-import { readOutputLimit } from "./facts.ts";
+import { toNeutral as responsesToNeutral } from "../responses/request-to-neutral.ts";
 import { conversationToNeutral } from "./messages-to-neutral.ts";
+import { isResponsesShaped, responsesBodyOf } from "./foreign-shapes.ts";
+import { readOutputLimit } from "./output-limit.ts";
+import { samplingToNeutral } from "./sampling-to-neutral.ts";
 import { toolsToNeutral } from "./tools-to-neutral.ts";
 
 /**
- * Throws REQUEST_INVALID that names the field. `logprobs`, `logit_bias`, `seed` and penalties have no neutral form and are
- * left out; several answers can't be left out unnoticed, so `n` above 1 is refused.
+ * Throws REQUEST_INVALID that names the field. `logprobs`, `logit_bias`, `seed` and penalties have no neutral form: what
+ * becomes of them is told to the client. Several answers can't be left out like that, so `n` above 1 is refused.
  */
 export function chatToNeutral(body: JsonObject): NeutralRequest {
+  if (isResponsesShaped(body)) return responsesToNeutral(responsesBodyOf(body));
   const n = readOptionalNumber(body["n"], "n");
   if (n !== undefined && n !== 1) throw invalidField("n", "this model gives one answer at a time; leave it out");
   const { system, messages } = conversationToNeutral(readMessages(body["messages"]));
   const { tools, choice } = toolsToNeutral(body);
+  // One call is all that an answer in the older way can hold.
+  const legacyCalls = isAbsent(body["tools"]) && tools.length > 0;
+  const single = legacyCalls || readOptionalBoolean(body["parallel_tool_calls"], "parallel_tool_calls") === false;
   return {
     model: readModel(body["model"]),
     system,
     messages,
     tools,
     toolChoice: choice,
-    parallelTools:
-      readOptionalBoolean(body["parallel_tool_calls"], "parallel_tool_calls") === false ? false : undefined,
+    parallelTools: single ? false : undefined,
     maxOutputTokens: readOutputLimit(body),
     stop: readStop(body["stop"]),
     temperature: readOptionalNumber(body["temperature"], "temperature"),
@@ -43,6 +49,9 @@ export function chatToNeutral(body: JsonObject): NeutralRequest {
     reasoning: readReasoning(body),
     format: readFormat(body["response_format"]),
     user: readUser(body),
+    ...(legacyCalls ? { legacyCalls } : undefined),
+    ...(isObject(body["reasoning"]) || body["include_reasoning"] === true ? { reasoningDetails: true } : undefined),
+    ...samplingToNeutral(body),
   };
 }
 

@@ -3,9 +3,13 @@
 import type { Json, JsonObject } from "../neutral.ts";
 import { isObject } from "../messages/request-fields.ts";
 
-/** The object, or undefined where the text holds none. An empty text is no argument. Reads a doubly encoded object. */
+/**
+ * The object, or undefined where the text holds none. An empty text and `null` are no arguments at all. Reads a doubly
+ * encoded object.
+ */
 export function parseArguments(text: string): JsonObject | undefined {
-  if (text.trim() === "") return {};
+  // `trim` copies: only what begins like a blank is looked at closely.
+  if (text === "" || (text.charCodeAt(0) <= 32 && text.trim() === "")) return {};
   let value: Json;
   try {
     value = JSON.parse(text) as Json;
@@ -13,6 +17,7 @@ export function parseArguments(text: string): JsonObject | undefined {
   } catch {
     return undefined;
   }
+  if (value === null) return {};
   return isObject(value) ? value : undefined;
 }
 

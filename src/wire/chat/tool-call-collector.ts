@@ -35,8 +35,8 @@ export class ToolCallCollector {
   /** Takes one entry of `delta.tool_calls`. */
   add(piece: JsonObject, events: NeutralEvent[]): void {
     const fn = isObject(piece["function"]) ? piece["function"] : {};
-    const id = typeof piece["id"] === "string" ? piece["id"] : "";
-    const name = typeof fn["name"] === "string" ? fn["name"] : "";
+    const id = typeof piece["id"] === "string" ? piece["id"].toWellFormed() : "";
+    const name = typeof fn["name"] === "string" ? fn["name"].toWellFormed() : "";
     const call = this.#find(piece["index"], id, name);
     if (call === undefined) return;
     if (call.id === "" && id !== "") {
@@ -75,9 +75,10 @@ export class ToolCallCollector {
 
   #find(wireIndex: Json | undefined, id: string, name: string): Call | undefined {
     const known = id === "" ? undefined : this.#byId.get(id);
-    if (known !== undefined) return known;
     const numbered = typeof wireIndex === "number";
     const call = numbered ? this.#byIndex.get(wireIndex) : this.#calls.at(-1);
+    // Another index with a name is another call, also under an id that was given before.
+    if (known !== undefined && (known === call || !numbered || name === "")) return known;
     if (call !== undefined && !isAnother(call, id, name, numbered)) return call;
     if (this.#begun + this.#calls.length >= MAX_CALLS * 2 || this.#calls.length >= MAX_CALLS) return undefined;
     const fresh: Call = { joiner: new SurrogateJoiner(), index: -1, id: "", name: "", held: "" };

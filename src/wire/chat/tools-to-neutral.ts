@@ -1,6 +1,7 @@
 // Tools and tool choice of a Chat request to the neutral form (wire.md B53 to B57).
 
 import {
+  cacheMark,
   invalidField,
   isAbsent,
   isObject,
@@ -26,12 +27,13 @@ export function toolsToNeutral(body: JsonObject): { tools: NeutralTool[]; choice
   return withChoice(isAbsent(body["tool_choice"]) ? body["function_call"] : body["tool_choice"], tools);
 }
 
+/** Some clients send a tool bare, in the shape of the Responses or Messages dialect. */
 function toolToNeutral(tool: JsonObject, path: string): NeutralTool {
-  if (tool["type"] === "custom") return customToNeutral(readObject(tool["custom"], `${path}.custom`), `${path}.custom`);
-  // Some clients send a function bare, in the Responses or Messages shape.
-  return isObject(tool["function"])
-    ? functionToNeutral(tool["function"], `${path}.function`)
-    : functionToNeutral(tool, path);
+  const kind = tool["type"] === "custom" && isAbsent(tool["input_schema"]) ? "custom" : "function";
+  const inner = tool[kind];
+  const [declared, innerPath] = isObject(inner) ? [inner, `${path}.${kind}`] : [tool, path];
+  const neutral = kind === "custom" ? customToNeutral(declared, innerPath) : functionToNeutral(declared, innerPath);
+  return { ...neutral, ...cacheMark(declared), ...cacheMark(tool) };
 }
 
 function functionToNeutral(tool: JsonObject, path: string): NeutralTool {
@@ -45,15 +47,27 @@ function functionToNeutral(tool: JsonObject, path: string): NeutralTool {
   };
 }
 
-/** Free text becomes one string field. */
+/** Free text becomes one string field. A grammar can't be enforced elsewhere, so the model is told of it. */
 function customToNeutral(tool: JsonObject, path: string): NeutralTool {
+  const { description, ...names } = named(tool, path);
+  const told = [description, grammarOf(tool["format"])].filter((text) => text !== undefined && text !== "");
   return {
-    ...named(tool, path),
+    ...names,
+    description: told.length === 0 ? undefined : told.join("\n\n"),
     schema: { type: "object", properties: { input: { type: "string" } }, required: ["input"] },
     strict: undefined,
     form: "custom",
     namespace: undefined,
   };
+}
+
+/** `format.grammar` in the Chat dialect; bare in the Responses shape. */
+function grammarOf(format: Json | undefined): string | undefined {
+  if (!isObject(format)) return undefined;
+  const grammar = isObject(format["grammar"]) ? format["grammar"] : format;
+  const { definition, syntax } = grammar;
+  if (typeof definition !== "string") return undefined;
+  return `The input must match this ${typeof syntax === "string" ? syntax : "formal"} grammar:\n${definition}`;
 }
 
 function named(tool: JsonObject, path: string): { name: string; description: string | undefined; clientName?: string } {
@@ -84,7 +98,9 @@ function allowedTools(
   choice: JsonObject,
   tools: NeutralTool[],
 ): { tools: NeutralTool[]; choice: NeutralToolChoice | undefined } {
-  const allowed = readObject(choice["allowed_tools"], "tool_choice.allowed_tools");
+  // Bare in the Responses shape.
+  const inner = choice["allowed_tools"];
+  const allowed = isAbsent(inner) ? choice : readObject(inner, "tool_choice.allowed_tools");
   const names = new Set<string>();
   for (const entry of readOptionalArray(allowed["tools"], "tool_choice.allowed_tools.tools")) {
     if (!isObject(entry)) continue;

@@ -1,17 +1,25 @@
 // Token counts of the Chat dialect: cached tokens are inside the prompt's, reasoning inside the completion's (wire.md L).
 
-import type { Json, JsonObject, Usage } from "../neutral.ts";
 import { isObject } from "../messages/request-fields.ts";
-import { readCount } from "../messages/usage.ts";
+import type { Json, JsonObject, Usage } from "../neutral.ts";
+import { mediaTokens, readCount, readUsd } from "../usage.ts";
 
-/** A figure beyond is a lie. */
-const MAX_USD = 1_000_000;
+/**
+ * What an answer or a chunk says about its cost; undefined where it says nothing. llama.cpp tells its `timings` where it
+ * leaves the usage out.
+ */
+export function chatUsageIn(body: JsonObject): Partial<Usage> | undefined {
+  const usage = body["usage"];
+  if (isObject(usage)) return readChatUsage(usage, body["service_tier"]);
+  const timings = body["timings"];
+  return isObject(timings) ? readTimings(timings) : undefined;
+}
 
 /** `usage` of an answer or a chunk, to disjoint counts; never below 0. Lies are left out field by field. */
 export function readChatUsage(usage: JsonObject, tier: Json | undefined): Partial<Usage> {
   const found: Partial<Usage> = {};
   const prompt = readCount(usage["prompt_tokens"]);
-  const details = isObject(usage["prompt_tokens_details"]) ? usage["prompt_tokens_details"] : {};
+  const details = objectIn(usage, "prompt_tokens_details");
   // DeepSeek has a name of its own.
   const cached = readCount(details["cached_tokens"]) ?? readCount(usage["prompt_cache_hit_tokens"]) ?? 0;
   const written = readCount(details["cache_write_tokens"]) ?? 0;
@@ -19,31 +27,54 @@ export function readChatUsage(usage: JsonObject, tier: Json | undefined): Partia
     found.cacheRead = Math.min(cached, prompt);
     const writes = Math.min(written, prompt - found.cacheRead);
     // The longer of OpenAI's two lifetimes is the dearer one.
-    found.cacheWrite1h = Math.min(readCount(details["ttl_12h_tokens"]) ?? 0, writes);
+    found.cacheWrite1h = Math.min(longLived(details), writes);
     found.cacheWrite5m = writes - found.cacheWrite1h;
     found.input = prompt - found.cacheRead - writes;
   }
   const completion = readCount(usage["completion_tokens"]);
   if (completion !== undefined) found.output = completion;
-  const outputDetails = usage["completion_tokens_details"];
-  const reasoning = isObject(outputDetails) ? readCount(outputDetails["reasoning_tokens"]) : undefined;
+  const outputDetails = objectIn(usage, "completion_tokens_details");
+  const reasoning = readCount(outputDetails["reasoning_tokens"]);
   if (reasoning !== undefined) found.reasoning = reasoning;
+  const media = mediaTokens(
+    { audio: details["audio_tokens"], image: details["image_tokens"] },
+    { audio: outputDetails["audio_tokens"], image: outputDetails["image_tokens"] },
+  );
+  if (media !== undefined) found.media = media;
   const usd = readCost(usage);
   if (usd !== undefined) found.reportedUsd = usd;
-  if (typeof tier === "string") found.tier = tier;
+  if (typeof tier === "string" && tier.length <= MAX_WORD) found.tier = tier;
   return found;
+}
+
+/** Longer names are no names of tiers. */
+const MAX_WORD = 64;
+
+/** `prompt_n` is what was worked on; `cache_n` was there before (llama.cpp: tools/server/README.md). */
+function readTimings(timings: JsonObject): Partial<Usage> | undefined {
+  const input = readCount(timings["prompt_n"]);
+  const output = readCount(timings["predicted_n"]);
+  if (input === undefined || output === undefined) return undefined;
+  return { input, cacheRead: readCount(timings["cache_n"]) ?? 0, output };
+}
+
+function longLived(details: JsonObject): number {
+  const split = objectIn(details, "cache_write_tokens_details");
+  return readCount(details["ttl_12h_tokens"]) ?? readCount(split["ttl_12h_tokens"]) ?? 0;
+}
+
+const nothing: JsonObject = {};
+
+function objectIn(object: JsonObject, name: string): JsonObject {
+  const value = object[name];
+  return isObject(value) ? value : nothing;
 }
 
 /** OpenRouter's own figure; with the customer's own vendor key that vendor's bill comes on top (wire.md 220). */
 function readCost(usage: JsonObject): number | undefined {
   const cost = readUsd(usage["cost"]);
   if (cost === undefined || usage["is_byok"] !== true) return cost;
-  const details = usage["cost_details"];
-  return cost + ((isObject(details) ? readUsd(details["upstream_inference_cost"]) : undefined) ?? 0);
-}
-
-function readUsd(value: Json | undefined): number | undefined {
-  return typeof value === "number" && value >= 0 && value <= MAX_USD ? value : undefined;
+  return cost + (readUsd(objectIn(usage, "cost_details")["upstream_inference_cost"]) ?? 0);
 }
 
 /** As the client sees it. */

@@ -1,12 +1,14 @@
 // Answers of the Messages dialect, both ways (wire.md E).
 
 import type { AnswerContext, Json, JsonObject, NeutralAnswer, NeutralPart, UpstreamFault, Usage } from "../neutral.ts";
+import { wellFormedJson } from "../well-formed.ts";
 import { isObject, wordOf } from "./request-fields.ts";
 import { fromMessagesStop, toMessagesStop } from "./stop-reasons.ts";
 import { ToolIds } from "./tool-ids.ts";
 import { clientToolOf } from "./tool-names.ts";
 import { faultInside, isErrorBody, nonsense } from "./upstream-error.ts";
-import { mergeUsage, noUsage, readMessagesUsage, toMessagesUsage } from "./usage.ts";
+import { mergeUsage, noUsage } from "../usage.ts";
+import { readMessagesUsage, toMessagesUsage } from "./usage.ts";
 
 /** A body that is no message is a fault, so that it can be tried elsewhere (wire.md 108, 109). */
 export function messagesAnswerToNeutral(body: Json): NeutralAnswer | { fault: UpstreamFault } {
@@ -24,7 +26,7 @@ export function messagesAnswerToNeutral(body: Json): NeutralAnswer | { fault: Up
     model: typeof body["model"] === "string" ? body["model"] : undefined,
     parts,
     stop: fromMessagesStop(body["stop_reason"]),
-    stopSequence: typeof body["stop_sequence"] === "string" ? body["stop_sequence"] : undefined,
+    stopSequence: typeof body["stop_sequence"] === "string" ? body["stop_sequence"].toWellFormed() : undefined,
     usage: messagesUsageOf(body).usage,
   };
 }
@@ -85,7 +87,7 @@ export function messagesAnswerFromNeutral(answer: NeutralAnswer, context: Answer
         type: "tool_use",
         id: ids.take(part.id, calls),
         name: clientToolOf(context.request, part.name).name,
-        input: part.input,
+        input: soundInput(part.input),
       });
       calls += 1;
     } else {
@@ -124,4 +126,11 @@ function blockOf(part: NeutralPart): JsonObject | undefined {
     default:
       return undefined;
   }
+}
+
+/** Without halves of characters in its texts: strict clients refuse the whole answer for one. */
+function soundInput(input: JsonObject): JsonObject {
+  const text = JSON.stringify(input);
+  const sound = wellFormedJson(text);
+  return sound === text ? input : (JSON.parse(sound) as JsonObject);
 }

@@ -71,10 +71,11 @@ describe("facts of a Messages request", () => {
     const wrong: [string, Json][] = [
       ["container", "c_1"],
       ["mcp_servers", [{ url: "https://x" }]],
-      ["speed", "fast"],
-      ["inference_geo", "us"],
+      ["speed", "ludicrous"],
+      ["inference_geo", "moon"],
       ["service_tier", "priority"],
-      ["fallbacks", [{ model: "claude-opus-5" }]],
+      ["fallbacks", "mine"],
+      ["fallbacks", Array.from({ length: 4 }, () => ({ model: "claude-opus-5" }))],
     ];
     for (const [field, value] of wrong) expect(refusal({ [field]: value })).toStartWith(`${field}: `);
     expect(refusal({ context_management: { edits: [{ type: "compact_20260112" }] } })).toStartWith(
@@ -83,6 +84,15 @@ describe("facts of a Messages request", () => {
     for (const type of ["code_execution_20250825", "advisor_20260301", "mcp_toolset", "web_search"]) {
       expect(refusal({ tools: [{ type, name: "x", max_uses: 1 }] })).toStartWith("tools.0.type: ");
     }
+  });
+
+  test("the models that the vendor may ask instead are named, an unnamed choice of its own too", () => {
+    const fallbacks = [{ model: "claude-opus-5" }, { model: "claude-haiku-4-5", max_tokens: 10 }];
+    expect(facts({ max_tokens: 10, fallbacks }).alternates).toEqual(["claude-opus-5", "claude-haiku-4-5"]);
+    expect(facts({ fallbacks: "default" }).alternates).toEqual(["", "", ""]);
+    expect(facts({ fallbacks: [] }).alternates).toBeUndefined();
+    expect(refusal({ max_tokens: 9, fallbacks })).toStartWith("fallbacks.1.max_tokens: ");
+    expect(refusal({ fallbacks: [{}] })).toStartWith("fallbacks.0.model: ");
   });
 
   test("harmless values of the same fields pass", () => {

@@ -2,7 +2,7 @@
 
 import { surveyMedia, inputBoundWith } from "../media-ceilings.ts";
 import type { Json, JsonObject, WireFacts } from "../neutral.ts";
-import { readToolCosts, refusePricedSwitches } from "./priced-switches.ts";
+import { readAlternates, readToolCosts, refusePricedSwitches } from "./priced-switches.ts";
 import {
   invalidField,
   isAbsent,
@@ -23,6 +23,7 @@ export function messagesFacts(body: JsonObject, bodyBytes: number): WireFacts {
   const messages = readMessages(body["messages"]);
   refuseUnknownRoles(messages);
   refusePricedSwitches(body);
+  const alternates = readAlternates(body, maxOutputTokens);
   const tools = readToolCosts(body);
   const media = surveyMedia(body);
   return {
@@ -32,10 +33,12 @@ export function messagesFacts(body: JsonObject, bodyBytes: number): WireFacts {
     choices: 1,
     hasTools: !isAbsent(body["tools"]) && (body["tools"] as Json[]).length > 0,
     hasImages: media.images > 0,
+    ...(media.documents > 0 ? { documents: media.documents } : undefined),
     hasThinking: asksForThinking(body["thinking"]),
     hasJsonFormat: asksForJson(body),
     wantsUsageEvent: false,
     inputTokenBound: promptBound(inputBoundWith(media, bodyBytes), tools),
+    ...(alternates === undefined ? undefined : { alternates }),
     ...(tools.serverTools === undefined ? undefined : { serverTools: tools.serverTools }),
   };
 }

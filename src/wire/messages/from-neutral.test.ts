@@ -24,7 +24,15 @@ const tool = { type: "function", function: { name: "f", parameters: { type: "obj
 describe("Chat to Messages, tools and settings", () => {
   test("B53: missing parameters become an empty object schema", () => {
     const body = translate({ tools: [{ type: "function", function: { name: "f", strict: true } }] });
-    expect(body["tools"]).toEqual([{ name: "f", input_schema: { type: "object", properties: {} } }]);
+    const schema = { type: "object", properties: {} };
+    expect(body["tools"]).toEqual([
+      { name: "f", input_schema: { ...schema, additionalProperties: false }, strict: true },
+    ]);
+    const older = translate(
+      { tools: [{ type: "function", function: { name: "f", strict: true } }] },
+      "claude-3-7-sonnet",
+    );
+    expect(older["tools"]).toEqual([{ name: "f", input_schema: schema }]);
   });
 
   test("B55: a custom tool becomes a function with one string field, and is one again in the answer", () => {
@@ -95,7 +103,6 @@ describe("Chat to Messages, tools and settings", () => {
       seed: 1,
       logit_bias: {},
       presence_penalty: 1,
-      user: "u",
       store: true,
     });
     expect(Object.keys(body).toSorted()).toEqual(["max_tokens", "messages", "model"]);

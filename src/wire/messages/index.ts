@@ -1,4 +1,3 @@
 // The Messages dialect, and what the dialects beside it share with it.
 
 export { messagesCodec } from "./messages-codec.ts";
-export { mergeUsage, noUsage } from "./usage.ts";

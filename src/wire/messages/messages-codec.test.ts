@@ -125,7 +125,8 @@ describe("Messages answers", () => {
       reasoning: 3,
       serverTools: undefined,
       reportedUsd: undefined,
-      tier: "fast",
+      tier: "standard",
+      speed: "fast",
     });
   });
 

@@ -1,6 +1,7 @@
 // The conversation of a Messages request to neutral messages (wire.md A5 to A24).
 
 import type { Json, JsonObject, NeutralMessage, NeutralPart } from "../neutral.ts";
+import { wellFormedJson } from "../well-formed.ts";
 import { invalidField, isAbsent, isObject, readObject, readText, wordOf } from "./request-fields.ts";
 import { documentToNeutral, imageToNeutral, searchResultToNeutral, serverResultToText } from "./sources-to-neutral.ts";
 import { fitToolName } from "./tool-names.ts";
@@ -66,6 +67,9 @@ function* blocksOf(content: Json | undefined, path: string): Generator<[JsonObje
   }
 }
 
+/** Blocks that stand for a part of the conversation: without them another model would answer a talk that it does not know. */
+const vendorOnly = /^(?:compaction|advisor|thread)/;
+
 /** A block that user turns, assistant turns and tool results have in common. Unknown blocks are left out. */
 function addContent(block: JsonObject, path: string, parts: NeutralPart[]): void {
   switch (wordOf(block["type"])) {
@@ -96,6 +100,9 @@ function addContent(block: JsonObject, path: string, parts: NeutralPart[]): void
       addText(`The tool ${readText(block["tool_name"], `${path}.tool_name`)} is now available.`, parts);
       return;
     default:
+      if (vendorOnly.test(wordOf(block["type"]))) {
+        throw invalidField(path, "only the model's own vendor can read this block, and the talk rests on it");
+      }
       if (wordOf(block["type"]).endsWith("_tool_result")) addText(serverResultToText(block), parts);
   }
 }
@@ -112,7 +119,8 @@ function toolCall(block: JsonObject, path: string): NeutralPart {
     id: readText(block["id"], `${path}.id`),
     name: fitToolName(readText(block["name"], `${path}.name`)),
     input,
-    raw: JSON.stringify(input),
+    // The text is read a second time: what is half a character in it must not come out of that.
+    raw: wellFormedJson(JSON.stringify(input)),
     form: "function",
     namespace: undefined,
   };

@@ -17,18 +17,17 @@ const isEmpty = (value: Json): boolean => Array.isArray(value) && value.length =
 const switches: readonly PricedSwitch[] = [
   { field: "container", isHarmless: () => false, why: "container time is billed outside the usage" },
   { field: "mcp_servers", isHarmless: isEmpty, why: "what a remote tool server adds to the prompt has no bound" },
-  { field: "speed", isHarmless: (value) => value === "standard", why: "only the standard speed can be paid for here" },
+  { field: "speed", isHarmless: (value) => value === "standard" || value === "fast", why: "expected standard or fast" },
   {
     field: "inference_geo",
-    isHarmless: (value) => value === "global",
-    why: "only the global price can be paid for here",
+    isHarmless: (value) => value === "global" || value === "us",
+    why: "only the prices of global and us are known here",
   },
   {
     field: "service_tier",
     isHarmless: (value) => value === "auto" || value === "standard_only",
     why: "expected auto or standard_only",
   },
-  { field: "fallbacks", isHarmless: isEmpty, why: "the gateway itself chooses what answers when a model fails" },
 ];
 
 /** Tools that the client runs itself, known to the vendor by a dated type. Their definition is a hidden prompt. */
@@ -63,6 +62,31 @@ export function refusePricedSwitches(body: JsonObject): void {
     if (!isAbsent(value) && !entry.isHarmless(value)) throw invalidField(entry.field, `${entry.why}; leave it out`);
   }
   refuseCompaction(body["context_management"]);
+}
+
+/** More would tie up more money than any of them is worth. */
+const MAX_ALTERNATES = 3;
+
+/**
+ * The models that the vendor may ask instead when the first one declines (docs "Server-side fallback"); each may run the
+ * whole prompt again. Empty names: the vendor's own choice. Throws REQUEST_INVALID where their cost has no bound.
+ */
+export function readAlternates(body: JsonObject, maxOutputTokens: number | undefined): readonly string[] | undefined {
+  const fallbacks = body["fallbacks"];
+  if (isAbsent(fallbacks) || isEmpty(fallbacks)) return undefined;
+  if (fallbacks === "default") return Array.from({ length: MAX_ALTERNATES }, () => "");
+  if (!Array.isArray(fallbacks) || fallbacks.length > MAX_ALTERNATES) {
+    throw invalidField("fallbacks", `expected "default" or at most ${MAX_ALTERNATES} models`);
+  }
+  return fallbacks.map((entry, i) => {
+    const model = isObject(entry) ? entry["model"] : undefined;
+    if (!isObject(entry) || typeof model !== "string") throw invalidField(`fallbacks.${i}.model`, "expected a model");
+    const limit = entry["max_tokens"];
+    if (typeof limit === "number" && limit > (maxOutputTokens ?? Infinity)) {
+      throw invalidField(`fallbacks.${i}.max_tokens`, "expected at most the max_tokens of the request");
+    }
+    return model;
+  });
 }
 
 /** A compaction writes a summary whose output no `max_tokens` covers (docs "Compaction"); clearing edits are free. */

@@ -17,7 +17,9 @@ export function documentToNeutral(block: JsonObject, path: string): NeutralPart[
   const source = readObject(block["source"], `${path}.source`);
   const title = readOptionalText(block["title"], `${path}.title`);
   if (source["type"] === "text") {
-    return [titled(title, readText(source["data"], `${path}.source.data`))];
+    const context = readOptionalText(block["context"], `${path}.context`);
+    const data = readText(source["data"], `${path}.source.data`);
+    return [titled(title, context === undefined ? data : `${context}\n\n${data}`)];
   }
   if (source["type"] === "content") return contentSource(source, title, `${path}.source.content`);
   return [{ type: "document", source: readSource(source, `${path}.source`), name: title }];
@@ -78,13 +80,24 @@ export function serverResultToText(block: JsonObject): string {
   const content = block["content"];
   const results = Array.isArray(content) ? content : isObject(content) ? [content] : [];
   const lines: string[] = [];
-  for (const result of results) {
-    if (!isObject(result)) continue;
-    for (const key of ["title", "url", "error_code", "stdout", "stderr"]) {
-      const value = result[key];
-      if (typeof value === "string" && value !== "") lines.push(value.toWellFormed());
-    }
-  }
+  for (const result of results) if (isObject(result)) addLines(result, lines);
   const kind = typeof block["type"] === "string" ? block["type"].replace(/_tool_result$/, "") : "tool";
   return lines.length === 0 ? "" : `[${kind} results]\n${lines.join("\n")}\n\n`;
+}
+
+const readable = ["title", "url", "text", "error_code", "stdout", "stderr"] as const;
+
+function addLines(result: JsonObject, lines: string[]): void {
+  for (const key of readable) {
+    const value = result[key];
+    if (typeof value === "string" && value !== "") lines.push(value.toWellFormed());
+  }
+  // A page that was fetched stands in a document of its own.
+  const document = result["content"];
+  if (!isObject(document)) return;
+  if (typeof document["title"] === "string") lines.push(document["title"].toWellFormed());
+  const source = document["source"];
+  if (isObject(source) && source["type"] === "text" && typeof source["data"] === "string") {
+    lines.push(source["data"].toWellFormed());
+  }
 }

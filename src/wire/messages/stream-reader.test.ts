@@ -193,7 +193,7 @@ describe("a Messages stream", () => {
       cache_creation_input_tokens: 7,
     };
     expect(readData({ type: "message_delta", delta: {}, usage })).toEqual([
-      { type: "usage", usage: { cacheWrite5m: 7, cacheWrite1h: 0 } },
+      { type: "usage", usage: { cacheWrite5m: 7, cacheWrite1h: 0, lifetimeUnknown: true } },
     ]);
   });
 

@@ -1,11 +1,12 @@
 // A streamed answer of the Messages dialect to neutral events (wire.md F, I, L).
 
+import { bareLine } from "../bare-line.ts";
 import type { Json, JsonObject, NeutralEvent, SseEvent, StreamReader } from "../neutral.ts";
 import { isObject, wordOf } from "./request-fields.ts";
 import { fromMessagesStop } from "./stop-reasons.ts";
 import { SurrogateJoiner } from "./surrogate-joiner.ts";
-import { faultInside, nonsense } from "./upstream-error.ts";
-import { readMessagesUsage } from "./usage.ts";
+import { faultInside, isErrorBody, nonsense } from "./upstream-error.ts";
+import { UsageFields } from "./usage.ts";
 
 const other: NeutralEvent[] = [{ type: "other" }];
 /** An upstream that opens more blocks without closing one is not answering. */
@@ -23,11 +24,14 @@ export class MessagesReader implements StreamReader {
   readonly #open = new Map<Json, OpenTool | null>();
   readonly #joiner = new SurrogateJoiner();
   #tools = 0;
-  #cacheWrite1h = 0;
+  readonly #usage = new UsageFields();
   #ended = false;
 
   read(event: SseEvent): NeutralEvent[] {
-    if (this.#ended || event.data === "") return other;
+    if (this.#ended) return other;
+    const bare = bareLine(event);
+    if (isObject(bare) && isErrorBody(bare)) return this.#fail(faultInside(bare));
+    if (event.data === "") return other;
     let data: Json;
     try {
       data = JSON.parse(event.data) as Json;
@@ -53,7 +57,7 @@ export class MessagesReader implements StreamReader {
         return this.#fail(faultInside(data));
       default:
         // Servers that are not Anthropic's may send a bare `{"error": ...}`.
-        return data["type"] === undefined && data["error"] ? this.#fail(faultInside(data)) : other;
+        return data["type"] === undefined && isErrorBody(data) ? this.#fail(faultInside(data)) : other;
     }
   }
 
@@ -77,9 +81,7 @@ export class MessagesReader implements StreamReader {
 
   #addUsage(value: Json | undefined, events: NeutralEvent[]): void {
     if (!isObject(value)) return;
-    const usage = readMessagesUsage(value, this.#cacheWrite1h);
-    this.#cacheWrite1h = usage.cacheWrite1h || this.#cacheWrite1h;
-    events.push({ type: "usage", usage });
+    events.push({ type: "usage", usage: this.#usage.add(value) });
   }
 
   #blockStart(data: JsonObject): NeutralEvent[] {
@@ -99,8 +101,8 @@ export class MessagesReader implements StreamReader {
       {
         type: "tool_start",
         index: tool.index,
-        id: typeof block["id"] === "string" ? block["id"] : "",
-        name: typeof block["name"] === "string" ? block["name"] : "",
+        id: wordOf(block["id"]).toWellFormed(),
+        name: wordOf(block["name"]).toWellFormed(),
         form: "function",
       },
     ];
@@ -116,7 +118,7 @@ export class MessagesReader implements StreamReader {
         return this.#text("thinking", delta["thinking"]);
       case "signature_delta":
         return typeof delta["signature"] === "string"
-          ? [{ type: "thinking_signature", signature: delta["signature"] }]
+          ? [{ type: "thinking_signature", signature: delta["signature"].toWellFormed() }]
           : other;
       case "input_json_delta": {
         const tool = this.#open.get(data["index"] ?? null);
@@ -156,7 +158,7 @@ export class MessagesReader implements StreamReader {
       events.push({
         type: "stop",
         reason: fromMessagesStop(delta["stop_reason"]),
-        stopSequence: typeof sequence === "string" ? sequence : undefined,
+        stopSequence: typeof sequence === "string" ? sequence.toWellFormed() : undefined,
       });
     }
     return events.length === 0 ? other : events;
@@ -167,7 +169,7 @@ export class MessagesReader implements StreamReader {
 function initialContent(block: JsonObject): NeutralEvent[] {
   const events: NeutralEvent[] = [];
   if (block["type"] === "redacted_thinking" && typeof block["data"] === "string") {
-    events.push({ type: "redacted_thinking", data: block["data"] });
+    events.push({ type: "redacted_thinking", data: block["data"].toWellFormed() });
   } else if (block["type"] === "text" && typeof block["text"] === "string" && block["text"] !== "") {
     events.push({ type: "text", text: block["text"].toWellFormed() });
   } else if (block["type"] === "thinking") {
@@ -175,7 +177,7 @@ function initialContent(block: JsonObject): NeutralEvent[] {
       events.push({ type: "thinking", text: block["thinking"].toWellFormed() });
     }
     if (typeof block["signature"] === "string" && block["signature"] !== "") {
-      events.push({ type: "thinking_signature", signature: block["signature"] });
+      events.push({ type: "thinking_signature", signature: block["signature"].toWellFormed() });
     }
   }
   return events.length === 0 ? other : events;

@@ -7,7 +7,8 @@ import { formatEvent } from "../sse.ts";
 import { toMessagesStop } from "./stop-reasons.ts";
 import { ToolIds } from "./tool-ids.ts";
 import { clientToolOf } from "./tool-names.ts";
-import { mergeUsage, noUsage, toMessagesDeltaUsage, toMessagesUsage } from "./usage.ts";
+import { mergeUsage, noUsage } from "../usage.ts";
+import { toMessagesDeltaUsage, toMessagesUsage } from "./usage.ts";
 
 /** Characters that may wait for the block before them to end; more is no answer that a client could use. */
 const MAX_WAITING = 8 * 1024 * 1024;

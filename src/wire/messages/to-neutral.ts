@@ -28,11 +28,6 @@ import { toolChoiceToNeutral, toolsToNeutral } from "./tools-to-neutral.ts";
 
 /** Claude Code's attribution block; older clients put a nonce into it, which would void every prefix cache (A3). */
 const ATTRIBUTION = "x-anthropic-billing-header:";
-/**
- * Where every tool of a request is one that only the vendor runs (Claude Code's search side call), the answer must be a
- * message that says so: an error would fail the client's whole turn, silence would make a model invent results (A25).
- */
-const NO_SERVER_TOOLS = "The tools of this request are not available here. Say so briefly; do not make up results.";
 
 /** Throws REQUEST_INVALID that names the field. */
 export function messagesToNeutral(body: JsonObject): NeutralRequest {
@@ -42,11 +37,9 @@ export function messagesToNeutral(body: JsonObject): NeutralRequest {
   for (let i = 0; i < wireMessages.length; i++) messageToNeutral(wireMessages[i]!, i, lastUser, messages);
   const { tools, dropped } = toolsToNeutral(body, wireMessages);
   const { choice, parallel } = toolChoiceToNeutral(body["tool_choice"], tools);
-  const system = readSystem(body["system"]);
-  if (tools.length === 0 && dropped > 0) system.push({ text: NO_SERVER_TOOLS });
   return {
     model: readModel(body["model"]),
-    system,
+    system: readSystem(body["system"]),
     messages,
     tools,
     toolChoice: choice,
@@ -62,6 +55,8 @@ export function messagesToNeutral(body: JsonObject): NeutralRequest {
     reasoning: readReasoning(body, lastEffort(wireMessages)),
     format: readFormat(body),
     user: readUser(body["metadata"]),
+    // Claude Code's search side call is such a request (A25).
+    ...(tools.length === 0 && dropped > 0 ? { vendorToolsOnly: true } : undefined),
   };
 }
 
@@ -73,9 +68,16 @@ function readSystem(system: Json | undefined): Instruction[] {
   for (let i = 0; i < blocks.length; i++) {
     const block = readObject(blocks[i], `system.${i}`);
     const text = readText(block["text"], `system.${i}.text`);
-    if (text !== "" && !text.startsWith(ATTRIBUTION)) found.push({ text, ...cacheMark(block) });
+    const own = text.startsWith(ATTRIBUTION) ? withoutFirstLine(text) : text;
+    if (own !== "") found.push({ text: own, ...cacheMark(block) });
   }
   return found;
+}
+
+/** Some gateways in between join all of the system prompt to one text: what follows the attribution stays. */
+function withoutFirstLine(text: string): string {
+  const end = text.indexOf("\n");
+  return end < 0 ? "" : text.slice(end + 1).trimStart();
 }
 
 /** An unknown type of thinking is the server's default, no error (A34). */

@@ -160,7 +160,7 @@ describe("Chat to Messages, the conversation", () => {
       ],
     });
     expect(body["tools"]).toEqual([{ name: "f", input_schema: { type: "object" } }]);
-    expect(body["tool_choice"]).toEqual({ type: "tool", name: "f" });
+    expect(body["tool_choice"]).toEqual({ type: "tool", name: "f", disable_parallel_tool_use: true });
     expect((body["messages"] as JsonObject[])[2]).toEqual(user([toolResult("call_legacy_1")]));
   });
 

@@ -23,15 +23,16 @@ describe("thinking that nobody signed", () => {
       user,
       `{"role":"assistant", "content" : [ ${unsigned}, ${signed} ,${bare}, ${call}], "x":2}`,
     );
-    const after = requestOf(user, `{"role":"assistant", "content" : [${signed},${call}], "x":2}`);
-    const [head, tail] = ['{ "model":"m", "messages" : [', '] ,"max_tokens":5}'];
-    expect(cleaned(before)).toBe(`${head}${user},{"role":"assistant", "content" : [${signed},${call}], "x":2}${tail}`);
-    expect(JSON.parse(cleaned(before))).toEqual(JSON.parse(after));
+    expect(cleaned(before)).toBe(requestOf(user, `{"role":"assistant", "content" : [ ${signed} ,${call}], "x":2}`));
+    const last = requestOf(user, `{"role":"assistant","content":[${call} , ${bare}, ${unsigned}\n]}`);
+    expect(cleaned(last)).toBe(requestOf(user, `{"role":"assistant","content":[${call}\n]}`));
   });
 
   test("takes its turn along where the turn has nothing else", () => {
     const text = requestOf(user, `{"role":"assistant","content":[${unsigned},${bare}]}`, user);
-    expect(JSON.parse(cleaned(text))).toEqual(JSON.parse(requestOf(user, user)));
+    expect(cleaned(text)).toBe(requestOf(user, user));
+    const last = requestOf(user, `{"role":"assistant","content":[${bare}]}`);
+    expect(cleaned(last)).toBe(requestOf(user));
   });
 
   test("is looked for by the meaning of the keys, not by their spelling", () => {
@@ -68,8 +69,6 @@ describe("thinking that nobody signed", () => {
     const turn = `{"role":"assistant","content":[${Array.from({ length: 50 }, () => bare).join(",")},${call}]}`;
     const text = requestOf(...Array.from({ length: 4_000 }, () => turn));
     const one = `{"role":"assistant","content":[${call}]}`;
-    expect(cleaned(text)).toBe(
-      `{ "model":"m", "messages" : [${Array.from({ length: 4_000 }, () => one).join(",")}] ,"max_tokens":5}`,
-    );
+    expect(cleaned(text)).toBe(requestOf(...Array.from({ length: 4_000 }, () => one)));
   });
 });

@@ -16,23 +16,44 @@ export function withoutUnsignedThinking(text: string, body: JsonObject): string 
   if (!Array.isArray(messages) || !messages.some(holdsUnsigned)) return text;
   const list = topLevelSpans(text, ["messages"]).get("messages");
   if (list === undefined) return text;
-  const kept: string[] = [];
-  elementSpans(text, list.start).forEach((span, index) => {
-    const message = messages[index];
-    const left = holdsUnsigned(message) ? messageWithout(text, span, message) : text.slice(span.start, span.end);
-    if (left !== null) kept.push(left);
-  });
-  return `${text.slice(0, list.start)}[${kept.join(",")}]${text.slice(list.end)}`;
+  const head = text.slice(0, list.start);
+  return (
+    head + listWithout(text, list, (span, index) => messageWithout(text, span, messages[index])) + text.slice(list.end)
+  );
 }
 
 /** Null where nothing is left of it. */
-function messageWithout(text: string, span: Span, message: Turn): string | null {
-  const list = entrySpan(text, span.start, "content");
-  if (list === null) return text.slice(span.start, span.end);
-  const kept = elementSpans(text, list.start).filter((_, index) => !isUnsigned(message.content[index]));
-  if (kept.length === 0) return null;
-  const blocks = kept.map(({ start, end }) => text.slice(start, end)).join(",");
-  return `${text.slice(span.start, list.start)}[${blocks}]${text.slice(list.end, span.end)}`;
+function messageWithout(text: string, span: Span, message: Json | undefined): string | null {
+  const list = holdsUnsigned(message) ? entrySpan(text, span.start, "content") : null;
+  if (list === null || !holdsUnsigned(message)) return text.slice(span.start, span.end);
+  if (message.content.every(isUnsigned)) return null;
+  const blocks = listWithout(text, list, (block, index) =>
+    isUnsigned(message.content[index]) ? null : text.slice(block.start, block.end),
+  );
+  return text.slice(span.start, list.start) + blocks + text.slice(list.end, span.end);
+}
+
+/** The array at `list` with what `change` makes of each element; null takes it out, with one comma and the space behind it. */
+function listWithout(text: string, list: Span, change: (element: Span, index: number) => string | null): string {
+  const elements = elementSpans(text, list.start);
+  let out = "";
+  let keptLength = 1;
+  let done = list.start;
+  elements.forEach((element, index) => {
+    const next = elements[index + 1];
+    const changed = change(element, index);
+    out += text.slice(done, element.start);
+    if (changed !== null) {
+      out += changed;
+      keptLength = out.length;
+      done = element.end;
+    } else if (next === undefined) {
+      // The comma before it would be one too many.
+      out = out.slice(0, keptLength);
+      done = element.end;
+    } else done = next.start;
+  });
+  return out + text.slice(done, list.end);
 }
 
 type Turn = JsonObject & { readonly content: readonly Json[] };

@@ -45,7 +45,11 @@ export function parseUpstreamError(status: number, text: string): UpstreamFault 
     // A tunnel's HTML page, or plain text: only a short plain line is a message.
     const plain = text.trim();
     const readable = plain !== "" && plain.length <= 200 && !plain.startsWith("<");
-    return { status: status >= 400 ? status : 502, code: undefined, message: readable ? plain : unreadable(status) };
+    return {
+      status: status >= 400 ? status : 502,
+      code: undefined,
+      message: readable ? plain.toWellFormed() : unreadable(status),
+    };
   }
   return toFault(body, status);
 }
@@ -115,7 +119,8 @@ function messageOf(error: Json): string | undefined {
     const value = error[key];
     if (typeof value === "string" && value !== "") return value;
     // FastAPI: {detail: [{loc, msg}]}
-    if (Array.isArray(value) && isObject(value[0]) && typeof value[0]["msg"] === "string") return value[0]["msg"];
+    const first = Array.isArray(value) && isObject(value[0]) ? value[0]["msg"] : undefined;
+    if (typeof first === "string" && first !== "") return first;
   }
   return undefined;
 }

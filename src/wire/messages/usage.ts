@@ -1,54 +1,67 @@
 // Token counts of the Messages dialect: disjoint counters, cumulative in a stream (wire.md L).
 
 import type { Json, JsonObject, Usage } from "../neutral.ts";
+import { mergeUsage, noUsage, readCount } from "../usage.ts";
 import { isObject } from "./request-fields.ts";
 
-/** Larger counts are lies: no context window is near it. */
-const MAX_TOKENS = 1_000_000_000;
+/** Longer names are no names: they go into the audit line. */
+const MAX_WORD = 64;
+/** An answer that wandered through more models than this is none. */
+const MAX_OTHERS = 16;
 
-/**
- * A token count as an upstream reports it; undefined for what is none (absent, negative, fractional, absurdly large), so
- * that a lie is treated like a missing field.
- */
-export function readCount(value: Json | undefined): number | undefined {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > MAX_TOKENS) return undefined;
-  return value;
-}
-
-export const noUsage: Usage = {
-  input: 0,
-  cacheRead: 0,
-  cacheWrite5m: 0,
-  cacheWrite1h: 0,
-  output: 0,
-  reasoning: 0,
-  serverTools: undefined,
-  reportedUsd: undefined,
-  tier: undefined,
-};
-
-/** Cumulative: what is present replaces what was known, and zeros never replace a count. Changes `known`. */
-export function mergeUsage(known: Usage, update: Partial<Usage>): void {
-  known.input = newest(update.input, known.input);
-  known.cacheRead = newest(update.cacheRead, known.cacheRead);
-  known.cacheWrite5m = newest(update.cacheWrite5m, known.cacheWrite5m);
-  known.cacheWrite1h = newest(update.cacheWrite1h, known.cacheWrite1h);
-  known.output = newest(update.output, known.output);
-  known.reasoning = newest(update.reasoning, known.reasoning);
-  known.serverTools = update.serverTools ?? known.serverTools;
-  known.reportedUsd = update.reportedUsd ?? known.reportedUsd;
-  known.tier = update.tier ?? known.tier;
-}
-
-function newest(update: number | undefined, known: number): number {
-  return update !== undefined && update > 0 ? update : known;
+/** `usage` of an answer, or of a stream as `UsageFields` keeps it. */
+export function readMessagesUsage(usage: JsonObject): Partial<Usage> {
+  const found = readCounts(usage);
+  const details = usage["output_tokens_details"];
+  const reasoning = isObject(details) ? readCount(details["thinking_tokens"]) : undefined;
+  if (reasoning !== undefined) found.reasoning = reasoning;
+  const serverTools = readServerTools(usage["server_tool_use"]);
+  if (serverTools !== undefined) found.serverTools = serverTools;
+  const tier = readWord(usage["service_tier"]);
+  if (tier !== undefined) found.tier = tier;
+  const speed = readWord(usage["speed"]);
+  if (speed !== undefined) found.speed = speed;
+  const geo = readWord(usage["inference_geo"]);
+  if (geo !== undefined) found.geo = geo;
+  const credit = readCredit(usage["fallback_credit"]);
+  if (credit !== undefined) found.credit = credit;
+  readIterations(usage["iterations"], found);
+  return found;
 }
 
 /**
- * `usage` of an answer, of `message_start` or of `message_delta`. `known1h` is the one-hour share of the cache writes as
- * `message_start` told it: a `message_delta` has the total alone.
+ * The wire's usage of one stream. `message_delta` has totals alone: the lifetimes of cache writes, the tier, the speed and
+ * the place were told by `message_start`. What is present replaces what was known; null says nothing, and neither does 0.
  */
-export function readMessagesUsage(usage: JsonObject, known1h = 0): Partial<Usage> {
+export class UsageFields {
+  readonly #known: JsonObject = {};
+
+  add(usage: JsonObject): Partial<Usage> {
+    for (const name of counts) {
+      const count = readCount(usage[name]);
+      if (count !== undefined && (count > 0 || this.#known[name] === undefined)) this.#known[name] = count;
+    }
+    for (const name of facts) {
+      const value = usage[name];
+      if (value !== undefined && value !== null) this.#known[name] = value;
+    }
+    return readMessagesUsage(this.#known);
+  }
+}
+
+const counts = ["input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"] as const;
+const facts = [
+  "cache_creation",
+  "output_tokens_details",
+  "server_tool_use",
+  "service_tier",
+  "speed",
+  "inference_geo",
+  "fallback_credit",
+  "iterations",
+] as const;
+
+function readCounts(usage: JsonObject): Partial<Usage> {
   const found: Partial<Usage> = {};
   const input = readCount(usage["input_tokens"]);
   if (input !== undefined) found.input = input;
@@ -56,32 +69,20 @@ export function readMessagesUsage(usage: JsonObject, known1h = 0): Partial<Usage
   if (output !== undefined) found.output = output;
   const cacheRead = readCount(usage["cache_read_input_tokens"]);
   if (cacheRead !== undefined) found.cacheRead = cacheRead;
-  readCacheWrites(usage, known1h, found);
-  const details = usage["output_tokens_details"];
-  const reasoning = isObject(details) ? readCount(details["thinking_tokens"]) : undefined;
-  if (reasoning !== undefined) found.reasoning = reasoning;
-  const serverTools = readServerTools(usage["server_tool_use"]);
-  if (serverTools !== undefined) found.serverTools = serverTools;
-  // The fast mode has its own price, whatever the tier says.
-  const tier = usage["speed"] === "fast" ? "fast" : usage["service_tier"];
-  if (typeof tier === "string") found.tier = tier;
-  addCompactions(usage["iterations"], found);
+  readCacheWrites(usage, found);
   return found;
 }
 
 /** Without a split the writes are five-minute ones. */
-function readCacheWrites(usage: JsonObject, known1h: number, found: Partial<Usage>): void {
+function readCacheWrites(usage: JsonObject, found: Partial<Usage>): void {
   const total = readCount(usage["cache_creation_input_tokens"]);
   const split = usage["cache_creation"];
-  if (isObject(split)) {
-    const hour = readCount(split["ephemeral_1h_input_tokens"]) ?? 0;
-    const minutes = readCount(split["ephemeral_5m_input_tokens"]) ?? 0;
-    found.cacheWrite1h = hour;
-    found.cacheWrite5m = Math.max(minutes, (total ?? 0) - hour);
-  } else if (total !== undefined) {
-    found.cacheWrite1h = Math.min(known1h, total);
-    found.cacheWrite5m = Math.max(0, total - known1h);
-  }
+  const hour = isObject(split) ? (readCount(split["ephemeral_1h_input_tokens"]) ?? 0) : 0;
+  const minutes = isObject(split) ? (readCount(split["ephemeral_5m_input_tokens"]) ?? 0) : 0;
+  if (total === undefined && !isObject(split)) return;
+  found.cacheWrite1h = hour;
+  found.cacheWrite5m = Math.max(minutes, (total ?? 0) - hour);
+  if ((total ?? 0) > hour + minutes) found.lifetimeUnknown = true;
 }
 
 function readServerTools(value: Json | undefined): { readonly [tool: string]: number } | undefined {
@@ -92,15 +93,63 @@ function readServerTools(value: Json | undefined): { readonly [tool: string]: nu
   return { web_search: search, web_fetch: fetch };
 }
 
-/** Compactions are billed but not in the totals (wire.md 212). */
-function addCompactions(iterations: Json | undefined, found: Partial<Usage>): void {
+function readWord(value: Json | undefined): string | undefined {
+  return typeof value === "string" && value !== "" && value.length <= MAX_WORD ? value : undefined;
+}
+
+function readCredit(value: Json | undefined): string | undefined {
+  const status = isObject(value) ? value["status"] : undefined;
+  return isObject(status) ? readWord(status["type"]) : undefined;
+}
+
+/**
+ * Compactions are billed but not in the totals: they are added. An advisor has a model and a bill of its own, outside the
+ * totals too. The turn of a fallback model is in the totals, and is taken out, since its price is another.
+ */
+function readIterations(iterations: Json | undefined, found: Partial<Usage>): void {
   if (!Array.isArray(iterations)) return;
+  const others: { model: string; usage: Usage }[] = [];
+  const turns: Usage = { ...noUsage };
+  const fallbacks: Usage = { ...noUsage };
+  const compactions: Usage = { ...noUsage };
   for (const entry of iterations) {
-    if (!isObject(entry) || entry["type"] !== "compaction") continue;
-    found.input = (found.input ?? 0) + (readCount(entry["input_tokens"]) ?? 0);
-    found.output = (found.output ?? 0) + (readCount(entry["output_tokens"]) ?? 0);
-    found.cacheRead = (found.cacheRead ?? 0) + (readCount(entry["cache_read_input_tokens"]) ?? 0);
-    found.cacheWrite5m = (found.cacheWrite5m ?? 0) + (readCount(entry["cache_creation_input_tokens"]) ?? 0);
+    if (!isObject(entry)) continue;
+    const type = entry["type"];
+    const counts = wholeOf(entry);
+    const model = readWord(entry["model"]);
+    if (type === "compaction") add(compactions, counts);
+    if (type === "message" || type === "fallback_message") add(turns, counts);
+    if (model === undefined || (type !== "fallback_message" && type !== "advisor_message")) continue;
+    if (type === "fallback_message") add(fallbacks, counts);
+    if (others.length < MAX_OTHERS) others.push({ model, usage: counts });
+    else add(others[0]!.usage, counts);
+  }
+  takeOut(found, turns, fallbacks);
+  addTo(found, compactions);
+  if (others.length > 0) found.others = others;
+}
+
+const counters = ["input", "output", "cacheRead", "cacheWrite5m", "cacheWrite1h"] as const;
+
+function wholeOf(entry: JsonObject): Usage {
+  const usage: Usage = { ...noUsage };
+  mergeUsage(usage, readCounts(entry));
+  return usage;
+}
+
+function add(sum: Usage, counts: Usage): void {
+  for (const counter of counters) sum[counter] += counts[counter];
+}
+
+function addTo(found: Partial<Usage>, counts: Usage): void {
+  for (const counter of counters) if (counts[counter] > 0) found[counter] = (found[counter] ?? 0) + counts[counter];
+}
+
+/** Totals that are smaller than the turns they should sum up do not hold the fallback's. */
+function takeOut(found: Partial<Usage>, turns: Usage, fallbacks: Usage): void {
+  for (const counter of counters) {
+    const total = found[counter];
+    if (total !== undefined && total >= turns[counter]) found[counter] = total - fallbacks[counter];
   }
 }
 

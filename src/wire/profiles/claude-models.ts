@@ -29,6 +29,32 @@ export function takesPrefill(model: string): boolean {
   return generation === undefined || generation < 4.6;
 }
 
+/** The first generation of each family that takes `role: "system"` among the messages (Anthropic docs "What's new"). */
+const midSystemSince: ReadonlyMap<string, number> = new Map([
+  ["opus", 4.8],
+  ["fable", 5],
+  ["mythos", 5],
+  ["sonnet", 5.5],
+  ["haiku", 5.5],
+]);
+const FAMILY = /claude-([a-z]+)-\d/;
+
+/** Instructions in the middle of a conversation keep their role; for all other models they become user text. */
+export function takesMidSystem(model: string): boolean {
+  const since = midSystemSince.get(FAMILY.exec(model)?.[1] ?? "");
+  const generation = claudeGeneration(model);
+  return since !== undefined && generation !== undefined && generation >= since;
+}
+
+/** From 4.5 on a schema binds the answer, and `strict` the input of a tool (docs "Structured outputs"). */
+export function takesSchemas(model: string): boolean {
+  const generation = claudeGeneration(model);
+  return generation !== undefined && generation >= 4.5;
+}
+
+/** Strict tools that one request may hold (docs "Structured outputs", limits). */
+export const MAX_STRICT_TOOLS = 20;
+
 /** From 4.7 on sampling parameters other than the default are a 400. */
 export function takesSampling(model: string): boolean {
   const generation = claudeGeneration(model);

@@ -9,6 +9,8 @@ const dropped = new Set(["$schema", "$id", "$comment", "propertyNames", "content
 const verbatim = new Set(["enum", "const", "default", "examples", "example", "required"]);
 /** Maps of names to schemas: a property may be called `pattern`. */
 const maps = new Set(["properties", "$defs", "definitions", "patternProperties", "dependentSchemas"]);
+/** Where the schema of a value stands by itself. */
+const places = new Set(["items", "prefixItems", "additionalProperties", "anyOf", "oneOf"]);
 const formats = new Set<Json>(["date", "time", "date-time", "uuid"]);
 /** A repetition is unrolled: llama.cpp failed at 65,536 and is slow from some thousands on. */
 const MAX_REPETITIONS = 1_000;
@@ -23,9 +25,19 @@ export function grammarSchema(schema: JsonObject): JsonObject {
     if (key === "__proto__" || dropped.has(key) || !isUsable(key, value)) continue;
     if (verbatim.has(key)) kept[key] = value;
     else if (maps.has(key)) kept[key] = mapOf(value);
+    else if (places.has(key)) kept[key] = Array.isArray(value) ? value.map(schemaOf) : schemaOf(value);
     else kept[key] = below(value);
   }
   return kept;
+}
+
+/** What says what a value may be; all else is a remark. */
+const telling = ["type", "$ref", "enum", "const", "anyOf", "oneOf", "allOf", "properties", "items", "prefixItems"];
+const anything: Json[] = ["object", "array", "string", "number", "boolean", "null"];
+
+/** A schema of remarks alone takes anything, which grammars want to be told; the remarks are for the model to read. */
+function told(schema: JsonObject): JsonObject {
+  return telling.some((key) => schema[key] !== undefined) ? schema : { ...schema, type: [...anything] };
 }
 
 function isUsable(key: string, value: Json): boolean {
@@ -39,9 +51,13 @@ function mapOf(value: Json): Json {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const kept: JsonObject = {};
   for (const [name, schema] of Object.entries(value)) {
-    if (name !== "__proto__") kept[name] = below(schema);
+    if (name !== "__proto__") kept[name] = schema === true ? told({}) : schemaOf(schema);
   }
   return kept;
+}
+
+function schemaOf(value: Json): Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? told(grammarSchema(value)) : value;
 }
 
 function below(value: Json): Json {

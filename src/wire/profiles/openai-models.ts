@@ -1,8 +1,36 @@
 // OpenAI's reasoning models, told by name: they take other fields than the rest, and bill output that is not shown.
 
-/** `o3-mini`, `gpt-5.5`, `openai/o4-mini`; not `gpt-4o`. */
-const reasoning = /^(?:openai\/)?(?:o[1-9]\d*(?:-|$)|gpt-(?:[5-9]|[1-9]\d)(?:[.-]|$))/;
+/** `o3-mini`, `gpt-5.5`, `codex-mini-latest`, `openai/o4-mini` at whatever reseller; not `gpt-4o`. */
+const reasoning = /^(?:[^/]+\/)?(?:o[1-9]\d*(?:-|$)|gpt-(?:[5-9]|[1-9]\d)(?:[.-]|$)|codex(?:-|$))/;
 
 export function isReasoningModel(model: string): boolean {
   return reasoning.test(model);
+}
+
+const ladder = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/** By the model's name, first match: the efforts that it takes; any other is a 400 (OpenAI docs "Reasoning models"). */
+const efforts: readonly (readonly [models: RegExp, taken: readonly string[]])[] = [
+  [/^(?:[^/]+\/)?(?:o\d|codex)/, ["low", "medium", "high"]],
+  [/^(?:[^/]+\/)?gpt-5(?:-|$)/, ["minimal", "low", "medium", "high"]],
+  [/^(?:[^/]+\/)?gpt-5\.1-codex-max/, ["none", "low", "medium", "high", "xhigh"]],
+  [/^(?:[^/]+\/)?gpt-5\.1(?:-|$)/, ["none", "low", "medium", "high"]],
+];
+const usualEfforts = ["none", "low", "medium", "high", "xhigh"];
+
+/** The effort that the model takes and that is nearest to what is asked for, in OpenAI's words; `off` is `none` there. */
+export function nearestEffort(model: string, asked: string): string {
+  const taken = efforts.find(([models]) => models.test(model))?.[1] ?? usualEfforts;
+  const place = ladder.indexOf(asked === "off" ? "none" : asked);
+  if (place < 0) return "medium";
+  let nearest = "medium";
+  let least = Infinity;
+  for (const effort of taken) {
+    const distance = Math.abs(ladder.indexOf(effort) - place);
+    // Of two that are as near the higher one: what was to think does.
+    if (distance > least) continue;
+    nearest = effort;
+    least = distance;
+  }
+  return nearest;
 }

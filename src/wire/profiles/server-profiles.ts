@@ -8,6 +8,12 @@ export interface ServerProfile {
   /** Neighbouring turns of one role are merged: chat templates want them to alternate. */
   readonly mergeTurns: boolean;
   readonly topK: boolean;
+  /** Which of the settings go along that only the Chat dialect has; unknown ones are a 400 at some servers. */
+  readonly sampling: readonly string[];
+  /** Cache marks that a Messages request may hold (Anthropic docs "Prompt caching"); 0: the server knows none. */
+  readonly cacheMarks: number;
+  /** Output tokens that the Responses door gives at the least: a lower limit is a 400. */
+  readonly leastOutput: number;
   /** Stop sequences at most; undefined: any number. */
   readonly maxStops: number | undefined;
   /** Schemas become grammars, which many of their keywords break. */
@@ -29,6 +35,10 @@ export interface ServerProfile {
   readonly toolStreams: boolean;
   /** A prompt that is too long is refused; elsewhere its beginning is lost without a word. */
   readonly refusesOverlong: boolean;
+  /** Tokens that its window must be taken to hold where nobody says how many it does; undefined: it is asked and refuses. */
+  readonly assumedContext: number | undefined;
+  /** Fields that every request gets unless the client set them: JSON source text by name. */
+  readonly pinned: Readonly<Record<string, string>>;
   /** A schema for the answer binds; elsewhere the answer is checked here. */
   readonly schemaBinds: boolean;
   /** Embeddings can be asked for as base64. */
@@ -37,10 +47,17 @@ export interface ServerProfile {
   readonly counting: "messages" | "responses" | "llamacpp" | "vllm" | null;
 }
 
+/** What OpenAI's own API has. */
+const openaiSampling = ["seed", "logit_bias", "presence_penalty", "frequency_penalty"];
+const penalties = ["seed", "presence_penalty", "frequency_penalty"];
+
 const local: ServerProfile = {
   midSystem: false,
   mergeTurns: true,
   topK: true,
+  sampling: penalties,
+  cacheMarks: 0,
+  leastOutput: 1,
   maxStops: undefined,
   grammar: true,
   imageUrls: false,
@@ -52,6 +69,8 @@ const local: ServerProfile = {
   singleCalls: false,
   toolStreams: true,
   refusesOverlong: true,
+  assumedContext: undefined,
+  pinned: {},
   schemaBinds: false,
   base64Embeddings: false,
   counting: null,
@@ -60,6 +79,8 @@ const local: ServerProfile = {
 /** A vendor's own cloud. */
 const cloud: ServerProfile = {
   ...local,
+  sampling: openaiSampling,
+  cacheMarks: 4,
   grammar: false,
   imageUrls: true,
   singleCalls: true,
@@ -72,19 +93,29 @@ export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
     midSystem: true,
     mergeTurns: false,
     topK: false,
+    leastOutput: 16,
     maxStops: 4,
     pdf: true,
     reasoning: "effort",
     base64Embeddings: true,
     counting: "responses",
   },
-  // Behind it stand servers of all kinds. Its PDF parser has a fee.
-  openrouter: { ...cloud, maxStops: 4, reasoning: "openrouter", schemaBinds: false },
+  // Behind it stand servers of all kinds. Its PDF parser has a fee. Unasked it takes the middle out of prompts that do not
+  // fit small models, and it tells what an answer cost only where it is asked to.
+  openrouter: {
+    ...cloud,
+    maxStops: 4,
+    sampling: [...openaiSampling, "repetition_penalty", "min_p"],
+    reasoning: "openrouter",
+    schemaBinds: false,
+    pinned: { transforms: "[]", usage: '{"include":true}' },
+  },
   // Models that can think do so unasked; of the others any effort but "none" is a 400 (ollama: server/routes.go, "does not
-  // support thinking").
-  ollama: { ...local, toolChoice: "ignored", reasoning: "off", refusesOverlong: false },
+  // support thinking"). Its window is 4,096 tokens unless someone sets it, whatever the model could hold.
+  ollama: { ...local, toolChoice: "ignored", reasoning: "off", refusesOverlong: false, assumedContext: 4_096 },
   llamacpp: {
     ...local,
+    sampling: [...openaiSampling, "min_p"],
     imageUrls: true,
     reasoning: "template",
     reasoningHistory: true,
@@ -93,6 +124,7 @@ export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
   },
   vllm: {
     ...local,
+    sampling: [...openaiSampling, "repetition_penalty", "min_p"],
     imageUrls: true,
     reasoning: "template",
     continueFlags: true,
@@ -102,6 +134,7 @@ export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
   lmstudio: { ...local, toolChoice: "words", toolStreams: false },
   mlx: { ...local, grammar: false, toolChoice: "ignored", toolStreams: false },
   // Anthropic's own Chat door is for trials: no `top_k`, no images by URL.
-  anthropic: { ...cloud, topK: false, imageUrls: false, counting: "messages" },
-  generic: { ...local, topK: false },
+  anthropic: { ...cloud, topK: false, sampling: [], imageUrls: false, counting: "messages" },
+  // It may be a relay in front of a vendor.
+  generic: { ...local, topK: false, cacheMarks: 4 },
 };

@@ -126,9 +126,9 @@ function outputItem(
     case "refusal": // A refusal part is invisible in Codex.
       return messageItem(itemId("msg", context, index), "completed", [textPart(part.text)]);
     case "thinking":
-      return reasoningItem(itemId("rs", context, index), part.text, sealThinking(part));
+      return reasoningItem(itemId("rs", context, index), part.text, sealThinking(part, context.origin));
     case "redacted_thinking":
-      return reasoningItem(itemId("rs", context, index), "", sealThinking(part));
+      return reasoningItem(itemId("rs", context, index), "", sealThinking(part, context.origin));
     case "tool_call": {
       const call = clientCall(context.request, part.name, part.form);
       const id = itemId(call.form === "custom" ? "ctc" : "fc", context, index);

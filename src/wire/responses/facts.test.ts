@@ -87,17 +87,19 @@ describe("B9: tools", () => {
     expect(factsOf({ tools: codexTools }).hasTools).toBe(true);
   });
 
-  test("an unknown type, one without a bound, and none at all are refused, wherever they are offered", () => {
-    expect(refusal({ tools: [{ type: "mind_reading" }] })).toStartWith("tools[0].type");
-    expect(refusal({ tools: [{ type: "constructor" }] })).toStartWith("tools[0].type");
-    expect(refusal({ tools: [{ type: "mcp", server_url: "https://example.com" }] })).toStartWith("tools[0].type");
-    expect(refusal({ tools: [{}] })).toStartWith("tools[0].type");
-    expect(refusal({ tools: [{ type: "namespace", name: "n", tools: [{ type: "mcp" }] }] })).toStartWith(
+  test("an unknown type and one without a bound are told, wherever they are offered; none at all is refused", () => {
+    const unbounded = (body: JsonObject): string | undefined => factsOf(body).unbounded;
+    expect(unbounded({ tools: [{ type: "mind_reading" }] })).toStartWith("tools[0].type");
+    expect(unbounded({ tools: [{ type: "constructor" }] })).toStartWith("tools[0].type");
+    expect(unbounded({ tools: [{ type: "mcp", server_url: "https://example.com" }] })).toStartWith("tools[0].type");
+    expect(unbounded({ tools: [{ type: "namespace", name: "n", tools: [{ type: "mcp" }] }] })).toStartWith(
       "tools[0].tools[0]",
     );
-    expect(refusal({ input: [{ type: "additional_tools", tools: [{ type: "mcp" }] }] })).toStartWith(
+    expect(unbounded({ input: [{ type: "additional_tools", tools: [{ type: "mcp" }] }] })).toStartWith(
       "input[0].tools[0]",
     );
+    expect(unbounded({ tools: codexTools })).toBeUndefined();
+    expect(refusal({ tools: [{}] })).toStartWith("tools[0].type");
     expect(refusal({ tools: "all" })).toStartWith("tools");
   });
 

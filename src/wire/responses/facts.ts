@@ -4,6 +4,7 @@
 import { GatewayError } from "../../errors.ts";
 import { inputBoundWith, surveyMedia } from "../media-ceilings.ts";
 import type { Json, JsonObject, WireFacts } from "../neutral.ts";
+import { isReasoningModel } from "../profiles/openai-models.ts";
 import { readToolCosts } from "./hosted-tools.ts";
 import { isObject, objectAt, stringAt } from "./json-fields.ts";
 
@@ -23,9 +24,6 @@ const refused: readonly (readonly [field: string, remedy: string])[] = [
   ["n", "the Responses API gives one answer; send one request for each."],
   ["best_of", "the Responses API gives one answer; send one request for each."],
 ];
-
-/** Families that bill reasoning which is not shown unless it was switched off, whether or not the request asks for it. */
-const reasoningFamily = /^(?:[^/]+\/)?(?:o\d|gpt-(?:[5-9]|\d\d)|codex)/;
 
 /**
  * Throws REQUEST_INVALID naming the field and the remedy. `store` may be absent or true (most SDK users leave it so): the
@@ -49,18 +47,15 @@ export function facts(body: JsonObject, bodyBytes: number): WireFacts {
     choices: 1,
     hasTools: tools.any,
     hasImages: survey.images > 0,
+    ...(survey.documents > 0 ? { documents: survey.documents } : undefined),
     hasThinking: hasThinking(body, model),
     hasJsonFormat: hasJsonFormat(body),
     // The dialect's last event carries the usage, always.
     wantsUsageEvent: true,
     inputTokenBound: inputBoundWith(survey, bodyBytes) * tools.rounds + tools.hiddenTokens,
     ...(tools.serverTools === undefined ? undefined : { serverTools: tools.serverTools }),
+    ...(tools.unbounded === undefined ? undefined : { unbounded: tools.unbounded }),
   };
-}
-
-/** True where the model's name tells of a family that reasons unasked. */
-export function isReasoningModel(model: string): boolean {
-  return reasoningFamily.test(model);
 }
 
 function checkInput(input: Json | undefined): void {

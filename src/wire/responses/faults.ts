@@ -1,6 +1,8 @@
 // Failures as a Responses upstream tells them: in an error body, in a `response.failed`, in an `error` event.
 
+import { isContextOverflow, overflowMessage } from "../context-overflow.ts";
 import type { Json, JsonObject, UpstreamFault } from "../neutral.ts";
+import { publicText } from "../public-text.ts";
 import { isObject, parseJson, stringAt } from "./json-fields.ts";
 
 /** Longer texts are cut: a fault is kept, logged and shown. */
@@ -42,10 +44,10 @@ export function parseError(status: number, text: string): UpstreamFault {
 export function errorFault(body: Json | undefined, status: number): UpstreamFault | undefined {
   if (!isObject(body)) return undefined;
   const error = body["error"];
-  if (typeof error === "string") return { status, code: undefined, message: shorten(error) };
+  if (typeof error === "string" && error !== "") return { status, code: undefined, message: shorten(error) };
   if (isObject(error)) return envelopeFault(error, status);
   const message = stringAt(body, "message") ?? stringAt(body, "detail");
-  if (message === undefined) return undefined;
+  if (message === undefined || message === "") return undefined;
   return { status, code: codeOf(body), message: shorten(message) };
 }
 
@@ -61,24 +63,30 @@ export function notAnAnswer(message: string): UpstreamFault {
   return { status: 502, code: undefined, message };
 }
 
-/** How upstreams of every dialect say that the prompt does not fit (OpenAI has a code for it, the others a wording). */
-const tooLong = /prompt is too long|maximum context length|context (?:length|window|size)/i;
-
 /**
  * `error.code` for a client: it decides whether Codex repeats the request. A code of the dialect that blames the request
  * or a quota goes on as it is, so does a prompt that is too long; the rest is the nearest one of the dialect, and what
  * concerns the house's own key is the server's fault.
  */
 export function clientCode(fault: UpstreamFault): string {
+  if (isContextOverflow(fault)) return "context_length_exceeded";
   const known = fault.code === undefined ? undefined : statusByCode.get(fault.code);
   if (fault.code !== undefined && (known === 400 || known === 429) && !fault.code.endsWith("_error")) return fault.code;
   if (fault.status === 429) return "rate_limit_exceeded";
-  if (fault.status !== 400 && fault.status !== 413 && fault.status !== 422) return "server_error";
-  return tooLong.test(fault.message) ? "context_length_exceeded" : "invalid_prompt";
+  return fault.status === 400 || fault.status === 413 || fault.status === 422 ? "invalid_prompt" : "server_error";
+}
+
+const UNKNOWN_FAILURE = "The provider failed while answering.";
+
+/** `error.message` for a client: nothing of the house in it. The wait that a rate limit names stays: Codex obeys it. */
+export function clientMessage(fault: UpstreamFault): string {
+  if (isContextOverflow(fault)) return overflowMessage("responses", fault);
+  if (fault.status === 401 || fault.status === 403) return UNKNOWN_FAILURE;
+  return publicText(fault.message) || UNKNOWN_FAILURE;
 }
 
 function envelopeFault(error: JsonObject, status: number): UpstreamFault {
-  return { status, code: codeOf(error), message: shorten(stringAt(error, "message") ?? "The upstream failed.") };
+  return { status, code: codeOf(error), message: shorten(stringAt(error, "message") || "The upstream failed.") };
 }
 
 /** llama.cpp puts a number into `code`; its `type` says more. An `error` event's `type` is the event's name. */
@@ -90,5 +98,6 @@ function codeOf(error: JsonObject): string | undefined {
 }
 
 function shorten(text: string): string {
-  return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
+  const short = text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
+  return short.toWellFormed();
 }

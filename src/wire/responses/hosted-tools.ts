@@ -1,10 +1,16 @@
 // The tool types of the Responses dialect (OpenAI reference, "Create a model response", `tools`), and what each costs
-// beside the tokens of the body. A type that is not here, or that has no bound, is refused: a hold must cover the worst
-// case.
+// beside the tokens of the body. A hold must cover the worst case, so a request with a type that is not here, or that has
+// no bound, is served by free models only: those are not told of such tools.
 
 import { GatewayError } from "../../errors.ts";
 import type { Json, JsonObject } from "../neutral.ts";
 import { arrayAt, isObject, objectAt, stringAt } from "./json-fields.ts";
+
+interface Offer {
+  any: boolean;
+  readonly paid: Set<PaidTool>;
+  unbounded: string | undefined;
+}
 
 interface PaidTool {
   /** The name in `serverTools`. */
@@ -68,27 +74,27 @@ export interface ToolCosts {
   readonly rounds: number;
   /** Most calls by name; undefined where no tool is paid by the call. */
   readonly serverTools: { readonly [tool: string]: number } | undefined;
+  /** The first tool whose cost is unknown or has no bound, in words for the client. */
+  readonly unbounded: string | undefined;
 }
 
-/**
- * Checks every tool that the request offers, also inside `input`. Throws REQUEST_INVALID for tools whose cost is unknown
- * or has no bound.
- */
+/** Checks every tool that the request offers, also inside `input`. Throws REQUEST_INVALID for what is no list of tools. */
 export function readToolCosts(body: JsonObject): ToolCosts {
-  const paid = new Set<PaidTool>();
-  let any = checkTools(body["tools"], "tools", paid);
+  const offer: Offer = { any: false, paid: new Set(), unbounded: undefined };
+  checkTools(body["tools"], "tools", offer);
   const input = body["input"];
   if (Array.isArray(input)) {
     for (let i = 0; i < input.length; i++) {
       const item = input[i];
-      if (isObject(item) && offersTools(item)) any = checkTools(item["tools"], `input[${i}].tools`, paid) || any;
+      if (isObject(item) && offersTools(item)) checkTools(item["tools"], `input[${i}].tools`, offer);
     }
   }
-  if (paid.size === 0) return { any, hiddenTokens: 0, rounds: 1, serverTools: undefined };
+  const { any, paid, unbounded } = offer;
+  if (paid.size === 0) return { any, hiddenTokens: 0, rounds: 1, serverTools: undefined, unbounded };
   const calls = readMaxToolCalls(body["max_tool_calls"]);
   const serverTools = Object.fromEntries([...paid].map((tool) => [tool.counter, calls]));
   const resultTokens = Math.max(...[...paid].map((tool) => tool.resultTokens));
-  return { any, hiddenTokens: calls * resultTokens, rounds: 1 + calls, serverTools };
+  return { any, hiddenTokens: calls * resultTokens, rounds: 1 + calls, serverTools, unbounded };
 }
 
 /** True where the request offers a paid tool and says nothing about the number of calls. */
@@ -100,6 +106,14 @@ export function lacksCallLimit(body: JsonObject): boolean {
     (item) => isObject(item) && offersTools(item) && offersPaid(arrayAt(item, "tools")),
   );
 }
+
+/** True where the request offers a tool that no other vendor has: what runs at the vendor, and what it alone knows how to call. */
+export function offersHosted(body: JsonObject): boolean {
+  return arrayAt(body, "tools").some((tool) => isObject(tool) && !carried.has(tool["type"] ?? null));
+}
+
+/** Tool types that every dialect can be told of. `tool_search` only finds tools, which are offered all at once elsewhere. */
+const carried: ReadonlySet<Json> = new Set<Json>(["function", "custom", "namespace", "tool_search"]);
 
 /** The name under which an output item counts in `Usage.serverTools`; undefined where it is no paid call. */
 export function serverToolOf(itemType: string): string | undefined {
@@ -115,29 +129,29 @@ function offersPaid(tools: readonly Json[]): boolean {
   return tools.some((tool) => isObject(tool) && typeof toolTypes.get(stringAt(tool, "type") ?? "") === "object");
 }
 
-/** True where there is at least one tool. */
-function checkTools(tools: Json | undefined, path: string, paid: Set<PaidTool>): boolean {
-  if (tools === undefined || tools === null) return false;
+function checkTools(tools: Json | undefined, path: string, offer: Offer): void {
+  if (tools === undefined || tools === null) return;
   if (!Array.isArray(tools)) throw invalid(`${path}: expected a list.`);
   for (let i = 0; i < tools.length; i++) {
     const tool = tools[i];
     if (!isObject(tool)) throw invalid(`${path}[${i}]: expected an object.`);
-    checkTool(tool, `${path}[${i}]`, paid);
+    checkTool(tool, `${path}[${i}]`, offer);
   }
-  return tools.length > 0;
+  if (tools.length > 0) offer.any = true;
 }
 
-function checkTool(tool: JsonObject, path: string, paid: Set<PaidTool>): void {
+function checkTool(tool: JsonObject, path: string, offer: Offer): void {
   const type = stringAt(tool, "type");
   if (type === undefined) throw invalid(`${path}.type: expected the tool's type.`);
   const known = toolTypes.get(type);
   if (known === undefined) {
     if (type === "shell" && objectAt(tool, "environment")?.["type"] === "local") return;
     const why = unbounded.get(type) ?? "this gateway cannot put a price on this tool";
-    throw invalid(`${path}.type: ${why}; leave it out.`);
+    offer.unbounded ??= `${path}.type: ${why}; leave it out, or ask a local model.`;
+    return;
   }
-  if (known !== "client") paid.add(known);
-  if (type === "namespace") checkTools(tool["tools"], `${path}.tools`, paid);
+  if (known !== "client") offer.paid.add(known);
+  if (type === "namespace") checkTools(tool["tools"], `${path}.tools`, offer);
 }
 
 function readMaxToolCalls(value: Json | undefined): number {

@@ -55,20 +55,32 @@ export function collectTools(input: Json | undefined, book: ToolBook): void {
  * `input` → system texts and messages. Throws REQUEST_INVALID for items that stand for content that is kept elsewhere,
  * and for what is no item at all.
  */
-export function inputToNeutral(input: Json | undefined, system: Instruction[], book: ToolBook): NeutralMessage[] {
-  if (typeof input === "string") return [{ role: "user", parts: [{ type: "text", text: input }] }];
-  if (!Array.isArray(input)) return [];
+export function inputToNeutral(input: Json | undefined, system: Instruction[], book: ToolBook): Folded {
+  if (typeof input === "string") {
+    return { messages: [{ role: "user", parts: [{ type: "text", text: input }] }], unknown: [] };
+  }
+  if (!Array.isArray(input)) return { messages: [], unknown: [] };
   const fold = new Fold(system, book);
   for (let i = 0; i < input.length; i++) {
     const item = input[i];
     if (!isObject(item)) throw invalid(`input[${i}] is not an object; send items as objects.`);
     fold.add(item, i);
   }
-  return fold.messages;
+  return { messages: fold.messages, unknown: fold.unknown };
 }
+
+export interface Folded {
+  readonly messages: NeutralMessage[];
+  /** Places of items of a type that nobody here knows: they were left out. */
+  readonly unknown: readonly string[];
+}
+
+/** As many places as a warning can name. */
+const MAX_UNKNOWN = 8;
 
 class Fold {
   readonly messages: NeutralMessage[] = [];
+  readonly unknown: string[] = [];
   readonly #system: Instruction[];
   readonly #book: ToolBook;
   /** The open turn of the assistant. */
@@ -107,7 +119,7 @@ class Fold {
       case "item_reference":
         throw invalid(`input[${index}] is an item_reference; nothing is stored here, so send the item itself.`);
       default:
-        this.#other(item, type);
+        this.#other(item, type, index);
     }
   }
 
@@ -144,13 +156,15 @@ class Fold {
   #call(item: JsonObject, type: "function_call" | "custom_tool_call"): NeutralPart {
     const namespace = stringAt(item, "namespace");
     const text = stringAt(item, type === "function_call" ? "arguments" : "input") ?? "";
-    const input = type === "function_call" ? argumentsObject(text, parseJson(text)) : customInput(text);
+    const parsed = type === "function_call" ? parseJson(text) : undefined;
+    const input = type === "function_call" ? argumentsObject(text, parsed) : customInput(text);
     return {
       type: "tool_call",
-      id: stringAt(item, "call_id") ?? "",
+      id: callIdOf(item),
       name: this.#book.nameOf(namespace, stringAt(item, "name") ?? ""),
       input,
-      raw: type === "function_call" && text !== "" ? text : JSON.stringify(input),
+      // What is no object other servers refuse: they get it wrapped, as the model's own mistake.
+      raw: isObject(parsed) ? text : JSON.stringify(input),
       form: type === "function_call" ? "function" : "custom",
       namespace,
     };
@@ -162,8 +176,9 @@ class Fold {
     if (thinking !== undefined) this.#assistant([thinking]);
   }
 
-  #other(item: JsonObject, type: string): void {
-    const fate = Object.hasOwn(otherItems, type) ? otherItems[type] : "drop";
+  #other(item: JsonObject, type: string, index: number): void {
+    const fate = Object.hasOwn(otherItems, type) ? otherItems[type] : undefined;
+    if (fate === undefined && this.unknown.length < MAX_UNKNOWN) this.unknown.push(`input[${index}]`);
     if (fate === "note") this.#user([{ type: "text", text: COMPACTED }]);
     if (fate !== "assistant" && fate !== "user") return;
     const { id: _id, type: _type, status: _status, ...content } = item;
@@ -200,4 +215,13 @@ function textOf(content: Json | undefined): string {
 
 function invalid(publicMessage: string): GatewayError {
   return new GatewayError("REQUEST_INVALID", { publicMessage });
+}
+
+/** Results are told apart by it, and no server takes a call without one. */
+function callIdOf(item: JsonObject): string {
+  const id = stringAt(item, "call_id") ?? "";
+  if (id !== "") return id;
+  throw new GatewayError("REQUEST_INVALID", {
+    publicMessage: "input: a tool call has no call_id; give each one an id.",
+  });
 }

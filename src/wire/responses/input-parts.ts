@@ -5,7 +5,7 @@ import { isObject, stringAt } from "./json-fields.ts";
 
 /** `content` or `output` of an item: a string or an array of parts. Unknown parts are left out. */
 export function partsToNeutral(content: Json | undefined): NeutralPart[] {
-  if (typeof content === "string") return content === "" ? [] : [{ type: "text", text: content }];
+  if (typeof content === "string") return content === "" ? [] : [{ type: "text", text: content.toWellFormed() }];
   if (!Array.isArray(content)) return [];
   const parts: NeutralPart[] = [];
   for (const part of content) {
@@ -40,7 +40,13 @@ function partToNeutral(part: JsonObject): NeutralPart | undefined {
 /** An `input_image` or a screenshot: URL, data URL or file id. */
 function imageToNeutral(part: JsonObject): NeutralPart | undefined {
   const source = sourceOf(stringAt(part, "image_url"), stringAt(part, "file_id"), "image/png");
-  return source === undefined ? undefined : { type: "image", source, detail: stringAt(part, "detail") };
+  return source === undefined ? undefined : { type: "image", source, detail: detailOf(part) };
+}
+
+/** `original` is finer than what any other dialect has a word for. */
+function detailOf(part: JsonObject): string | undefined {
+  const detail = stringAt(part, "detail");
+  return detail === "original" ? "high" : detail;
 }
 
 function fileToNeutral(part: JsonObject): NeutralPart | undefined {
@@ -53,8 +59,8 @@ function fileToNeutral(part: JsonObject): NeutralPart | undefined {
 }
 
 function sourceOf(url: string | undefined, fileId: string | undefined, mediaType: string): NeutralSource | undefined {
-  if (url !== undefined) return dataUrl(url, mediaType) ?? { kind: "url", url };
-  return fileId === undefined ? undefined : { kind: "file", id: fileId };
+  if (url !== undefined && url !== "") return dataUrl(url, mediaType) ?? { kind: "url", url };
+  return fileId === undefined || fileId === "" ? undefined : { kind: "file", id: fileId };
 }
 
 /** RFC 2397, base64 form only; parameters of the media type are dropped. */

@@ -18,10 +18,13 @@ export function arrayAt(object: JsonObject, key: string): readonly Json[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** The string under `key`; undefined for anything else. */
+/**
+ * The string under `key`; undefined for anything else. Half of a surrogate pair is no Unicode text: written out again,
+ * vendors and clients in other languages refuse it, so it becomes U+FFFD.
+ */
 export function stringAt(object: JsonObject, key: string): string | undefined {
   const value = object[key];
-  return typeof value === "string" ? value : undefined;
+  return typeof value === "string" ? value.toWellFormed() : undefined;
 }
 
 /** The number under `key`; undefined for anything else. */

@@ -91,6 +91,17 @@ describe("98: an event on its way to the client", () => {
   });
 });
 
+test("sources that a text names survive, streamed and in one piece", () => {
+  const annotation = { type: "url_citation", url: "https://example.com/a", title: "A", start_index: 0, end_index: 3 };
+  const place = { item_id: "msg_1", output_index: 0, content_index: 0, annotation_index: 0 };
+  const added = sseEvent({ type: "response.output_text.annotation.added", ...place, annotation });
+  const context = { model: "alias", includeUsage: true };
+  expect(patchEvent(added, context)).toBe(added.raw);
+  const content = [{ type: "output_text", text: "See A.", annotations: [annotation] }];
+  const answer = { id: "r", model: "gpt-5.5", output: [{ type: "message", content }] };
+  expect(JSON.parse(patchAnswer(JSON.stringify(answer), "alias"))).toEqual({ ...answer, model: "alias" });
+});
+
 test("98: a plain answer names the model that was asked for, and no other byte changes", () => {
   const text = '{"id":"r", "model": "gpt-5.5",\n"output":[{"model":"gpt-5.5"}]}';
   expect(patchAnswer(text, "alias")).toBe(text.replace('"gpt-5.5",', '"alias",'));

@@ -83,10 +83,15 @@ test("a turn with text, calls and results becomes items; custom calls keep their
 
 test("92: images stay inside a tool's result", () => {
   const source = { kind: "base64", mediaType: "image/png", data: "AAAA" } as const;
+  const call = { type: "tool_call", id: "a", name: "f", input: {}, raw: "{}", form: "function" } as const;
   const { input } = wire({
-    messages: [{ role: "tool", callId: "a", parts: [{ type: "image", source, detail: undefined }], isError: true }],
+    messages: [
+      { role: "assistant", parts: [{ ...call, namespace: undefined }] },
+      { role: "tool", callId: "a", parts: [{ type: "image", source, detail: undefined }], isError: true },
+    ],
   });
   expect(input).toEqual([
+    { type: "function_call", call_id: "a", name: "f", arguments: "{}" },
     {
       type: "function_call_output",
       call_id: "a",
@@ -96,6 +101,39 @@ test("92: images stay inside a tool's result", () => {
       ],
     },
   ]);
+});
+
+test("a limit below the vendor's least sends the request to another candidate, elsewhere it stands", () => {
+  expect(() => wire({}, { ...target, maxOutputTokens: 15 })).toThrow(AttemptError);
+  expect(wire({}, { ...target, maxOutputTokens: 16 })["max_output_tokens"]).toBe(16);
+  expect(wire({}, { ...target, profile: "vllm", maxOutputTokens: 1 })["max_output_tokens"]).toBe(1);
+});
+
+test("results go behind their calls, and every call has one", () => {
+  const call = (id: string) =>
+    ({ type: "tool_call", id, name: "f", input: {}, raw: "{}", form: "function", namespace: undefined }) as const;
+  const long = "x".repeat(200);
+  const { input } = wire({
+    messages: [
+      { role: "assistant", parts: [call(long), call("b")] },
+      { role: "user", parts: [{ type: "text", text: "meanwhile" }] },
+      { role: "tool", callId: long, parts: [{ type: "text", text: "one" }], isError: false },
+      { role: "tool", callId: "gone", parts: [{ type: "text", text: "lost" }], isError: false },
+    ],
+  });
+  const items = input as JsonObject[];
+  expect(items.map((item) => item["type"])).toEqual([
+    "function_call",
+    "function_call",
+    "function_call_output",
+    "function_call_output",
+    "message",
+    "message",
+  ]);
+  expect(items[0]!["call_id"]).toHaveLength(64);
+  expect(items[2]).toMatchObject({ call_id: items[0]!["call_id"], output: "one" });
+  expect(items[3]).toMatchObject({ call_id: "b", output: "[tool error] No result of this call was recorded." });
+  expect(JSON.stringify(items[5])).toContain("lost");
 });
 
 test("documents travel as data URL or URL", () => {
@@ -123,8 +161,10 @@ describe("what the dialect cannot say sends the request to another candidate", (
     return "sent";
   };
 
-  test("stop sequences and foreign file ids", () => {
-    expect(outcome({ stop: ["END"] })).toBe("skipped_policy");
+  test("stop sequences without end, cache warm-ups and foreign file ids", () => {
+    expect(outcome({ stop: Array.from({ length: 1_000 }, (_, n) => `END${n}`) })).toBe("skipped_policy");
+    expect(outcome({ stop: ["x".repeat(10_000)] })).toBe("skipped_policy");
+    expect(outcome({ maxOutputTokens: 0 })).toBe("skipped_policy");
     const part = { type: "image", source: { kind: "file", id: "file_1" }, detail: undefined } as const;
     expect(outcome({ messages: [{ role: "user", parts: [part] }] })).toBe("skipped_policy");
   });

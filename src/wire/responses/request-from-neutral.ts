@@ -11,9 +11,13 @@ import type {
   NeutralTool,
   Target,
 } from "../neutral.ts";
-import { isReasoningModel } from "./facts.ts";
-import { argumentsObject, customText } from "./tools.ts";
+import { pairedResults } from "../paired-results.ts";
+import { isReasoningModel, nearestEffort } from "../profiles/openai-models.ts";
+import { serverProfiles } from "../profiles/server-profiles.ts";
+import { canCut } from "../stop-cutter.ts";
+import { wellFormedJson } from "../well-formed.ts";
 import { parseJson } from "./json-fields.ts";
+import { argumentsObject, customText, fitCallId } from "./tools.ts";
 
 /** The dialect has no field that says a tool failed, so the text says it. */
 const FAILED = "[tool error] ";
@@ -22,18 +26,24 @@ type ToolCall = Extract<NeutralPart, { type: "tool_call" }>;
 
 /**
  * The body for the upstream; nothing is stored there. Throws an AttemptError `skipped_policy` where the request needs
- * what the dialect cannot say: stop sequences, files kept by another vendor.
+ * what the dialect cannot say: files kept by another vendor, fewer output tokens than the server gives, no output at all.
+ * The dialect has no stop sequences: whoever gives the answer out must cut it (`stop-cutter.ts`).
  */
 export function fromNeutral(request: NeutralRequest, target: Target): JsonObject {
-  if (request.stop.length > 0) throw skipped("the Responses dialect has no stop sequences");
+  if (!canCut(request.stop)) throw skipped("so many or so long stop sequences can't be served in this dialect");
+  if (request.maxOutputTokens === 0) throw skipped("the request is a cache warm-up");
+  const { leastOutput } = serverProfiles[target.profile];
+  if ((target.maxOutputTokens ?? Infinity) < leastOutput) {
+    throw skipped(`this server gives ${leastOutput} output tokens at the least`);
+  }
   const body: JsonObject = { model: target.model, stream: request.stream, store: false };
   if (request.system.length > 0) body["instructions"] = request.system.map(({ text }) => text).join("\n\n");
-  body["input"] = new InputBuilder().build(request.messages);
+  body["input"] = new InputBuilder().build(pairedResults(request.messages));
   if (request.tools.length > 0) addTools(body, request);
   if (target.maxOutputTokens !== undefined) body["max_output_tokens"] = target.maxOutputTokens;
   const reasons = isReasoningModel(target.model);
   // Reasoning models answer 400 to sampling parameters, the others to `reasoning`.
-  if (reasons) addReasoning(body, request);
+  if (reasons) addReasoning(body, request, target.model);
   else {
     if (request.temperature !== undefined) body["temperature"] = request.temperature;
     if (request.topP !== undefined) body["top_p"] = request.topP;
@@ -84,23 +94,24 @@ class InputBuilder {
     if (part.form === "custom") {
       this.#custom.add(part.id);
       const input = customText(part.raw, part.input);
-      return { type: "custom_tool_call", call_id: part.id, name: part.name, input };
+      return { type: "custom_tool_call", call_id: fitCallId(part.id), name: part.name, input };
     }
     const input = argumentsObject(part.raw, parsed);
-    const text = input === parsed ? part.raw : JSON.stringify(part.input);
-    return { type: "function_call", call_id: part.id, name: part.name, arguments: text };
+    const text = input === parsed ? wellFormedJson(part.raw) : JSON.stringify(part.input);
+    return { type: "function_call", call_id: fitCallId(part.id), name: part.name, arguments: text };
   }
 
   #output(message: Extract<NeutralMessage, { role: "tool" }>): JsonObject {
     const type = this.#custom.has(message.callId) ? "custom_tool_call_output" : "function_call_output";
     const mark = message.isError ? FAILED : "";
+    const call_id = fitCallId(message.callId);
     if (message.parts.every((part) => part.type === "text")) {
       const text = message.parts.map((part) => part.text).join("\n");
-      return { type, call_id: message.callId, output: mark + text };
+      return { type, call_id, output: mark + text };
     }
     const output = message.parts.map(inputPart);
     if (mark !== "") output.unshift({ type: "input_text", text: mark.trim() });
-    return { type, call_id: message.callId, output };
+    return { type, call_id, output };
   }
 }
 
@@ -161,12 +172,11 @@ function toolToWire(tool: NeutralTool): JsonObject {
   return wire;
 }
 
-function addReasoning(body: JsonObject, request: NeutralRequest): void {
-  const { reasoning } = request;
+function addReasoning(body: JsonObject, { reasoning }: NeutralRequest, model: string): void {
   if (reasoning === undefined) return;
   const effort = reasoning.effort ?? effortForBudget(reasoning.budgetTokens);
   if (effort === undefined) return;
-  body["reasoning"] = { effort: effort === "off" ? "none" : effort === "max" ? "xhigh" : effort };
+  body["reasoning"] = { effort: nearestEffort(model, effort) };
 }
 
 /** Thinking budgets of Anthropic clients, in the steps their vendor's docs suggest for an effort. */

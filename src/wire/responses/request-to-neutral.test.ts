@@ -214,7 +214,7 @@ describe("74, 87: parts", () => {
     ];
     expect(messagesOf(call("c"), result("c", output))[1]?.parts).toEqual([
       { type: "text", text: "see" },
-      { type: "image", source: { kind: "base64", mediaType: "image/jpeg", data: "AAAA" }, detail: "original" },
+      { type: "image", source: { kind: "base64", mediaType: "image/jpeg", data: "AAAA" }, detail: "high" },
       { type: "document", source: { kind: "base64", mediaType: "application/pdf", data: "BBBB" }, name: "a.pdf" },
     ]);
   });
@@ -327,14 +327,14 @@ describe("79, 91: reasoning items", () => {
     }
   });
 
-  test("a broken envelope is dropped", () => {
+  test("a broken envelope leaves unsigned thinking that is marked as lost", () => {
     for (const broken of [
       "sanctum1.",
       "sanctum1.!!!",
       "sanctum1.bnVsbA",
       sealThinking({ type: "redacted_thinking", data: "x" }).slice(0, -4),
     ]) {
-      expect(thinkingOf(broken)).toEqual({ type: "thinking", text: "S", signature: undefined });
+      expect(thinkingOf(broken)).toEqual({ type: "thinking", text: "S", signature: undefined, lost: true });
     }
   });
 });

@@ -1,4 +1,5 @@
 import type { JsonObject, NeutralFormat, NeutralReasoning, NeutralRequest } from "../neutral.ts";
+import { offersHosted } from "./hosted-tools.ts";
 import { collectTools, inputToNeutral } from "./input-items.ts";
 import { arrayAt, booleanAt, numberAt, objectAt, stringAt } from "./json-fields.ts";
 import { ToolBook, toolChoiceToNeutral } from "./tools.ts";
@@ -14,7 +15,8 @@ export function toNeutral(body: JsonObject): NeutralRequest {
   const book = new ToolBook();
   book.addAll(arrayAt(body, "tools"));
   collectTools(body["input"], book);
-  const messages = inputToNeutral(body["input"], system, book);
+  const { messages, unknown } = inputToNeutral(body["input"], system, book);
+  const ignored = [...lostFields(body), ...unknown];
   const { choice, tools } = toolChoiceToNeutral(body["tool_choice"], book);
   return {
     model: stringAt(body, "model") ?? "",
@@ -32,8 +34,28 @@ export function toNeutral(body: JsonObject): NeutralRequest {
     reasoning: reasoningToNeutral(objectAt(body, "reasoning")),
     format: formatToNeutral(objectAt(objectAt(body, "text") ?? {}, "format")),
     user: stringAt(body, "safety_identifier") ?? stringAt(body, "user"),
+    ...(ignored.length === 0 ? undefined : { ignored }),
   };
 }
+
+/**
+ * What the client asked for and gets from no other vendor, where it would look for it in the answer. Fields that only
+ * steer the vendor's own house (`store`, `prompt_cache_key`, `client_metadata`) change nothing that is seen.
+ */
+function lostFields(body: JsonObject): string[] {
+  const lost: string[] = [];
+  if (body["truncation"] === "auto") lost.push("truncation");
+  if ((numberAt(body, "top_logprobs") ?? 0) > 0 || arrayAt(body, "include").includes(LOGPROBS))
+    lost.push("top_logprobs");
+  if (Object.keys(objectAt(body, "metadata") ?? {}).length > 0) lost.push("metadata");
+  const tier = stringAt(body, "service_tier");
+  if (tier !== undefined && tier !== "auto" && tier !== "default") lost.push("service_tier");
+  if (stringAt(objectAt(body, "text") ?? {}, "verbosity") !== undefined) lost.push("text.verbosity");
+  if (offersHosted(body)) lost.push("tools");
+  return lost;
+}
+
+const LOGPROBS = "message.output_text.logprobs";
 
 /** The dialect's efforts are the neutral ones, but for `none`. */
 function reasoningToNeutral(reasoning: JsonObject | undefined): NeutralReasoning | undefined {
@@ -47,5 +69,10 @@ function formatToNeutral(format: JsonObject | undefined): NeutralFormat | undefi
   if (format["type"] === "json_object") return { type: "json_object" };
   const schema = objectAt(format, "schema");
   if (format["type"] !== "json_schema" || schema === undefined) return undefined;
-  return { type: "json_schema", name: stringAt(format, "name"), schema, strict: booleanAt(format, "strict") };
+  return {
+    type: "json_schema",
+    name: stringAt(format, "name") || undefined,
+    schema,
+    strict: booleanAt(format, "strict"),
+  };
 }

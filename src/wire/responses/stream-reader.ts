@@ -1,5 +1,7 @@
 // The Responses event stream of an upstream → neutral events. Lenient: servers differ in what they send beside deltas.
 
+import { bareLine } from "../bare-line.ts";
+import { SurrogateJoiner } from "../messages/surrogate-joiner.ts";
 import type { JsonObject, NeutralEvent, NeutralPart, SseEvent, StreamReader, UpstreamFault } from "../neutral.ts";
 import { answerToNeutral } from "./answer.ts";
 import { notAnAnswer, streamFault } from "./faults.ts";
@@ -15,6 +17,7 @@ interface OpenCall {
   readonly form: "function" | "custom";
   /** A first piece of the arguments has gone out. */
   begun: boolean;
+  readonly joiner: SurrogateJoiner;
 }
 
 export function createReader(): StreamReader {
@@ -28,21 +31,26 @@ class ResponsesReader implements StreamReader {
   /** Output indexes of open items for which deltas came, so that their `done` repeats nothing. */
   readonly #delivered = new Set<number>();
   #anyContent = false;
+  /** One item with text is open at a time. */
+  readonly #joiner = new SurrogateJoiner();
   readonly #serverTools: Record<string, number> = {};
 
   read(event: SseEvent): NeutralEvent[] {
+    const bare = bareLine(event);
+    const fault = isObject(bare) ? untypedFault(bare) : undefined;
+    if (fault !== undefined) return [failure(fault)];
     if (event.data === "" || event.data === "[DONE]") return [{ type: "other" }];
     const data = parseJson(event.data);
     if (!isObject(data)) return [failure(notAnAnswer("The upstream sent an event that is no JSON object."))];
     const type = stringAt(data, "type") ?? event.event ?? "";
     switch (type) {
       case "response.output_text.delta":
-        return this.#content(data, { type: "text", text: stringAt(data, "delta") ?? "" });
+        return this.#content(data, "text");
       case "response.refusal.delta":
-        return this.#content(data, { type: "refusal", text: stringAt(data, "delta") ?? "" });
+        return this.#content(data, "refusal");
       case "response.reasoning_summary_text.delta":
       case "response.reasoning_text.delta":
-        return this.#content(data, { type: "thinking", text: stringAt(data, "delta") ?? "" });
+        return this.#content(data, "thinking");
       case "response.reasoning_summary_part.added":
         return (numberAt(data, "summary_index") ?? 0) > 0 ? [{ type: "thinking", text: "\n\n" }] : [{ type: "other" }];
       case "response.function_call_arguments.delta":
@@ -69,17 +77,18 @@ class ResponsesReader implements StreamReader {
         return [...this.#usage(response), failure(streamFault(objectAt(response, "error") ?? {}))];
       case "error":
         return [failure(streamFault(objectAt(data, "error") ?? data))];
-      default:
-        // Some servers send an error envelope without any type.
-        return isObject(data["error"]) && type === "" ? [failure(streamFault(data["error"]))] : [{ type: "other" }];
+      default: {
+        const fault = type === "" ? untypedFault(data) : undefined;
+        return fault === undefined ? [{ type: "other" }] : [failure(fault)];
+      }
     }
   }
 
-  #content(data: JsonObject, event: NeutralEvent): NeutralEvent[] {
+  #content(data: JsonObject, type: "text" | "refusal" | "thinking"): NeutralEvent[] {
     if (this.#delivered.size >= MAX_OPEN_ITEMS) return [failure(notAnAnswer("The upstream opened too many items."))];
     this.#delivered.add(numberAt(data, "output_index") ?? -1);
     this.#anyContent = true;
-    return [event];
+    return [{ type, text: this.#joiner.push(deltaOf(data)) }];
   }
 
   #added(data: JsonObject): NeutralEvent[] {
@@ -93,7 +102,7 @@ class ResponsesReader implements StreamReader {
     if (form === undefined || this.#calls.has(outputIndex)) return undefined;
     if (this.#calls.size >= MAX_OPEN_ITEMS) return failure(notAnAnswer("The upstream opened too many tool calls."));
     const index = this.#callCount++;
-    this.#calls.set(outputIndex, { index, form, begun: false });
+    this.#calls.set(outputIndex, { index, form, begun: false, joiner: new SurrogateJoiner() });
     this.#anyContent = true;
     return {
       type: "tool_start",
@@ -107,7 +116,7 @@ class ResponsesReader implements StreamReader {
   /** A custom tool's free text is wrapped into `{"input":"…"}` as it streams, so that every dialect sees JSON. */
   #argument(data: JsonObject): NeutralEvent[] {
     const call = this.#calls.get(numberAt(data, "output_index") ?? -1);
-    const delta = stringAt(data, "delta") ?? "";
+    const delta = call?.joiner.push(deltaOf(data)) ?? "";
     if (call === undefined || delta === "") return [{ type: "other" }];
     const json = call.form === "custom" ? (call.begun ? "" : '{"input":"') + escaped(delta) : delta;
     call.begun = true;
@@ -119,10 +128,15 @@ class ResponsesReader implements StreamReader {
     if (item === undefined) return [{ type: "other" }];
     const outputIndex = numberAt(data, "output_index") ?? -1;
     const tool = serverToolOf(stringAt(item, "type") ?? "");
-    if (tool !== undefined) this.#serverTools[tool] = (this.#serverTools[tool] ?? 0) + 1;
+    if (tool !== undefined) {
+      // Told at once: a stream that breaks off after the call has it on its bill.
+      this.#serverTools[tool] = (this.#serverTools[tool] ?? 0) + 1;
+      return [{ type: "usage", usage: { serverTools: { ...this.#serverTools } } }];
+    }
     if (formOf(item) !== undefined) return this.#callDone(item, outputIndex);
     if (item["type"] !== "message" && item["type"] !== "reasoning") return [{ type: "other" }];
     // A server that sends whole items only: what the deltas would have said is taken from the item.
+    this.#joiner.reset();
     const events = this.#delivered.delete(outputIndex) ? [] : wholeItem(item);
     if (events.length > 0) this.#anyContent = true;
     events.push({ type: "block_end" });
@@ -170,11 +184,25 @@ class ResponsesReader implements StreamReader {
 
   #usage(response: JsonObject): NeutralEvent[] {
     const usage = readUsage(response);
-    if (usage.serverTools === undefined && Object.keys(this.#serverTools).length > 0) {
-      usage.serverTools = { ...this.#serverTools };
+    // Some servers leave items out of the final response.
+    for (const [tool, calls] of Object.entries(this.#serverTools)) {
+      if ((usage.serverTools?.[tool] ?? 0) < calls) usage.serverTools = { ...usage.serverTools, [tool]: calls };
     }
     return Object.keys(usage).length === 0 ? [] : [{ type: "usage", usage }];
   }
+}
+
+/** Some servers send an error envelope without any type. */
+function untypedFault(data: JsonObject): UpstreamFault | undefined {
+  const error = data["error"];
+  if (isObject(error)) return streamFault(error);
+  if (typeof error === "string" && error !== "") return streamFault({ message: error });
+  return data["object"] === "error" ? streamFault(data) : undefined;
+}
+
+/** As it came: a character may be cut between two of them. */
+function deltaOf(data: JsonObject): string {
+  return typeof data["delta"] === "string" ? data["delta"] : "";
 }
 
 function formOf(item: JsonObject): "function" | "custom" | undefined {

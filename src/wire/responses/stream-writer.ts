@@ -11,7 +11,7 @@ import type {
   Usage,
 } from "../neutral.ts";
 import { formatEvent } from "../sse.ts";
-import { clientCode } from "./faults.ts";
+import { clientCode, clientMessage } from "./faults.ts";
 import { parseJson } from "./json-fields.ts";
 import {
   callItem,
@@ -129,7 +129,7 @@ class ResponsesWriter implements StreamWriter {
       status: "failed",
       output: this.#allItems(),
       usage: usageToWire(this.#usage),
-      error: { code: clientCode(fault), message: fault.message },
+      error: { code: clientCode(fault), message: clientMessage(fault) },
     });
     return head + this.#event("response.failed", { response });
   }
@@ -197,7 +197,7 @@ class ResponsesWriter implements StreamWriter {
     const head = this.#begin() + this.#close();
     const index = this.#nextIndex++;
     const id = itemId("rs", this.#context, index);
-    const item = reasoningItem(id, "", sealThinking({ type: "redacted_thinking", data }));
+    const item = reasoningItem(id, "", sealThinking({ type: "redacted_thinking", data }, this.#context.origin));
     return head + this.#added(index, reasoningItem(id, "", null)) + this.#done(index, item);
   }
 
@@ -271,7 +271,7 @@ class ResponsesWriter implements StreamWriter {
       const fields = { summary_index: 0, part: summaryPart(text) };
       out += this.#partEvent("response.reasoning_summary_part.done", open, fields);
     }
-    return out + this.#done(open.index, reasoningSnapshot(open));
+    return out + this.#done(open.index, reasoningSnapshot(open, this.#context.origin));
   }
 
   #finish(): string {
@@ -297,7 +297,7 @@ class ResponsesWriter implements StreamWriter {
     const open = this.#open;
     if (open?.kind === "message") {
       this.#output[open.index] = messageItem(open.id, "incomplete", [textPart(open.text)]);
-    } else if (open !== undefined) this.#output[open.index] = reasoningSnapshot(open);
+    } else if (open !== undefined) this.#output[open.index] = reasoningSnapshot(open, this.#context.origin);
     for (const { id, index, call, callId, json } of this.#calls.values()) {
       const text = call.form === "custom" ? "" : json;
       this.#output[index] = callItem(id, "incomplete", call, callId, text);
@@ -329,9 +329,9 @@ class ResponsesWriter implements StreamWriter {
   }
 }
 
-function reasoningSnapshot(open: OpenReasoning): JsonObject {
+function reasoningSnapshot(open: OpenReasoning, origin: string | undefined): JsonObject {
   const { text, signature } = open;
-  return reasoningItem(open.id, text, sealThinking({ type: "thinking", text, signature }));
+  return reasoningItem(open.id, text, sealThinking({ type: "thinking", text, signature }, origin));
 }
 
 /** Later counts replace earlier ones; zeros never replace a count (some servers send them first or last). */

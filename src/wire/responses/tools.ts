@@ -119,12 +119,16 @@ export function customInput(text: string): JsonObject {
  * a name of its own, sometimes the bare text.
  */
 export function customText(raw: string, parsed: Json | undefined): string {
+  return (freeText(parsed) ?? raw).toWellFormed();
+}
+
+function freeText(parsed: Json | undefined): string | undefined {
   if (typeof parsed === "string") return parsed;
-  if (!isObject(parsed)) return raw;
+  if (!isObject(parsed)) return undefined;
   const input = parsed["input"];
   if (typeof input === "string") return input;
   const values = Object.values(parsed);
-  return values.length === 1 && typeof values[0] === "string" ? values[0] : raw;
+  return values.length === 1 && typeof values[0] === "string" ? values[0] : undefined;
 }
 
 /** The arguments of a function call as an object; what is no object is wrapped, so that the model is shown its mistake. */
@@ -154,6 +158,11 @@ function fitName(namespace: string | undefined, name: string): string {
   if (plainName.test(full)) return full;
   const legal = full.slice(0, MAX_NAME - 9).replace(/[^A-Za-z0-9_-]/g, "_");
   return `${legal}_${fingerprint(full)}`;
+}
+
+/** A call's id as OpenAI takes it: at most 64 characters. The same id always becomes the same one. */
+export function fitCallId(id: string): string {
+  return id.length <= MAX_NAME ? id : `${id.slice(0, MAX_NAME - 9).toWellFormed()}_${fingerprint(id)}`;
 }
 
 /** FNV-1a, 32 bits, as eight hex digits: tells names apart, keeps no secret. */

@@ -2,11 +2,9 @@
 // disjoint ones inside. What an upstream says about money is checked field by field: a lie is dropped, not repaired.
 
 import type { Json, JsonObject, Usage } from "../neutral.ts";
+import { mediaTokens, mergeUsage, noUsage, readCount } from "../usage.ts";
 import { serverToolOf } from "./hosted-tools.ts";
 import { arrayAt, isObject, objectAt, stringAt } from "./json-fields.ts";
-
-/** No request bills a thousand million tokens; a larger figure is a lie or a bug. */
-const MAX_TOKENS = 1_000_000_000;
 
 /** What a response object says about its cost, as far as it can be believed. Empty where it says nothing. */
 export function readUsage(response: JsonObject): Partial<Usage> {
@@ -23,17 +21,9 @@ export function readUsage(response: JsonObject): Partial<Usage> {
 /** Null tokens are unknown tokens: without both totals there is no usage to settle by. */
 export function completeUsage(usage: Partial<Usage>): Usage | undefined {
   if (usage.input === undefined || usage.output === undefined) return undefined;
-  return {
-    input: usage.input,
-    cacheRead: usage.cacheRead ?? 0,
-    cacheWrite5m: usage.cacheWrite5m ?? 0,
-    cacheWrite1h: usage.cacheWrite1h ?? 0,
-    output: usage.output,
-    reasoning: usage.reasoning ?? 0,
-    serverTools: usage.serverTools,
-    reportedUsd: usage.reportedUsd,
-    tier: usage.tier,
-  };
+  const whole: Usage = { ...noUsage };
+  mergeUsage(whole, usage);
+  return whole;
 }
 
 /** Calls of hosted tools by name; undefined where there is none. */
@@ -66,11 +56,12 @@ export function usageToWire(usage: Partial<Usage> | undefined): JsonObject | nul
 }
 
 function readTokens(wire: JsonObject, usage: Partial<Usage>): void {
-  const total = tokensAt(wire, "input_tokens");
+  const total = readCount(wire["input_tokens"]);
   const details = objectAt(wire, "input_tokens_details") ?? {};
-  const cached = tokensAt(details, "cached_tokens") ?? 0;
-  const written = tokensAt(details, "cache_write_tokens") ?? 0;
-  const longLived = tokensAt(objectAt(details, "cache_write_tokens_details") ?? {}, "ttl_12h_tokens") ?? 0;
+  const cached = readCount(details["cached_tokens"]) ?? 0;
+  const written = readCount(details["cache_write_tokens"]) ?? 0;
+  const split = objectAt(details, "cache_write_tokens_details") ?? details;
+  const longLived = readCount(split["ttl_12h_tokens"]) ?? 0;
   if (total !== undefined) {
     usage.cacheRead = Math.min(cached, total);
     const writes = Math.min(written, total - usage.cacheRead);
@@ -78,15 +69,14 @@ function readTokens(wire: JsonObject, usage: Partial<Usage>): void {
     usage.cacheWrite5m = writes - usage.cacheWrite1h;
     usage.input = total - usage.cacheRead - writes;
   }
-  const output = tokensAt(wire, "output_tokens");
+  const output = readCount(wire["output_tokens"]);
   if (output === undefined) return;
   usage.output = output;
-  usage.reasoning = Math.min(tokensAt(objectAt(wire, "output_tokens_details") ?? {}, "reasoning_tokens") ?? 0, output);
-}
-
-function tokensAt(object: JsonObject, key: string): number | undefined {
-  const value = object[key];
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value <= MAX_TOKENS
-    ? value
-    : undefined;
+  const outputDetails = objectAt(wire, "output_tokens_details") ?? {};
+  usage.reasoning = Math.min(readCount(outputDetails["reasoning_tokens"]) ?? 0, output);
+  const media = mediaTokens(
+    { audio: details["audio_tokens"], image: details["image_tokens"] },
+    { audio: outputDetails["audio_tokens"], image: outputDetails["image_tokens"] },
+  );
+  if (media !== undefined) usage.media = media;
 }

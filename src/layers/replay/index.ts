@@ -1,0 +1,2 @@
+export { AnswerStore } from "./answer-store.ts";
+export { replay } from "./replay.ts";
