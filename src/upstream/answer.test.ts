@@ -34,7 +34,15 @@ async function taken(came: Came): Promise<{ answer: GatewayResponse; keyed: Keye
   const codec = { client: codecs[dialect], upstream: codecs[upstream] };
   try {
     return {
-      answer: await bufferedAnswer({ response, keyed, ...codec, context, deadline, clock: new StillClock(), sentAt: 1_000 }),
+      answer: await bufferedAnswer({
+        response,
+        keyed,
+        ...codec,
+        context,
+        deadline,
+        clock: new StillClock(),
+        sentAt: 1_000,
+      }),
       keyed,
     };
   } finally {
