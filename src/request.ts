@@ -126,6 +126,8 @@ export interface Candidate {
   readonly price: Price | null;
   /** Context window in tokens; undefined: unknown. */
   readonly context: number | undefined;
+  /** `context` is what such a server has where nobody sets more; it tells its own once it has loaded the model. */
+  readonly contextAssumed?: true;
   /** The model's own output limit; undefined: unknown. */
   readonly maxOutput: number | undefined;
   /** Bills output that is not shown (reasoning), so that counting the stream is no bound. */

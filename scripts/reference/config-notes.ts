@@ -161,7 +161,7 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   "models.ALIAS.model": required,
   "models.ALIAS.context": {
     says: "what the local server tells; else the catalogue's; else 4096 for Ollama, unknown for others",
-    more: "A prompt that certainly does not fit is not sent. Ollama would drop the beginning of a longer one without a word: set here what it was set to hold (`num_ctx`, `OLLAMA_CONTEXT_LENGTH`).",
+    more: "A prompt that certainly does not fit is not sent. Ollama would drop the beginning of a longer one without a word; what it holds (`OLLAMA_CONTEXT_LENGTH`, `num_ctx`) is asked of it when a prompt comes that needs more than 4096 tokens.",
   },
   "models.ALIAS.max_output": { says: "the catalogue's; unknown otherwise" },
   "models.ALIAS.price": {

@@ -34,6 +34,7 @@ import { createRequestIds } from "../server/request-id.ts";
 import { removeStaleSocket } from "../server/stale-socket.ts";
 import { Dispatcher } from "../upstream/dispatch.ts";
 import { TokenRatios } from "../upstream/token-ratios.ts";
+import { WindowLearner } from "../upstream/window-learner.ts";
 import { Generation, type Shared } from "./generation.ts";
 import { findLocalServers, type LocalServers } from "./local-servers.ts";
 import { configStatusOf, modelsFor, providerStatuses, whyNotReady } from "./views.ts";
@@ -239,6 +240,7 @@ export class Daemon {
       dispatcher: new Dispatcher(clock),
       answers: new AnswerStore(clock),
       ratios: new TokenRatios(),
+      windows: new WindowLearner(clock),
       local: () => this.#local,
       report,
     };

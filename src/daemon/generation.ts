@@ -17,6 +17,7 @@ import { streamHeaders } from "../upstream/headers.ts";
 import { send } from "../upstream/send.ts";
 import { countLocally } from "../upstream/count-locally.ts";
 import { withCounting } from "../upstream/count-upstream.ts";
+import type { WindowLearner } from "../upstream/window-learner.ts";
 import type { TokenRatios } from "../upstream/token-ratios.ts";
 import { codecs } from "../wire/codecs.ts";
 import { errorAnswer } from "../wire/errors.ts";
@@ -35,6 +36,7 @@ export interface Shared {
   readonly dispatcher: Dispatcher;
   readonly answers: AnswerStore;
   readonly ratios: TokenRatios;
+  readonly windows: WindowLearner;
   readonly local: () => LocalServers;
   /** One line for the operational log. */
   readonly report: (line: string) => void;
@@ -97,8 +99,21 @@ export class Generation implements AsyncDisposable {
   }
 
   #compose(): Handler<Arrived> {
-    const { clock, random, ledger, sink, tally, limits, agentLimiter, keys, dispatcher, answers, ratios, report } =
-      this.#shared;
+    const {
+      clock,
+      random,
+      ledger,
+      sink,
+      tally,
+      limits,
+      agentLimiter,
+      keys,
+      dispatcher,
+      answers,
+      ratios,
+      windows,
+      report,
+    } = this.#shared;
     const { config } = this;
     const redact = createRedactor(() => keys.secrets());
     return createPipeline({
@@ -135,6 +150,7 @@ export class Generation implements AsyncDisposable {
         clock,
         wait,
         retryDelayMs: (failures, retry) => backoffDelayMs(failures, retry, random),
+        learnWindow: (candidate) => windows.learn(candidate),
         answerAlone: (request) => (request.operation === "count_tokens" ? countLocally(request, ratios) : null),
       }),
       pace: pace(limits),

@@ -3,13 +3,13 @@
 const probeMs = 1_000;
 const maxBytes = 1024 * 1024;
 
-/** The JSON that a server answers with 200, or undefined where none does so in time. `body` makes it a POST. */
-export async function askJson(url: string, body?: string): Promise<unknown> {
+/** The JSON that a server answers with 200, or undefined where none does so within `ms`. `body` makes it a POST. */
+export async function askJson(url: string, body?: string, ms = probeMs): Promise<unknown> {
   try {
     const response = await fetch(url, {
       method: body === undefined ? "GET" : "POST",
       redirect: "manual",
-      signal: AbortSignal.timeout(probeMs),
+      signal: AbortSignal.timeout(ms),
       headers: { accept: "application/json", "accept-encoding": "identity", "content-type": "application/json" },
       ...(body === undefined ? {} : { body }),
     });

@@ -61,6 +61,8 @@ export class FakeProvider implements AsyncDisposable {
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
   readonly #waiters: { count: number; resolve: () => void }[] = [];
+  /** Models that Ollama's door has loaded. */
+  readonly #loaded = new Set<string>();
   #connectionCount = 0;
 
   private constructor(options: ProviderOptions) {
@@ -182,7 +184,7 @@ export class FakeProvider implements AsyncDisposable {
     if (request.method === "GET" && path === "/models") {
       return connection.sendJson(200, modelsAnswer(this.#models(), request.header("anthropic-version") !== undefined));
     }
-    const told = ollamaAbilities(this.#options.abilities ?? {}, path, request.text);
+    const told = ollamaAbilities(this.#options.abilities ?? {}, this.#loaded, path, request.text);
     if (told !== null) return connection.sendJson(200, told);
     if (request.method === "GET" && path === "/api/tags") return connection.sendJson(200, ollamaTags(this.#models()));
     const dialect = dialectOf(path);

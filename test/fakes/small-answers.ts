@@ -52,17 +52,32 @@ export interface FakeAbilities {
   readonly numCtx?: number;
   /** The window that it runs with, where it is loaded. */
   readonly loaded?: number;
+  /** The window that it gets once it is loaded. */
+  readonly loadsWith?: number;
 }
 
-/** `POST /api/show` and `GET /api/ps` (Ollama docs/api.md); null for other paths and unknown models. */
+/**
+ * `POST /api/show`, `GET /api/ps` and loading by `POST /api/generate` without a prompt (Ollama docs/api.md); null for other
+ * paths and unknown models. `loadedSince` is what was loaded on the way.
+ */
 export function ollamaAbilities(
   models: Readonly<Record<string, FakeAbilities>>,
+  loadedSince: Set<string>,
   path: string,
   body: string,
 ): JsonObject | null {
   if (path === "/api/ps") {
-    const running = Object.entries(models).filter(([, { loaded }]) => loaded !== undefined);
-    return { models: running.map(([name, { loaded }]) => ({ name, model: name, context_length: loaded! })) };
+    const running = Object.entries(models).flatMap(([name, { loaded, loadsWith }]) => {
+      const window = loaded ?? (loadedSince.has(name) ? loadsWith : undefined);
+      return window === undefined ? [] : [{ name, model: name, context_length: window }];
+    });
+    return { models: running };
+  }
+  if (path === "/api/generate") {
+    const { model, prompt } = parseObject(body);
+    if (prompt !== undefined || models[textOf(model)]?.loadsWith === undefined) return null;
+    loadedSince.add(textOf(model));
+    return { model: model!, created_at: "2026-01-01T00:00:00Z", response: "", done: true, done_reason: "load" };
   }
   if (path !== "/api/show") return null;
   const found = models[textOf(parseObject(body)["model"])];

@@ -83,6 +83,8 @@ rule(
     const abilities = {
       "plain:7b": { capabilities: ["completion"] },
       "set:7b": { capabilities: ["completion"], numCtx: 16_384 },
+      "loads-large:7b": { capabilities: ["completion"], loadsWith: 32_768 },
+      "loads-small:7b": { capabilities: ["completion"], loadsWith: 4_096 },
       "running:7b": { capabilities: ["completion"], numCtx: 16_384, loaded: 2_048 },
     };
     await using kinds = await KindsHouse.start({
@@ -94,6 +96,10 @@ rule(
       ["ollama-1/plain:7b", 2_000, true],
       ["ollama-1/plain:7b", 4_000, false],
       ["ollama-1/untold:7b", 4_000, false],
+      // What it has once it is loaded counts, and is asked for when the first long prompt comes.
+      ["ollama-1/loads-large:7b", 16_000, true],
+      ["ollama-1/loads-large:7b", 32_000, false],
+      ["ollama-1/loads-small:7b", 4_000, false],
       ["ollama-1/set:7b", 4_000, true],
       ["ollama-1/set:7b", 16_000, false],
       ["ollama-1/running:7b", 1_000, true],

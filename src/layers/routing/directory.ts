@@ -44,6 +44,7 @@ interface Entry {
   readonly model: string;
   readonly price: Price | null;
   readonly context: number | undefined;
+  readonly contextAssumed: boolean;
   readonly maxOutput: number | undefined;
   readonly hiddenReasoning: boolean;
   readonly images: boolean | undefined;
@@ -192,13 +193,16 @@ function abilitiesIn(offered: LocalModel | undefined): Pick<Facts, "images" | "t
 
 function entryOf(name: string, provider: Provider, model: string, facts: Facts): Entry {
   const abilities = abilitiesOf(provider.name, model);
+  const context = facts.context ?? abilities.context;
+  const { assumedContext } = serverProfiles[serverKindOf(provider)];
   return {
     name,
     provider,
     model,
     // An unknown price is never 0: it is the dearest that the provider is known to ask.
     price: provider.local ? null : (facts.price ?? priceOf(provider.name, model) ?? ceilingOf(provider.name)),
-    context: facts.context ?? abilities.context ?? serverProfiles[serverKindOf(provider)].assumedContext,
+    context: context ?? assumedContext,
+    contextAssumed: context === undefined && assumedContext !== undefined,
     maxOutput: facts.maxOutput ?? abilities.maxOutput,
     hiddenReasoning: !provider.local && abilities.hiddenReasoning,
     images: facts.images,
@@ -218,6 +222,7 @@ export function candidateOf(entry: Entry, asked: Dialect, reason: string): Candi
     local: entry.provider.local,
     price: entry.price,
     context: entry.context,
+    ...(entry.contextAssumed ? { contextAssumed: true } : {}),
     maxOutput: entry.maxOutput,
     hiddenReasoning: entry.hiddenReasoning,
     images: entry.images,

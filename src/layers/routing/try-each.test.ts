@@ -32,6 +32,7 @@ function layerOver(next: Handler<Chosen>, onWait: () => void = () => undefined, 
       onWait();
     },
     retryDelayMs: (failures, retry) => failures * retry.baseMs,
+    learnWindow: async () => undefined,
     answerAlone: () => (alone ? answerOf("counted here") : null),
   });
   const run = layer(next);

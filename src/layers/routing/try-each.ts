@@ -25,6 +25,8 @@ interface Parts {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds before the same candidate is tried again: exponential, full jitter. `failures` counts from 1. */
   readonly retryDelayMs: (failures: number, retry: Candidate["provider"]["retry"]) => number;
+  /** The window of a model whose context is assumed, from its server; undefined: it does not tell. */
+  readonly learnWindow: (candidate: Candidate) => Promise<number | undefined>;
   /** The answer where every candidate failed and the gateway can answer by itself (a token count); null: it can't. */
   readonly answerAlone: (request: Planned) => GatewayResponse | null;
 }
@@ -79,8 +81,8 @@ async function tryCandidate(
     const attempt = openAttempt(candidate, parts.clock);
     request.record.attempts.push(attempt);
     try {
-      if (tooLong(request, candidate, failures)) throw new AttemptError("skipped_context");
-      const response = await next({ request, candidate, attempt, signal: request.line });
+      const fitting = await fitted(parts, request, candidate, failures);
+      const response = await next({ request, candidate: fitting, attempt, signal: request.line });
       request.record.served = attempt;
       return response;
     } catch (error) {
@@ -132,6 +134,20 @@ function closeAttempt(attempt: AttemptRecord, error: AttemptError, clock: Clock)
   attempt.status = error.status === 0 ? null : error.status;
   attempt.ms = clock.monotonic() - attempt.startedAt;
   attempt.note = error.note ?? null;
+}
+
+/** The candidate where the prompt fits it, with the window that its server tells if that was only assumed. */
+async function fitted(
+  parts: Parts,
+  request: Planned,
+  candidate: Candidate,
+  failures: readonly Failure[],
+): Promise<Candidate> {
+  if (!tooLong(request, candidate, failures)) return candidate;
+  const context = candidate.contextAssumed === true ? await parts.learnWindow(candidate) : undefined;
+  const learnt = context === undefined ? undefined : { ...candidate, context };
+  if (learnt === undefined || tooLong(request, learnt, failures)) throw new AttemptError("skipped_context");
+  return learnt;
 }
 
 /**
