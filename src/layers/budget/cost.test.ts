@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import type { Price } from "../../request.ts";
 import type { Usage } from "../../wire/neutral.ts";
 import { plainPrice, usageOf } from "./budget-fixture.ts";
-import { boundNanos, costNanos, largestCharge, outputRate, reportedNanos, wouldHaveNanos } from "./cost.ts";
+import { boundNanos, costNanos, dearest, largestCharge, outputRate, reportedNanos, wouldHaveNanos } from "./cost.ts";
 
 const rate = fc.integer({ min: 0, max: 600_000_000 });
 const rates = fc.record({ input: rate, output: rate, cacheRead: rate, cacheWrite5m: rate, cacheWrite1h: rate });
@@ -114,6 +114,16 @@ describe("the bound of a request", () => {
 
   test("takes the dearest way in which a prompt can be billed", () => {
     expect(boundNanos(1_000, 0, { ...plainPrice, cacheWrite1h: 2_000_000 }, 1)).toBe(2_000_000);
+    const media = { audioInput: 3_000_000, imageInput: 4_000_000, audioOutput: 50_000_000 };
+    const heard = { ...plainPrice, media };
+    expect(boundNanos(1_000, 10, heard, 1)).toBe(4_000_000 + 500_000);
+    expect(outputRate(1, heard)).toBe(50_000_000);
+    const counted = { audioInput: 1_000, audioOutput: 10, imageInput: 0, imageOutput: 0 };
+    const sound = { ...usageOf({ input: 1_000, output: 10 }), media: counted };
+    expect(costNanos(sound, heard)).toBeLessThanOrEqual(boundNanos(1_000, 10, heard, 1));
+    expect(costNanos(sound, plainPrice)).toBeLessThanOrEqual(costNanos(sound, heard));
+    // Of two prices the dearer rate of each kind.
+    expect(boundNanos(1_000, 10, dearest([plainPrice, heard]), 1)).toBe(4_500_000);
   });
 
   test("counts every choice", () => {

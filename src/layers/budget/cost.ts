@@ -82,13 +82,14 @@ function beyond(listed: number | undefined, text: number): number {
 }
 
 /**
- * No answer to this request can cost more: every prompt token at the dearest of input and cache write, at long-prompt
- * rates if the bound crosses the threshold, and `outputTokens` for each of `choices` answers. Nano-dollars.
+ * No answer to this request can cost more: every prompt token at the dearest of input, cache write, sound and pictures, at
+ * long-prompt rates if the bound crosses the threshold, and `outputTokens` for each of `choices` answers. Nano-dollars.
  */
 export function boundNanos(inputTokens: number, outputTokens: number, price: Price, choices: number): Nanos {
   const prompt = count(inputTokens);
   const rates = ratesAt(price, prompt);
-  const picos = prompt * inputRate(rates) + count(outputTokens) * count(choices) * rates.output;
+  const picos =
+    prompt * inputRate(rates, price.media) + count(outputTokens) * count(choices) * outputRateAt(rates, price.media);
   // Beyond the exact range there is no bound that a cap could cover.
   return picos <= Number.MAX_SAFE_INTEGER ? Math.ceil(picos / 1_000) : Number.MAX_SAFE_INTEGER;
 }
@@ -101,9 +102,22 @@ export function dearest(prices: readonly [Price, ...Price[]]): Price {
 
 function dearer(a: Price, b: Price): Price {
   const rates = dearerRates(a, b);
-  if (a.long === null && b.long === null) return { ...a, ...rates };
+  const media = dearerMedia(a.media, b.media);
+  if (a.long === null && b.long === null) return { ...a, ...rates, ...media };
   const threshold = Math.min(a.long?.threshold ?? Infinity, b.long?.threshold ?? Infinity);
-  return { ...a, ...rates, long: { threshold, ...dearerRates(a.long ?? a, b.long ?? b) } };
+  return { ...a, ...rates, ...media, long: { threshold, ...dearerRates(a.long ?? a, b.long ?? b) } };
+}
+
+function dearerMedia(a: Price["media"], b: Price["media"]): Pick<Price, "media"> {
+  if (a === undefined && b === undefined) return {};
+  return {
+    media: {
+      audioInput: Math.max(a?.audioInput ?? 0, b?.audioInput ?? 0),
+      audioOutput: Math.max(a?.audioOutput ?? 0, b?.audioOutput ?? 0),
+      imageInput: Math.max(a?.imageInput ?? 0, b?.imageInput ?? 0),
+      imageOutput: Math.max(a?.imageOutput ?? 0, b?.imageOutput ?? 0),
+    },
+  };
 }
 
 function dearerRates(a: Rates, b: Rates): Rates {
@@ -121,9 +135,9 @@ export function toolFeeNanos(calls: Usage["serverTools"]): Nanos {
   return Math.min(Math.ceil(feesOf(calls) / 1_000), largestCharge);
 }
 
-/** Pico-dollars per output token for a prompt of at most this many tokens. */
+/** Pico-dollars per output token, of whatever kind, for a prompt of at most this many tokens. */
 export function outputRate(inputTokens: number, price: Price): number {
-  return ratesAt(price, count(inputTokens)).output;
+  return outputRateAt(ratesAt(price, count(inputTokens)), price.media);
 }
 
 /** A provider's own figure as nano-dollars, rounded up; null where it is not an amount. */
@@ -142,8 +156,13 @@ function ratesAt(price: Price, promptTokens: number): Rates {
   return price.long !== null && promptTokens > price.long.threshold ? price.long : price;
 }
 
-function inputRate(rates: Rates): number {
-  return Math.max(rates.input, rates.cacheRead, rates.cacheWrite5m, rates.cacheWrite1h);
+function inputRate(rates: Rates, media: Price["media"]): number {
+  const text = Math.max(rates.input, rates.cacheRead, rates.cacheWrite5m, rates.cacheWrite1h);
+  return media === undefined ? text : Math.max(text, media.audioInput ?? 0, media.imageInput ?? 0);
+}
+
+function outputRateAt(rates: Rates, media: Price["media"]): number {
+  return media === undefined ? rates.output : Math.max(rates.output, media.audioOutput ?? 0, media.imageOutput ?? 0);
 }
 
 function feesOf(tools: Usage["serverTools"]): number {
