@@ -129,10 +129,11 @@ async function webSearch(way: Way): Promise<void> {
   await runAgent({
     way,
     script: () => ({ respond }),
-    expected: { answers: 4, talks: 2 },
+    expected: { answers: 4, talks: way === "cloud" ? 2 : 1, ownAnswers: way === "cloud" ? 0 : 1 },
     use: async (house, project) => {
       const printed = await claude(house, project, ["--model", models[0], ask]);
-      return missing("the answer", printed.result, found);
+      // No other model can search, and none makes results up: the client is told so in an ordinary answer.
+      return missing("the answer", printed.result, way === "cloud" ? found : "not available right now");
     },
   });
 }

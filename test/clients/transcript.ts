@@ -4,7 +4,7 @@ import { HOUSE_KEY, type House } from "../fakes/house.ts";
 import { objectsOf, textOf } from "../fakes/json-access.ts";
 import type { RecordedRequest } from "../fakes/provider.ts";
 import { eventually, faultsOfChain, tokenOf, type AuditLine } from "../harness.ts";
-import type { Way } from "./ways.ts";
+import { localWindow, type Way } from "./ways.ts";
 
 export interface Expected {
   readonly way: Way;
@@ -16,6 +16,8 @@ export interface Expected {
   readonly broken?: number;
   /** Requests beside `answers` that were refused for want of money. */
   readonly refused?: number;
+  /** Of `answers`, those that the gateway gave by itself, since no model could. */
+  readonly ownAnswers?: number;
 }
 
 /** All that is wrong; empty where the talk stayed legal and nothing leaked. */
@@ -55,10 +57,13 @@ function faultsOfLines(all: readonly AuditLine[], expected: Expected): string[] 
     all.filter((line) => line.outcome !== "upstream_error" && line.outcome !== "refused_budget"),
   ];
   const faults: string[] = [];
+  const own = lines.filter((line) => line["served_by"] === null).length;
+  if (own !== (expected.ownAnswers ?? 0)) faults.push(`${own} answers of the gateway itself`);
   for (const line of lines) {
     const where = `audit line ${line.seq}`;
     if (line.outcome !== "ok" || line.status !== 200) faults.push(`${where}: ${line.outcome} ${line.status}`);
     if (line.agent !== "windu" || line["auth"] !== "token") faults.push(`${where}: agent ${line.agent}`);
+    if (line["served_by"] === null) continue;
     if (expected.way !== "turns" && line["local"] !== (expected.way === "local")) {
       faults.push(`${where}: served by ${textOf(line["served_by"])}`);
     }
@@ -76,16 +81,13 @@ function faultsOfLines(all: readonly AuditLine[], expected: Expected): string[] 
   return faults;
 }
 
-/** Of `coder-14b` in the house's configuration. */
-const WINDOW = 32_768;
-
 /** Servers that check it refuse an output that can't fit behind the prompt; a token has 4 bytes here. */
 function faultsOfWindow(request: RecordedRequest): string[] {
   const asked = Number(request.json()["max_tokens"] ?? 0);
   const prompt = Math.ceil(request.body.length / 4);
-  if (asked + prompt <= WINDOW) return [];
+  if (asked + prompt <= localWindow) return [];
   return [
-    `local request ${request.index} asks for ${asked} tokens behind a prompt of about ${prompt}: window ${WINDOW}`,
+    `local request ${request.index} asks for ${asked} tokens behind a prompt of about ${prompt}: window ${localWindow}`,
   ];
 }
 

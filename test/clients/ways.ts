@@ -1,6 +1,6 @@
 // The ways in which the same task is put to a client: who answers its questions.
 
-import { startHouse, type House, type HouseOptions } from "../fakes/house.ts";
+import { merge, startHouse, type House, type HouseOptions } from "../fakes/house.ts";
 import type { RecordedRequest } from "../fakes/provider.ts";
 import type { Step } from "../fakes/script.ts";
 
@@ -31,9 +31,17 @@ const tooLate: Step = {
   refuse: { status: 408, body: { type: "error", error: { type: "timeout_error", message: "timed out", code: null } } },
 };
 
+/** Of `coder-14b`, in tokens: room for what Claude Code says before the user's first word. */
+export const localWindow = 65_536;
+
 /** A house whose models follow `respond`, wherever a request ends up. */
 export async function startHouseFor(way: Way, respond: Responder, config: HouseOptions["config"] = {}): Promise<House> {
-  return startHouse({ cloud: { respond: cloudFor(way, respond) }, local: { respond }, config });
+  const models = { "coder-14b": { provider: "ollama", model: "qwen2.5-coder:14b", context: localWindow } };
+  return startHouse({
+    cloud: { respond: cloudFor(way, respond) },
+    local: { respond },
+    config: (urls) => merge({ models }, typeof config === "function" ? config(urls) : config),
+  });
 }
 
 function cloudFor(way: Way, respond: Responder): Responder {
