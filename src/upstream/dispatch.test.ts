@@ -215,6 +215,6 @@ test("a client that goes away ends the call", async () => {
   const client = new AbortController();
   const call = sent(providerAt(urlOf(server)), undefined, client.signal);
   setTimeout(() => client.abort(), 10);
-  expect((await failureOf(call)).outcome).toBe("cut_stream");
+  expect((await failureOf(call)).outcome).toBe("client_gone");
   await gone.promise;
 });

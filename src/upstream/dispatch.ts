@@ -19,7 +19,7 @@ const reachableForMs = 60_000;
 
 /**
  * Sends one request and returns when the answer's headers are there. Throws AttemptError connect_failed, timeout_connect,
- * timeout_first_byte or cut_stream (the connection broke before an answer). Follows no redirect and has no other
+ * timeout_first_byte, client_gone or cut_stream (the connection broke before an answer). Follows no redirect and has no other
  * deadline than the caller's.
  */
 export class Dispatcher {
@@ -125,6 +125,8 @@ export function failureOf(error: unknown, deadline: Deadline): AttemptError {
   if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME|UNABLE_TO_/i.test(code)) {
     return new AttemptError("connect_failed", { note: "the TLS certificate was refused", cause: error });
   }
+  // It may have been worked on, but it says nothing about the provider: five such ends would shut a healthy one off.
+  if (deadline.clientGone) return new AttemptError("client_gone", { billed: "unknown", cause: error });
   // The connection broke after the request was on its way: it may have been worked on.
   return new AttemptError("cut_stream", {
     billed: "unknown",
