@@ -87,6 +87,13 @@ test("a compressed body is unpacked up to the size that a plain one may have, an
   }
 });
 
+test("many bombs at once take the memory of a few", async () => {
+  const many = Bun.spawn([process.execPath, `${import.meta.dir}/unpack-many.ts`], { stdout: "pipe" });
+  const { refused, maxMegabytes } = JSON.parse(await many.stdout.text()) as { refused: boolean; maxMegabytes: number };
+  expect(refused).toBe(true);
+  expect(maxMegabytes).toBeLessThan(700);
+}, 60_000);
+
 test("a coding that is unknown, doubled, broken, or wants a window larger than any body is refused", async () => {
   for (const coding of ["compress", "x-gzip", "gzip, gzip", "identity, gzip", "__proto__", ""]) {
     expect([coding, await codeOf(packed(coding, Buffer.from("{}")))]).toEqual([coding, "DOOR_CONTENT_ENCODING"]);

@@ -20,6 +20,18 @@ const decoders: Readonly<Record<string, Decode>> = {
   zstd: (bytes) => promisify(zstdDecompress)(bytes, zstdBound),
 };
 
+/** So many are unpacked at once: however small it came, each needs as much memory as the largest body while it is worked on. */
+const lanes: Promise<void>[] = [Promise.resolve(), Promise.resolve()];
+let turns = 0;
+
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const lane = turns++ % lanes.length;
+  const done = lanes[lane]!.then(work);
+  const ended = (): void => undefined;
+  lanes[lane] = done.then(ended, ended);
+  return done;
+}
+
 /**
  * The whole body, unpacked. Refuses a too large one from its announced length before a byte of it is read, and one that
  * unpacks to more as soon as that is seen (DOOR_BODY_TOO_LARGE); an unknown or broken coding is DOOR_CONTENT_ENCODING.
@@ -31,7 +43,7 @@ export async function readBody(request: Request): Promise<Uint8Array> {
   if (!Object.hasOwn(decoders, coding)) throw new GatewayError("DOOR_CONTENT_ENCODING");
   const packed = await readPlain(request);
   try {
-    return await decoders[coding]!(packed);
+    return await inTurn(() => decoders[coding]!(packed));
   } catch (cause) {
     const tooLarge = cause instanceof Error && "code" in cause && cause.code === "ERR_BUFFER_TOO_LARGE";
     throw new GatewayError(tooLarge ? "DOOR_BODY_TOO_LARGE" : "DOOR_CONTENT_ENCODING", { cause });
