@@ -102,21 +102,23 @@ rule(
       const body = JSON.stringify({ type: "error", error: { type, message: "so it is" } });
       expect(codecs.messages.parseError(200, body).status).toBe(Number(status));
     }
-    const own: readonly (readonly [Promise<Response>, number, string])[] = [
-      [post(house.gateway, "messages", { extra: { max_tokens: "many" } }), 400, "invalid_request_error"],
-      [post(house.gateway, "messages", { headers: { "x-api-key": "sk-wrong" } }), 401, "authentication_error"],
-      [post(house.gateway, "messages", { headers: bearer("mothma") }), 402, "billing_error"],
-      [post(house.gateway, "messages", { headers: bearer("jocasta") }), 403, "permission_error"],
-      [post(house.gateway, "messages", { model: "nobody-knows-it" }), 404, "not_found_error"],
-      [post(house.gateway, "messages", { headers: bearer("jocasta") }), 429, "rate_limit_error"],
+    const ask = async (what: Parameters<typeof post>[2]): Promise<Response> => post(house.gateway, "messages", what);
+    const own: readonly (readonly [() => Promise<Response>, number, string])[] = [
+      [async () => ask({ extra: { max_tokens: "many" } }), 400, "invalid_request_error"],
+      [async () => ask({ headers: { "x-api-key": "sk-wrong" } }), 401, "authentication_error"],
+      [async () => ask({ headers: bearer("mothma") }), 402, "billing_error"],
+      [async () => ask({ headers: bearer("jocasta") }), 403, "permission_error"],
+      [async () => ask({ model: "nobody-knows-it" }), 404, "not_found_error"],
       [
-        refused("messages", "chat", { status: 413, body: { error: { message: "too much" } } }),
+        async () => refused("messages", "chat", { status: 413, body: { error: { message: "too much" } } }),
         413,
         "request_too_large",
       ],
+      // The second of this agent's requests in its minute.
+      [async () => ask({ headers: bearer("jocasta") }), 429, "rate_limit_error"],
     ];
     for (const [asked, status, type] of own) {
-      const answer = await asked;
+      const answer = await asked();
       expect([answer.status, (await expectEnvelope("messages", answer)).type]).toEqual([status, type]);
     }
     const error = { type: "invalid_request_error", message: "no", details: { error_code: "a_new_one" } };
