@@ -258,7 +258,7 @@ function isInputPart(part: JsonObject): boolean {
     case "input_text":
       return typeof part["text"] === "string";
     case "input_image":
-      return /^(?:https?:|data:image\/)/.test(textOf(part["image_url"])) || textOf(part["file_id"]) !== "";
+      return /^(?:https?:|data:image\/)/i.test(textOf(part["image_url"])) || textOf(part["file_id"]) !== "";
     case "input_file":
       return ["file_data", "file_url", "file_id"].some((field) => textOf(part[field]) !== "");
     default:

@@ -118,7 +118,7 @@ class InputBuilder {
 function inputPart(part: NeutralPart): JsonObject {
   switch (part.type) {
     case "image":
-      return { type: "input_image", image_url: urlOf(part.source), detail: part.detail ?? "auto" };
+      return { type: "input_image", image_url: imageUrl(part.source), detail: part.detail ?? "auto" };
     case "document": {
       const file: JsonObject = { type: "input_file" };
       if (part.source.kind === "url") file["file_url"] = part.source.url;
@@ -138,6 +138,13 @@ function inputPart(part: NeutralPart): JsonObject {
     default:
       throw skipped(`a ${part.type} part cannot be part of a user's message`);
   }
+}
+
+/** Other addresses would be refused, and the whole conversation with them. */
+function imageUrl(source: NeutralSource): string {
+  const url = urlOf(source);
+  if (/^(?:https?:|data:image\/)/i.test(url)) return url;
+  throw skipped("an image is neither in the request nor at a web address");
 }
 
 function urlOf(source: NeutralSource): string {
