@@ -66,6 +66,8 @@ describe("a stream is cut before the first match", () => {
     expect(cut(["X"], ["aXb", "c", { type: "thinking", text: "t" }, call, usage, stopEnd, end])).toBe(
       "a<usage><stop_sequence:X><end>",
     );
+    // Also where the upstream gives no reason.
+    expect(cut(["X"], ["aXb", end])).toBe("a<stop_sequence:X><end>");
     const writer = cutAtStops(plainWriter(), ["X"]);
     expect(writer.write({ type: "text", text: "aXb" })).toBe("a");
     expect(writer.fail({ status: 502, code: undefined, message: "" })).toBe("<stop_sequence:X><end>");

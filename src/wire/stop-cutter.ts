@@ -89,7 +89,9 @@ class StopCutter implements StreamWriter {
   #afterMatch(event: NeutralEvent, stopSequence: string): string {
     if (event.type === "stop") return this.#stop(stopSequence);
     if (event.type === "error") return this.fail(event.fault);
-    return event.type === "usage" || event.type === "end" || event.type === "other" ? this.#writer.write(event) : "";
+    // Some servers end without a reason.
+    if (event.type === "end") return this.#stop(stopSequence) + this.#writer.write(event);
+    return event.type === "usage" || event.type === "other" ? this.#writer.write(event) : "";
   }
 
   #stop(stopSequence: string): string {

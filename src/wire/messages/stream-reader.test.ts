@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Json, NeutralEvent, StopReason } from "../neutral.ts";
+import type { Json, JsonObject, NeutralEvent, StopReason } from "../neutral.ts";
 import { formatEvent, SseParser } from "../sse.ts";
 import { messagesCodec } from "./index.ts";
 
@@ -161,6 +161,44 @@ describe("a Messages stream", () => {
       { type: "tool_delta", index: 0, json: '{"x":1}' },
       { type: "tool_end", index: 0 },
     ]);
+  });
+
+  test("nor is it where the block is never closed", () => {
+    const block = { type: "tool_use", id: "a", name: "f", input: { x: 1 } };
+    const start = { type: "content_block_start", index: 0, content_block: block };
+    const whole = [
+      { type: "tool_delta", index: 0, json: '{"x":1}' },
+      { type: "tool_end", index: 0 },
+    ];
+    const ends = readData(
+      start,
+      { type: "message_delta", delta: { stop_reason: "tool_use" } },
+      { type: "message_stop" },
+    );
+    expect(ends.slice(1)).toMatchObject([...whole, { type: "stop", reason: "tool_calls" }, { type: "end" }]);
+    expect(readData(start, { type: "message_stop" }).slice(1)).toMatchObject([...whole, { type: "end" }]);
+  });
+
+  test("inputs that came with their starts are bounded, all of them together", () => {
+    const reader = messagesCodec.createReader();
+    const content_block = { type: "tool_use", id: "a", name: "f", input: { x: "x".repeat(1024 * 1024) } };
+    const read = (event: JsonObject): NeutralEvent[] =>
+      reader.read({ event: undefined, data: JSON.stringify(event), raw: "" });
+    const types = new Set<string>();
+    for (let index = 0; index < 40; index++) {
+      for (const event of read({ type: "content_block_start", index, content_block })) types.add(event.type);
+      for (const event of read({ type: "content_block_stop", index })) types.add(event.type);
+    }
+    expect(types).not.toContain("error");
+    for (let index = 0; index < 20; index++) {
+      for (const event of read({ type: "content_block_start", index, content_block })) types.add(event.type);
+    }
+    expect(types).toContain("error");
+  });
+
+  test("an empty signature, and the mark that ends other streams, say nothing", () => {
+    const signature = { type: "content_block_delta", index: 0, delta: { type: "signature_delta", signature: "" } };
+    expect(readData(signature, "[DONE]")).toEqual([{ type: "other" }, { type: "other" }]);
   });
 
   test("a tool's input that comes both ways counts once", () => {

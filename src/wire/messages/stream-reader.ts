@@ -11,6 +11,8 @@ import { UsageFields } from "./usage.ts";
 const other: NeutralEvent[] = [{ type: "other" }];
 /** An upstream that opens more blocks without closing one is not answering. */
 const MAX_OPEN_BLOCKS = 1_000;
+/** Characters of inputs that open blocks began with. */
+const MAX_INITIAL = 16 * 1024 * 1024;
 
 interface OpenTool {
   readonly index: number;
@@ -24,6 +26,7 @@ export class MessagesReader implements StreamReader {
   readonly #open = new Map<Json, OpenTool | null>();
   readonly #joiner = new SurrogateJoiner();
   #tools = 0;
+  #initial = 0;
   readonly #usage = new UsageFields();
   #ended = false;
 
@@ -31,7 +34,7 @@ export class MessagesReader implements StreamReader {
     if (this.#ended) return other;
     const bare = bareLine(event);
     if (isObject(bare) && isErrorBody(bare)) return this.#fail(faultInside(bare));
-    if (event.data === "") return other;
+    if (event.data === "" || event.data === "[DONE]") return other;
     let data: Json;
     try {
       data = JSON.parse(event.data) as Json;
@@ -51,13 +54,27 @@ export class MessagesReader implements StreamReader {
       case "message_delta":
         return this.#messageDelta(data);
       case "message_stop":
-        this.#ended = true;
-        return [{ type: "end" }];
+        return this.#end();
       case "error":
         return this.#fail(faultInside(data));
       default:
         // Servers that are not Anthropic's may send a bare `{"error": ...}`.
         return data["type"] === undefined && isErrorBody(data) ? this.#fail(faultInside(data)) : other;
+    }
+  }
+
+  #end(): NeutralEvent[] {
+    const events: NeutralEvent[] = [];
+    this.#closeAll(events);
+    this.#ended = true;
+    events.push({ type: "end" });
+    return events;
+  }
+
+  /** Calls that the upstream never closed, where their start brought all of their input. */
+  #closeAll(events: NeutralEvent[]): void {
+    for (const [index, tool] of this.#open) {
+      if (tool !== null && tool.initial !== "") events.push(...this.#blockStop({ index }));
     }
   }
 
@@ -96,6 +113,8 @@ export class MessagesReader implements StreamReader {
     this.#tools += 1;
     if (isObject(block["input"]) && Object.keys(block["input"]).length > 0)
       tool.initial = JSON.stringify(block["input"]);
+    this.#initial += tool.initial.length;
+    if (this.#initial > MAX_INITIAL) return this.#fail(nonsense("tool calls that are too large"));
     this.#open.set(index, tool);
     return [
       {
@@ -117,7 +136,8 @@ export class MessagesReader implements StreamReader {
       case "thinking_delta":
         return this.#text("thinking", delta["thinking"]);
       case "signature_delta":
-        return typeof delta["signature"] === "string"
+        // Servers at home sign with nothing, and late: that begins no other block.
+        return typeof delta["signature"] === "string" && delta["signature"] !== ""
           ? [{ type: "thinking_signature", signature: delta["signature"].toWellFormed() }]
           : other;
       case "input_json_delta": {
@@ -126,7 +146,7 @@ export class MessagesReader implements StreamReader {
         if (!tool || typeof delta["partial_json"] !== "string") return other;
         const json = this.#joiner.push(delta["partial_json"]);
         if (json === "") return other;
-        tool.initial = "";
+        this.#dropInitial(tool);
         return [{ type: "tool_delta", index: tool.index, json }];
       }
       default:
@@ -146,7 +166,14 @@ export class MessagesReader implements StreamReader {
     this.#joiner.reset();
     if (!tool) return [{ type: "block_end" }];
     const end: NeutralEvent = { type: "tool_end", index: tool.index };
-    return tool.initial === "" ? [end] : [{ type: "tool_delta", index: tool.index, json: tool.initial }, end];
+    const json = tool.initial;
+    this.#dropInitial(tool);
+    return json === "" ? [end] : [{ type: "tool_delta", index: tool.index, json }, end];
+  }
+
+  #dropInitial(tool: OpenTool): void {
+    this.#initial -= tool.initial.length;
+    tool.initial = "";
   }
 
   #messageDelta(data: JsonObject): NeutralEvent[] {
@@ -154,6 +181,7 @@ export class MessagesReader implements StreamReader {
     this.#addUsage(data["usage"], events);
     const delta = data["delta"];
     if (isObject(delta) && typeof delta["stop_reason"] === "string") {
+      this.#closeAll(events);
       const sequence = delta["stop_sequence"];
       events.push({
         type: "stop",

@@ -146,6 +146,135 @@ describe("servers that send less than OpenAI", () => {
     ]);
   });
 
+  test("llama.cpp: no output index, ids of the items instead, and everything is done at the end", () => {
+    const done = (item: JsonObject): JsonObject => ({ type: "response.output_item.done", item });
+    const added = (item: JsonObject): JsonObject => ({ type: "response.output_item.added", item });
+    const call = (id: string, name: string, json: string): JsonObject => ({
+      type: "function_call",
+      call_id: id,
+      name,
+      arguments: json,
+    });
+    const argument = (item_id: string, delta: string): JsonObject => ({
+      type: "response.function_call_arguments.delta",
+      item_id,
+      delta,
+    });
+    const reasoning = (text: string): JsonObject => ({
+      id: "rs_1",
+      type: "reasoning",
+      summary: [],
+      content: [{ text }],
+    });
+    const message = (text: string): JsonObject => ({ id: "msg_1", type: "message", content: [{ text }] });
+    const events = readData(
+      added(reasoning("")),
+      { type: "response.reasoning_text.delta", item_id: "rs_1", delta: "hm" },
+      added(message("")),
+      { type: "response.output_text.delta", item_id: "msg_1", delta: "hel" },
+      { type: "response.output_text.delta", item_id: "msg_1", delta: "lo" },
+      added(call("fc_a", "f", "")),
+      argument("fc_a", '{"a":1}'),
+      added(call("fc_b", "g", "")),
+      argument("fc_b", '{"b":'),
+      argument("fc_b", "2}"),
+      done(reasoning("hm")),
+      done(message("hello")),
+      done(call("fc_a", "f", '{"a":1}')),
+      done(call("fc_b", "g", '{"b":2}')),
+      completed({ output: [reasoning("hm"), message("hello"), call("fc_a", "f", '{"a":1}')] }),
+    );
+    const shown = events.filter(({ type }) => type === "thinking" || type === "text");
+    expect(shown.map((event) => ("text" in event ? event.text : ""))).toEqual(["hm", "hel", "lo"]);
+    expect(argumentsOf(events)).toEqual(['{"a":1}', '{"b":2}']);
+    expect(events.filter(({ type }) => type === "tool_start")).toEqual([
+      { type: "tool_start", index: 0, id: "fc_a", name: "f", form: "function" },
+      { type: "tool_start", index: 1, id: "fc_b", name: "g", form: "function" },
+    ]);
+    expect(events.filter(({ type }) => type === "tool_end")).toHaveLength(2);
+  });
+
+  test("what came as deltas is not repeated where neither index nor id connects them with their item", () => {
+    const item = (type: string): JsonObject => ({ id: `item_${type}`, type, content: [{ text: "a" }] });
+    const events = readData(
+      { type: "response.reasoning_text.delta", delta: "hm" },
+      { type: "response.output_text.delta", item_id: "another", delta: "a" },
+      { type: "response.output_item.done", item: item("reasoning") },
+      { type: "response.output_item.done", item: item("message") },
+      { type: "response.output_item.done", item: { ...item("message"), content: [{ text: "b" }] } },
+      completed(),
+    );
+    expect(events.filter(({ type }) => type === "text")).toEqual([
+      { type: "text", text: "a" },
+      { type: "text", text: "b" },
+    ]);
+    expect(events.filter(({ type }) => type === "thinking")).toHaveLength(1);
+  });
+
+  test("arguments that come only with the beginning of a call, or only with their own end", () => {
+    const item = { type: "function_call", call_id: "c", name: "f" };
+    const added = (json: string): JsonObject => ({
+      type: "response.output_item.added",
+      output_index: 0,
+      item: { ...item, arguments: json },
+    });
+    const argumentsDone = { type: "response.function_call_arguments.done", output_index: 0, arguments: '{"x":1}' };
+    const itemDone = { type: "response.output_item.done", output_index: 0, item: { ...item, arguments: '{"x":1}' } };
+    const emptyDone = { ...itemDone, item: { ...item, arguments: "" } };
+    for (const events of [
+      [added('{"x":1}')],
+      [added('{"x":1}'), emptyDone],
+      [added('{"x":1}'), argumentsDone, itemDone],
+      [added(""), argumentsDone],
+      [added(""), argumentsDone, itemDone],
+      [added(""), itemDone],
+    ]) {
+      const found = readData(...events, completed());
+      expect(argumentsOf(found)).toEqual(['{"x":1}']);
+      expect(found.slice(-3)).toEqual([{ type: "tool_end", index: 0 }, stopCalls, end]);
+    }
+    const custom = { type: "custom_tool_call", call_id: "c", name: "p", input: "" };
+    const found = readData(
+      { type: "response.output_item.added", output_index: 0, item: custom },
+      { type: "response.custom_tool_call_input.done", output_index: 0, input: 'a "b"' },
+      completed(),
+    );
+    expect(JSON.parse(argumentsOf(found)[0] ?? "")).toEqual({ input: 'a "b"' });
+  });
+
+  test("a call that the length cut off has no end", () => {
+    const item = { type: "custom_tool_call", call_id: "c", name: "p", input: "" };
+    const found = readData(
+      { type: "response.output_item.added", output_index: 0, item },
+      { type: "response.custom_tool_call_input.delta", output_index: 0, delta: "rm -rf /home" },
+      { type: "response.incomplete", response: { incomplete_details: { reason: "max_output_tokens" } } },
+    );
+    expect(found.map(({ type }) => type)).toEqual(["tool_start", "tool_delta", "stop", "end"]);
+    expect(found.at(-2)).toMatchObject({ reason: "length" });
+  });
+
+  test("a last event without its output or its state, where all was told before", () => {
+    const delta = { type: "response.output_text.delta", output_index: 0, delta: "a" };
+    const usage = { input_tokens: 3, output_tokens: 4 };
+    expect(readData(delta, { type: "response.completed", response: { id: "r", usage } }).slice(-2)).toEqual([
+      stopEnd,
+      end,
+    ]);
+  });
+
+  test("calls, or words, that stand in the completed response alone", () => {
+    const message = { type: "message", content: [{ type: "output_text", text: "a" }] };
+    const call = { type: "function_call", call_id: "c", name: "f", arguments: '{"x":1}' };
+    const text = { type: "response.output_text.delta", output_index: 0, delta: "a" };
+    const callDone = { type: "response.output_item.done", output_index: 1, item: call };
+    for (const told of [text, callDone]) {
+      const events = readData(told, completed({ output: [message, call] }));
+      expect(events.filter(({ type }) => type === "text")).toEqual([{ type: "text", text: "a" }]);
+      expect(argumentsOf(events)).toEqual(['{"x":1}']);
+      expect(events.at(-2)).toEqual(stopCalls);
+    }
+  });
+
   test("data-only events, and reasoning_text instead of a summary", () => {
     const data = JSON.stringify({ type: "response.reasoning_text.delta", output_index: 0, delta: "hm" });
     expect(read([{ event: undefined, data, raw: "" }])).toEqual([{ type: "thinking", text: "hm" }]);
@@ -209,6 +338,16 @@ describe("167: failures inside the stream", () => {
       failed = events.some((event) => event.type === "error");
     }
     expect(failed).toBe(true);
+  });
+
+  test("arguments that calls begin with are bounded, all of them together", () => {
+    const reader = createReader();
+    const json = `{"x":"${"x".repeat(1024 * 1024)}"}`;
+    const begun = Array.from({ length: 20 }, (_, output_index) => {
+      const item = { type: "function_call", call_id: `c${output_index}`, name: "f", arguments: json };
+      return reader.read(sseEvent({ type: "response.output_item.added", output_index, item }));
+    });
+    expect(begun.flat().map(({ type }) => type)).toContain("error");
   });
 });
 
