@@ -124,6 +124,14 @@ rule(
         ],
       ],
       [
+        "one index for all, and no id",
+        [fn(0, { name: "f", arguments: '{"x":1}' }), fn(0, { name: "f", arguments: '{"x":2}' })],
+        [
+          ["f", { x: 1 }],
+          ["f", { x: 2 }],
+        ],
+      ],
+      [
         "the name again and again",
         ['{"x"', ":", "1}"].map((json) => fn(0, { name: "f", arguments: json })),
         [["f", { x: 1 }]],

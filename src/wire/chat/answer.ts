@@ -7,6 +7,7 @@ import { faultInside, isErrorBody, nonsense } from "../messages/upstream-error.t
 import { mergeUsage, noUsage } from "../usage.ts";
 import type { AnswerContext, Json, JsonObject, NeutralAnswer, NeutralPart, UpstreamFault, Usage } from "../neutral.ts";
 import { fromChatFinish, toChatFinish } from "./finish-reasons.ts";
+import { reasoningOf } from "./reasoning-in-answer.ts";
 import { argumentsText, parseArguments } from "./tool-arguments.ts";
 import { chatUsageIn, toChatUsage } from "./usage.ts";
 
@@ -38,7 +39,7 @@ export function chatAnswerToNeutral(body: Json): NeutralAnswer | { fault: Upstre
 
 function partsOf(message: JsonObject): NeutralPart[] {
   const parts: NeutralPart[] = [];
-  const thinking = textOf(message["reasoning_content"]) || textOf(message["reasoning"]);
+  const thinking = reasoningOf(message).toWellFormed();
   if (thinking !== "") parts.push({ type: "thinking", text: thinking, signature: signatureOf(message) });
   const text = textOf(message["content"]);
   if (text !== "") parts.push({ type: "text", text });

@@ -141,6 +141,46 @@ describe("a Chat stream", () => {
     expect(sameIndex.filter((event) => event.type === "tool_start")).toMatchObject([{ id: "a" }, { id: "b" }]);
   });
 
+  test("123: one index for all and no id: a name behind a whole call is another call, behind a piece of one it is not", () => {
+    const fn = (name: string, json: string): JsonObject => ({ index: 0, function: { name, arguments: json } });
+    const begun = (...pieces: JsonObject[]): number =>
+      read(...pieces, finish("stop")).filter(({ type }) => type === "tool_start").length;
+    expect(begun(calls(fn("f", '{"a":1}'), fn("f", '{"a":2}')))).toBe(2);
+    expect(begun(calls(fn("f", '{"a":1}')), calls(fn("g", '{"b":2}')), calls(fn("f", "{}")))).toBe(3);
+    expect(begun(calls(fn("f", '{"a"')), calls(fn("f", ":1}")), calls(fn("f", "")))).toBe(1);
+    expect(begun(calls(fn("f", '{"a":1}')), calls(fn("f", "")))).toBe(1);
+    // Some begin with an empty object that means nothing.
+    expect(begun(calls(fn("f", "{}")), calls(fn("f", '{"a":1}')))).toBe(1);
+  });
+
+  test("arguments that wait for their names are bounded, and what goes beyond leaves no half of a call", () => {
+    const json = `{"x":"${"x".repeat(600_000)}`;
+    const events = read(
+      calls({ index: 0, id: "a", function: { arguments: json } }),
+      calls({ index: 1, id: "b", function: { arguments: json } }),
+      calls({ index: 0, function: { name: "f", arguments: '"}' } }),
+      calls({ index: 1, function: { name: "g", arguments: '"}' } }),
+      finish("tool_calls"),
+    );
+    expect(events.filter(({ type }) => type === "tool_start")).toMatchObject([{ id: "a", name: "f" }]);
+    expect(events.filter(({ type }) => type === "tool_end")).toHaveLength(1);
+  });
+
+  test("a whole message in place of a delta is read where nothing was said before", () => {
+    const message = { role: "assistant", content: "a" };
+    const whole = { choices: [{ index: 0, message, finish_reason: "stop" }] };
+    expect(read(whole)).toMatchObject([{ type: "text", text: "a" }, { type: "stop" }]);
+    expect(read(chunk({ content: "a" }), whole)).toMatchObject([{ type: "text", text: "a" }, { type: "stop" }]);
+  });
+
+  test("the model is the one that the first chunk with a name tells", () => {
+    const reader = chatCodec.createReader();
+    const readRaw = (data: Json): NeutralEvent[] =>
+      reader.read({ event: undefined, data: JSON.stringify(data), raw: "" });
+    expect(readRaw({ id: "", model: "", choices: [], prompt_filter_results: [] })).toEqual([{ type: "other" }]);
+    expect(readRaw(chunk({ content: "a" }))[0]).toEqual({ type: "start", id: "chatcmpl-1", model: "qwen" });
+  });
+
   test("arguments may be an object, and the old function_call is a call", () => {
     const object = read(calls({ index: 0, id: "a", function: { name: "f", arguments: { x: 1 } } }), finish("stop"));
     expect(object[1]).toEqual({ type: "tool_delta", index: 0, json: '{"x":1}' });
@@ -156,6 +196,31 @@ describe("a Chat stream", () => {
     expect(
       read(calls({ index: 0, function: { name: "f" } }), calls({ index: 1, id: "x" }), finish("stop")),
     ).toMatchObject([{ type: "tool_start", index: 0, name: "f" }, { type: "tool_end", index: 0 }, { type: "stop" }]);
+  });
+
+  test("105: reasoning comes under one of several names, once", () => {
+    const details = [
+      { type: "reasoning.text", text: "a" },
+      { type: "reasoning.encrypted", data: "x" },
+    ];
+    const mistral = [{ type: "thinking", thinking: [{ type: "text", text: "a" }] }];
+    const forms: JsonObject[] = [
+      { reasoning_content: "a" },
+      { reasoning_content: "a", reasoning: "a", reasoning_details: details },
+      { reasoning_content: "", reasoning: "a" },
+      { reasoning: null, reasoning_details: details },
+      { reasoning_details: [{ type: "reasoning.summary", summary: "a" }] },
+      { content: mistral },
+    ];
+    for (const form of forms) {
+      expect(read(chunk(form))).toEqual([{ type: "thinking", text: "a" }]);
+      const message = { role: "assistant", content: "b", ...form };
+      const answer = chatCodec.answerToNeutral({ choices: [{ message, finish_reason: "stop" }] });
+      expect("parts" in answer && answer.parts[0]).toMatchObject({ type: "thinking", text: "a" });
+    }
+    for (const nonsense of [{ reasoning_details: {} }, { reasoning_details: [null, { text: 5 }] }, { content: [5] }]) {
+      expect(read(chunk(nonsense as JsonObject))).toEqual([]);
+    }
   });
 
   test("105: reasoning comes under either name, and content may be parts", () => {

@@ -6,6 +6,7 @@ import { SurrogateJoiner } from "../messages/surrogate-joiner.ts";
 import { faultInside, isErrorBody, nonsense } from "../messages/upstream-error.ts";
 import type { Json, JsonObject, NeutralEvent, SseEvent, StreamReader, UpstreamFault, Usage } from "../neutral.ts";
 import { fromChatFinish } from "./finish-reasons.ts";
+import { reasoningOf } from "./reasoning-in-answer.ts";
 import { ToolCallCollector } from "./tool-call-collector.ts";
 import { chatUsageIn } from "./usage.ts";
 
@@ -39,7 +40,7 @@ export class ChatReader implements StreamReader {
     const usage = chatUsageIn(data);
     if (!Array.isArray(choices) && usage === undefined) return other;
     const events: NeutralEvent[] = [];
-    this.#start(data, events);
+    this.#start(data, usage === undefined && Array.isArray(choices) && choices.length === 0, events);
     // Before the choices: a consumer that stops at the finish reason has the usage by then.
     if (usage !== undefined) this.#usage(usage, events);
     if (Array.isArray(choices)) {
@@ -57,13 +58,16 @@ export class ChatReader implements StreamReader {
     return [{ type: "error", fault }];
   }
 
-  #start(chunk: JsonObject, events: NeutralEvent[]): void {
+  /** `empty`: nothing but the head of a chunk; Azure's first one has no names in it either. */
+  #start(chunk: JsonObject, empty: boolean, events: NeutralEvent[]): void {
     if (this.#started) return;
+    const { id, model } = chunk;
+    if (empty && (typeof model !== "string" || model === "")) return;
     this.#started = true;
     events.push({
       type: "start",
-      id: typeof chunk["id"] === "string" ? chunk["id"] : undefined,
-      model: typeof chunk["model"] === "string" ? chunk["model"] : undefined,
+      id: typeof id === "string" ? id : undefined,
+      model: typeof model === "string" && model !== "" ? model : undefined,
     });
   }
 
@@ -74,9 +78,10 @@ export class ChatReader implements StreamReader {
   }
 
   #choice(choice: JsonObject, events: NeutralEvent[]): void {
+    const { delta, message } = choice;
+    if (isObject(delta)) this.#delta(delta, events);
     // Some servers put the whole message of a short answer into the last chunk.
-    const delta = isObject(choice["delta"]) ? choice["delta"] : undefined;
-    if (delta !== undefined) this.#delta(delta, events);
+    else if (isObject(message) && !this.#hasContent) this.#delta(message, events);
     const reason = choice["finish_reason"];
     if (typeof reason !== "string" || reason === "" || this.#stopped) return;
     if (reason === "error") {
@@ -89,7 +94,7 @@ export class ChatReader implements StreamReader {
 
   #delta(delta: JsonObject, events: NeutralEvent[]): void {
     const before = events.length;
-    this.#piece("thinking", delta["reasoning_content"] ?? delta["reasoning"], this.#thinking, events);
+    this.#piece("thinking", reasoningOf(delta), this.#thinking, events);
     const content = delta["content"];
     this.#piece("text", Array.isArray(content) ? joined(content) : content, this.#text, events);
     if (typeof delta["refusal"] === "string" && delta["refusal"] !== "") {
