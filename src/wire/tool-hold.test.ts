@@ -127,6 +127,16 @@ describe("what comes before the first word", () => {
     expect(shown([text("  "), stop("end")])).toEqual([stop("end")]);
   });
 
+  test("is left out of every later text too, but for what parts two paragraphs", () => {
+    const blockEnd: NeutralEvent = { type: "block_end" };
+    const later = [text("a"), thinking("hm"), text("\n\n"), ...call(0, "{}"), stop("tool_calls")];
+    expect(shown(later)).toEqual([text("a"), thinking("hm"), ...call(0, "{}"), stop("tool_calls")]);
+    const behindCall = [text("a"), ...call(0, "{}"), text("\n"), blockEnd, stop("tool_calls")];
+    expect(shown(behindCall)).toEqual([text("a"), ...call(0, "{}"), blockEnd, stop("tool_calls")]);
+    const paragraphs = [text("a"), blockEnd, text("\n\n"), blockEnd, text("b"), stop("end")];
+    expect(shown(paragraphs)).toEqual([text("a"), blockEnd, blockEnd, text("\n\nb"), stop("end")]);
+  });
+
   test("if it is thinking, goes at once or waits for what follows", () => {
     const events = [thinking("hm"), { type: "block_end" } as const, text("a")];
     expect(steps(events).map((step) => step.length)).toEqual([1, 1, 1]);
@@ -180,6 +190,21 @@ describe("an answer in one piece", () => {
     expect(holdAnswer(answer([part("{}"), part("{}")]), { ...plain, singleCall: true }).parts).toHaveLength(1);
     expect(holdAnswer(answer([part("oops")]), plain).stop).toBe("end");
     expect(holdAnswer(answer([part('{"a":"b')], "length"), plain).parts).toMatchObject([{ type: "text" }]);
+  });
+
+  test("has no blank texts, but for what parts two paragraphs", () => {
+    const said = (text: string): NeutralPart => ({ type: "text", text });
+    const hm: NeutralPart = { type: "thinking", text: "hm", signature: undefined };
+    expect(holdAnswer(answer([said("\n\n"), part("{}")]), plain).parts).toEqual([part("{}")]);
+    expect(holdAnswer(answer([said("a"), hm, said("\n"), part("{}"), said(" ")]), plain).parts).toEqual([
+      said("a"),
+      hm,
+      part("{}"),
+    ]);
+    expect(holdAnswer(answer([said("a"), said("\n\n"), said("b")], "end"), plain).parts).toEqual([
+      said("a"),
+      said("\n\nb"),
+    ]);
   });
 
   test("says nothing where there is no word in it and it ended by itself", () => {

@@ -35,8 +35,10 @@ export class ToolHold {
   readonly #repair = new ArgumentRepair();
   /** Thinking, as long as nothing follows it. */
   #leading: NeutralEvent[] = [];
-  /** White space before the first word of the answer. */
+  /** White space before the first word of a text. */
   #blank = "";
+  /** The open text has a word: white space in it is a part of it. */
+  #inText = false;
   #held = 0;
   #begun = false;
   #hasText = false;
@@ -75,12 +77,13 @@ export class ToolHold {
   #passes(event: NeutralEvent): boolean {
     switch (event.type) {
       case "text":
-        return this.#hasText;
+        return this.#inText;
       case "thinking":
       case "thinking_signature":
       case "redacted_thinking":
+        return this.#begun && !this.#inText && this.#blank === "";
       case "block_end":
-        return this.#begun && this.#blank === "";
+        return this.#begun && !this.#inText;
       case "start":
       case "usage":
       case "other":
@@ -139,7 +142,7 @@ export class ToolHold {
 
   /** Blank text alone is none: clients ask again for it, and vendors refuse it in a history. */
   #text(text: string, out: NeutralEvent[]): void {
-    if (!this.#hasText && text.trim() === "") {
+    if (!this.#inText && text.trim() === "") {
       this.#blank += text;
       this.#held += text.length;
       return;
@@ -147,6 +150,7 @@ export class ToolHold {
     const whole = this.#blank + text;
     this.#begin(out);
     this.#hasText = true;
+    this.#inText = true;
     out.push({ type: "text", text: whole });
   }
 
@@ -154,7 +158,9 @@ export class ToolHold {
     event: Extract<NeutralEvent, { type: `thinking${string}` | "redacted_thinking" | "block_end" }>,
     out: NeutralEvent[],
   ): void {
-    this.#blank = "";
+    this.#inText = false;
+    // A paragraph's end may be a block of its own: it goes with the text that follows.
+    if (event.type !== "block_end") this.#blank = "";
     if (this.#begun) {
       out.push(event);
       return;
@@ -225,6 +231,7 @@ export class ToolHold {
     if (this.#options.singleCall && this.#given > 0) return;
     this.#given += 1;
     this.#begin(out);
+    this.#inText = false;
     this.#usedIds ??= usedIds(this.#options.request);
     const id = this.#usedIds.has(call.start.id) ? "" : call.start.id;
     out.push({ ...call.start, id }, { type: "tool_delta", index, json }, { type: "tool_end", index });
@@ -243,7 +250,7 @@ export function holdAnswer(answer: NeutralAnswer, options: HoldOptions): Neutral
   const used = usedIds(options.request);
   const parts: NeutralPart[] = [];
   let given = 0;
-  for (const part of answer.parts) {
+  for (const part of withoutBlanks(answer.parts)) {
     if (part.type !== "tool_call") {
       parts.push(part);
       continue;
@@ -267,6 +274,23 @@ export function holdAnswer(answer: NeutralAnswer, options: HoldOptions): Neutral
   }
   const stop = answer.stop === "tool_calls" && given === 0 ? "end" : answer.stop;
   return { ...answer, parts, stop };
+}
+
+/** White space goes with the text behind it, and is left out where none is. */
+function withoutBlanks(parts: readonly NeutralPart[]): NeutralPart[] {
+  const kept: NeutralPart[] = [];
+  let blank = "";
+  for (const part of parts) {
+    if (part.type !== "text") {
+      blank = "";
+      kept.push(part);
+    } else if (part.text.trim() === "") blank += part.text;
+    else {
+      kept.push(blank === "" ? part : { ...part, text: blank + part.text });
+      blank = "";
+    }
+  }
+  return kept;
 }
 
 /** True where an answer says nothing that a client would take for one: no word, no call, at most thoughts. */

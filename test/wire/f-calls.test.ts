@@ -203,6 +203,10 @@ rule(
     for (const blank of ["", "\n\n"]) {
       const told = await streamed("chat", [chunk({ content: blank }), fn(0, { name: "f", arguments: "{}" }), ...end]);
       expect(blocksOf(told).map(({ type }) => type)).toEqual(["tool_use"]);
+      const tool_calls = [{ id: "a", type: "function", function: { name: "f", arguments: "{}" } }];
+      const rawBody = completion({ content: blank, tool_calls }, "tool_calls");
+      const whole = await house.ask("messages", "chat", { rawBody });
+      expect(blocksOf(whole).map(({ type }) => type)).toEqual(["tool_use"]);
     }
     for (const blank of [null, "", " \n"]) {
       const pieces = [chunk({ role: "assistant", content: blank }), chunk({}, "stop"), done];
