@@ -49,7 +49,8 @@ function partsOf(message: JsonObject): NeutralPart[] {
   for (const call of calls) {
     if (isObject(call)) parts.push(callPart(textOf(call["id"]), isObject(call["function"]) ? call["function"] : {}));
   }
-  if (isObject(message["function_call"])) parts.push(callPart("", message["function_call"]));
+  // Where both are there, they are the same call.
+  if (calls.length === 0 && isObject(message["function_call"])) parts.push(callPart("", message["function_call"]));
   return parts;
 }
 

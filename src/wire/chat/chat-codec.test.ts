@@ -85,6 +85,13 @@ describe("Chat pass-through", () => {
 });
 
 describe("Chat answers", () => {
+  test("a call that is told in both forms runs once", () => {
+    const fn = { name: "f", arguments: "{}" };
+    const both = reply({ tool_calls: [{ id: "t", type: "function", function: fn }], function_call: fn });
+    expect(answerOf(both).parts).toMatchObject([{ type: "tool_call", id: "t", name: "f" }]);
+    expect(answerOf(reply({ function_call: fn })).parts).toMatchObject([{ type: "tool_call", name: "f" }]);
+  });
+
   test("102 and 105: thinking, text and calls are parts of one answer and of one choice", () => {
     const call = { id: "t", type: "function", function: { name: "f", arguments: '{"z":1}' } };
     const answer = answerOf(reply({ content: "a", reasoning_content: "hm", tool_calls: [call] }));

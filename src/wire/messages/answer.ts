@@ -1,6 +1,7 @@
 // Answers of the Messages dialect, both ways (wire.md E).
 
 import type { AnswerContext, Json, JsonObject, NeutralAnswer, NeutralPart, UpstreamFault, Usage } from "../neutral.ts";
+import { parseArguments } from "../chat/tool-arguments.ts";
 import { wellFormedJson } from "../well-formed.ts";
 import { isObject, wordOf } from "./request-fields.ts";
 import { fromMessagesStop, toMessagesStop } from "./stop-reasons.ts";
@@ -45,13 +46,13 @@ function partOf(block: JsonObject): NeutralPart | undefined {
     case "redacted_thinking":
       return { type: "redacted_thinking", data: textOf(block["data"]) };
     case "tool_use": {
-      const input = isObject(block["input"]) ? block["input"] : {};
+      const raw = inputText(block["input"]);
       return {
         type: "tool_call",
         id: textOf(block["id"]),
         name: textOf(block["name"]),
-        input,
-        raw: JSON.stringify(input),
+        input: parseArguments(raw) ?? { input: raw },
+        raw,
         form: "function",
         namespace: undefined,
       };
@@ -59,6 +60,12 @@ function partOf(block: JsonObject): NeutralPart | undefined {
     default:
       return undefined;
   }
+}
+
+/** JSON of an object; what some servers send as text stays as it is, where it can be mended. */
+export function inputText(input: Json | undefined): string {
+  if (typeof input === "string") return input.toWellFormed();
+  return JSON.stringify(isObject(input) ? input : {});
 }
 
 function textOf(value: Json | undefined): string {

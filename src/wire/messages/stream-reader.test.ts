@@ -163,6 +163,20 @@ describe("a Messages stream", () => {
     ]);
   });
 
+  test("nor is it where it is text, in a stream or in one piece", () => {
+    for (const input of ['{"x":1}', "{'x': 1}"]) {
+      const block = { type: "tool_use", id: "a", name: "f", input };
+      expect(
+        readData(
+          { type: "content_block_start", index: 0, content_block: block },
+          { type: "content_block_stop", index: 0 },
+        )[1],
+      ).toEqual({ type: "tool_delta", index: 0, json: input });
+      const answer = messagesCodec.answerToNeutral({ content: [block], stop_reason: "tool_use" });
+      expect("parts" in answer && answer.parts).toMatchObject([{ type: "tool_call", raw: input }]);
+    }
+  });
+
   test("nor is it where the block is never closed", () => {
     const block = { type: "tool_use", id: "a", name: "f", input: { x: 1 } };
     const start = { type: "content_block_start", index: 0, content_block: block };

@@ -2,6 +2,7 @@
 
 import { bareLine } from "../bare-line.ts";
 import type { Json, JsonObject, NeutralEvent, SseEvent, StreamReader } from "../neutral.ts";
+import { inputText } from "./answer.ts";
 import { isObject, wordOf } from "./request-fields.ts";
 import { fromMessagesStop } from "./stop-reasons.ts";
 import { SurrogateJoiner } from "./surrogate-joiner.ts";
@@ -109,10 +110,9 @@ export class MessagesReader implements StreamReader {
       this.#open.set(index, null);
       return initialContent(block);
     }
-    const tool: OpenTool = { index: this.#tools, initial: "" };
+    const initial = inputText(block["input"]);
+    const tool: OpenTool = { index: this.#tools, initial: initial === "{}" ? "" : initial };
     this.#tools += 1;
-    if (isObject(block["input"]) && Object.keys(block["input"]).length > 0)
-      tool.initial = JSON.stringify(block["input"]);
     this.#initial += tool.initial.length;
     if (this.#initial > MAX_INITIAL) return this.#fail(nonsense("tool calls that are too large"));
     this.#open.set(index, tool);
