@@ -126,6 +126,19 @@ const localCalls: Json[] = [
   "data: [DONE]\n\n",
 ];
 
+/** Thoughts under all their names, calls with one index and no id, a whole message in place of a delta. */
+const oddThoughts: Json[] = [
+  { data: { id: "", model: "", choices: [], prompt_filter_results: [] } },
+  chunk({ role: "assistant", reasoning_content: "", reasoning: "Hm. " }),
+  chunk({ reasoning_details: [{ type: "reasoning.text", text: "a\ud83e" }, { summary: "\udd8a" }] }),
+  chunk({ content: [{ type: "thinking", thinking: [{ type: "text", text: "So." }] }] }),
+  chunk({ content: "\n\n" }),
+  chunk({
+    tool_calls: [0, 0].map((index, n) => ({ index, function: { name: "get_weather", arguments: `{"n":${n}}` } })),
+  }),
+  { data: { choices: [{ index: 0, message: { content: "Whole." }, finish_reason: "stop" }] } },
+];
+
 const functionCall: Json[] = [
   chunk({ role: "assistant", function_call: { name: "get_weather", arguments: "" } }),
   chunk({ function_call: { arguments: '{"at":"Oslo"}' } }),
@@ -183,16 +196,53 @@ const atTheEnd: readonly JsonObject[] = [
   },
 ];
 
+const item = (type: string, fields: JsonObject): JsonObject => ({ type: `response.output_item.${type}`, item: fields });
+const unnumberedCall = (id: string, json: string): JsonObject => ({
+  type: "function_call",
+  call_id: id,
+  name: "get_weather",
+  arguments: json,
+});
+const argument = (item_id: string, delta: string): JsonObject => ({
+  type: "response.function_call_arguments.delta",
+  item_id,
+  delta,
+});
+
+/** llama.cpp: no output index, and all items are done at the end; one call has all of its arguments at once. */
+const unnumbered: readonly JsonObject[] = [
+  { type: "response.created", response: { id: "resp_3", status: "in_progress" } },
+  item("added", { id: "rs_1", type: "reasoning", summary: [] }),
+  { type: "response.reasoning_text.delta", item_id: "rs_1", delta: "Hm" },
+  item("added", { id: "msg_1", type: "message", content: [] }),
+  { type: "response.output_text.delta", item_id: "msg_1", delta: "I look." },
+  item("added", unnumberedCall("fc_a", "")),
+  argument("fc_a", '{"at":'),
+  item("added", unnumberedCall("fc_b", '{"at":"Oslo"}')),
+  argument("fc_a", '"Bergen"}'),
+  { type: "response.function_call_arguments.done", item_id: "fc_b", arguments: '{"at":"Oslo"}' },
+  item("done", { id: "rs_1", type: "reasoning", summary: [], content: [{ text: "Hm" }] }),
+  item("done", { id: "msg_1", type: "message", content: [{ type: "output_text", text: "I look." }] }),
+  item("done", unnumberedCall("fc_a", '{"at":"Bergen"}')),
+  { type: "response.completed", response: { id: "resp_3", usage: { input_tokens: 9, output_tokens: 5 } } },
+];
+
 export const goldenStreams: Readonly<Record<Dialect, readonly (readonly Json[])[]>> = {
   messages: [
     ...fakeAnswers.map((answer) => parsed(renderMessages(answer, "m", 0).events)),
     oddMessages.map(named),
     interleaved.map(named),
   ],
-  chat: [...fakeAnswers.map((answer) => parsed(renderChat(answer, "m", 0, true).events)), localCalls, functionCall],
+  chat: [
+    ...fakeAnswers.map((answer) => parsed(renderChat(answer, "m", 0, true).events)),
+    localCalls,
+    oddThoughts,
+    functionCall,
+  ],
   responses: [
     ...fakeAnswers.map((answer) => parsed(renderResponses(answer, "m", 0).events)),
     oddResponses.map(named),
     atTheEnd.map(named),
+    unnumbered.map(named),
   ],
 };
