@@ -214,7 +214,7 @@ const habits: Readonly<Record<string, Habit>> = {
 };
 
 for (const [name, { servers, rawBody, text = "", thinking = "", calls: called = [] }] of Object.entries(habits)) {
-  test(`${name}`, async () => {
+  test(name, async () => {
     for (const server of servers) {
       for (const client of dialects) {
         // The vendor's own clients of the same dialect get what it sends, byte for byte.
