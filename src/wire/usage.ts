@@ -19,6 +19,21 @@ export function readUsd(value: Json | undefined): number | undefined {
   return typeof value === "number" && value >= 0 && value <= MAX_USD ? value : undefined;
 }
 
+/**
+ * Output tokens with the reasoning that some servers of OpenAI's dialects count in neither prompt nor output but in the total
+ * alone: xAI (docs "Consumption and rate limits") and Gemini bill it all the same.
+ */
+export function wholeOutput(
+  output: number | undefined,
+  prompt: number | undefined,
+  total: Json | undefined,
+): number | undefined {
+  const sum = readCount(total);
+  // Without a prompt to take out of it the total says nothing about the output.
+  if (output === undefined || sum === undefined || prompt === undefined || prompt === 0) return output;
+  return Math.max(output, sum - prompt);
+}
+
 /** Undefined where nothing was sound or picture. */
 export function mediaTokens(
   input: { readonly audio: Json | undefined; readonly image: Json | undefined },

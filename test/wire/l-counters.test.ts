@@ -150,7 +150,7 @@ rule(
   },
 );
 
-rule(211, "Thinking and rejected predictions are inside the output and billed with it once", async () => {
+rule(211, "Thinking and rejected predictions are billed as output, once, also where only the total holds them", async () => {
   const details = { reasoning_tokens: 300, rejected_prediction_tokens: 50 };
   const chat = { prompt_tokens: 1000, completion_tokens: 400, completion_tokens_details: details };
   const responses = { input_tokens: 1000, output_tokens: 400, output_tokens_details: { reasoning_tokens: 300 } };
@@ -163,6 +163,35 @@ rule(211, "Thinking and rejected predictions are inside the output and billed wi
     const { line, usage } = await metered.bill(dialect, name, { rawBody });
     expect(usage).toMatchObject({ input: 1000, output: 400, reasoning: 300, source: "upstream" });
     expect(line.usd).toBe(usdOf([1000, rates[0]], [400, rates[1]]));
+  }
+  // Some servers leave the thinking out of the output and put it into the total alone; Gemini without a word about it.
+  const outside = { prompt_tokens: 1000, completion_tokens: 100, total_tokens: 1400 };
+  const nested = { input_tokens: 1000, output_tokens: 100, total_tokens: 1400 };
+  const told = { completion_tokens_details: { reasoning_tokens: 300 } };
+  const streamed = chatStream([chatChunk({ content: "Rain." }, "stop", { usage: { ...outside, ...told } })]);
+  for (const [dialect, rawBody] of [
+    ["chat", chatAnswer({ ...outside, ...told })],
+    ["chat", chatAnswer(outside)],
+    ["chat", chatAnswer({ ...outside, completion_tokens: 0 })],
+    ["chat", streamed],
+    ["responses", responsesAnswer({ ...nested, output_tokens_details: { reasoning_tokens: 300 } })],
+  ] as const) {
+    const stream = Array.isArray(rawBody);
+    const { line, usage } = await metered.bill(dialect, "gpt-4o-mini", { rawBody }, { extra: { stream } });
+    expect(usage).toMatchObject({ input: 1000, output: 400, source: "upstream" });
+    expect(usage["reasoning"]).toBeGreaterThan(0);
+    expect(line.usd).toBe(usdOf([1000, 0.15], [400, 0.6]));
+  }
+  // A total below its parts, or without a prompt, says nothing.
+  for (const [prompt_tokens, total_tokens] of [
+    [1000, 1100],
+    [1000, 3],
+    [1000, -1],
+    [1000, 1e12],
+  ] as const) {
+    const rawBody = chatAnswer({ prompt_tokens, completion_tokens: 400, total_tokens });
+    const { usage } = await metered.bill("chat", "gpt-4o-mini", { rawBody });
+    expect(usage).toMatchObject({ input: 1000, output: 400, source: "upstream" });
   }
 });
 

@@ -2,7 +2,7 @@
 
 import { isObject } from "../messages/request-fields.ts";
 import type { Json, JsonObject, Usage } from "../neutral.ts";
-import { mediaTokens, readCount, readUsd } from "../usage.ts";
+import { mediaTokens, readCount, readUsd, wholeOutput } from "../usage.ts";
 
 /**
  * What an answer or a chunk says about its cost; undefined where it says nothing. llama.cpp tells its `timings` where it
@@ -32,9 +32,10 @@ export function readChatUsage(usage: JsonObject, tier: Json | undefined): Partia
     found.input = prompt - found.cacheRead - writes;
   }
   const completion = readCount(usage["completion_tokens"]);
-  if (completion !== undefined) found.output = completion;
+  const output = wholeOutput(completion, prompt, usage["total_tokens"]);
+  if (output !== undefined) found.output = output;
   const outputDetails = objectIn(usage, "completion_tokens_details");
-  const reasoning = readCount(outputDetails["reasoning_tokens"]);
+  const reasoning = readCount(outputDetails["reasoning_tokens"]) ?? beyond(completion, output);
   if (reasoning !== undefined) found.reasoning = reasoning;
   const media = mediaTokens(
     { audio: details["audio_tokens"], image: details["image_tokens"] },
@@ -45,6 +46,11 @@ export function readChatUsage(usage: JsonObject, tier: Json | undefined): Partia
   if (usd !== undefined) found.reportedUsd = usd;
   if (typeof tier === "string" && tier.length <= MAX_WORD) found.tier = tier;
   return found;
+}
+
+/** Gemini tells its reasoning by the total alone. */
+function beyond(completion: number | undefined, output: number | undefined): number | undefined {
+  return output === undefined || completion === undefined || output === completion ? undefined : output - completion;
 }
 
 /** Longer names are no names of tiers. */

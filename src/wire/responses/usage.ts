@@ -2,7 +2,7 @@
 // disjoint ones inside. What an upstream says about money is checked field by field: a lie is dropped, not repaired.
 
 import type { Json, JsonObject, Usage } from "../neutral.ts";
-import { mediaTokens, mergeUsage, noUsage, readCount } from "../usage.ts";
+import { mediaTokens, mergeUsage, noUsage, readCount, wholeOutput } from "../usage.ts";
 import { serverToolOf } from "./hosted-tools.ts";
 import { arrayAt, isObject, objectAt, stringAt } from "./json-fields.ts";
 
@@ -69,7 +69,7 @@ function readTokens(wire: JsonObject, usage: Partial<Usage>): void {
     usage.cacheWrite5m = writes - usage.cacheWrite1h;
     usage.input = total - usage.cacheRead - writes;
   }
-  const output = readCount(wire["output_tokens"]);
+  const output = wholeOutput(readCount(wire["output_tokens"]), total, wire["total_tokens"]);
   if (output === undefined) return;
   usage.output = output;
   const outputDetails = objectAt(wire, "output_tokens_details") ?? {};
