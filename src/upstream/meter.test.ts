@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { AttemptRecord } from "../request.ts";
 import type { NeutralEvent, Usage } from "../wire/neutral.ts";
+import { noUsage } from "../wire/usage.ts";
 import { countTokens, Meter, recordUsage } from "./meter.ts";
 import { keyedOf } from "./sample-keyed.ts";
 
@@ -55,6 +56,22 @@ describe("what the upstream counts", () => {
     expect([zeros.usage, zeros.usageSource]).toMatchObject([{ input: 100, output: 100 }, "counted"]);
     const none = metered(text("x".repeat(300)), stop, end);
     expect([none.usage, none.usageSource]).toMatchObject([{ input: 100, output: 100 }, "counted"]);
+  });
+
+  test("is not believed at all where one figure is absurd: an agent's budget would be gone for months", () => {
+    for (const lie of [
+      { input: 11, output: 900_000_000 },
+      { input: 11, output: 5, reasoning: 900_000_000 },
+      { input: 900_000_000, output: 5 },
+      { input: 11, cacheWrite1h: 900_000_000, output: 5 },
+      { input: 11, output: 5, others: [{ model: "m", usage: { ...noUsage, input: 900_000_000 } }] },
+    ]) {
+      const { usage: found, usageSource } = metered(text("Hello"), stop, usage(lie), end);
+      expect([found, usageSource]).toEqual([{ ...noUsage, input: 100, output: 2 }, "counted"]);
+    }
+    // A vendor's own prompt is no lie.
+    const hidden = metered(text("Hello"), stop, usage({ input: 60_000, output: 20_000 }), end);
+    expect([hidden.usage?.input, hidden.usageSource]).toEqual([60_000, "upstream"]);
   });
 
   test("may be more than was seen: reasoning is billed and not shown", () => {

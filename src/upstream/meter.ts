@@ -98,6 +98,20 @@ function canBeTrue(tokens: number, seenBytes: number): boolean {
   return tokens === 0 ? seenBytes === 0 : tokens * maxBytesPerToken + longTokenBytes >= seenBytes;
 }
 
+/** No model writes more in one answer, unless it can be seen. */
+const mostOutputTokens = 1_000_000;
+/** The vendor reads a prompt once more for each model that it asks instead: three of them are let through. */
+const mostReadings = 4;
+/** What a vendor brings into a prompt by itself, beyond the bound of what was sent. */
+const mostAddedTokens = 200_000;
+
+/** So large that it is no bill: taken as one it would use up an agent's budget for months. */
+function isAbsurd(usage: Usage, seenBytes: number, inputTokenBound: number): boolean {
+  const output = Math.max(outputTokens(usage), usage.reasoning);
+  if (output > Math.max(mostOutputTokens, seenBytes)) return true;
+  return promptTokens(usage) > inputTokenBound * mostReadings + mostAddedTokens;
+}
+
 /**
  * The upstream's own count where it is complete and can be true, else what it said filled up by our count of the bytes
  * that were seen.
@@ -109,7 +123,7 @@ export function recordUsage(
   outputBytes: number,
   inputTokenBound: number,
 ): void {
-  const known = reported ?? noUsage;
+  const known = reported === null || isAbsurd(reported, outputBytes, inputTokenBound) ? noUsage : reported;
   const promptKnown = promptTokens(known) > 0;
   if (known.lifetimeUnknown === true) attempt.note ??= "cache writes of unknown lifetime count as five-minute ones";
   if (known.credit !== undefined) attempt.note ??= `fallback credit: ${known.credit}`;

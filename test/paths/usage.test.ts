@@ -150,6 +150,7 @@ describe("usage that is missing or a lie", () => {
     ["a text", { input: '"5"', output: '"5"' }],
     ["infinite", { input: "1e999", output: "1e999" }],
     ["zero", { input: 0, output: 0 }],
+    ["absurdly large", { input: 900_000_000, output: 900_000_000 }],
     ["fractional", { input: 0.5, output: 0.5 }],
   ];
   for (const [name, lie] of lies) {

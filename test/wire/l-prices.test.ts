@@ -37,6 +37,9 @@ rule(213, "Anthropic's searches cost their fee each, its fetches nothing beside 
   };
   const bill = await metered.bill("messages", sonnet, { rawBody: messagesAnswer(usage) });
   expect(bill.line.usd).toBe(usdOf([1000, 3], [100, 15], [3, 10_000]));
+  const lie = { ...usage, server_tool_use: { web_search_requests: 900_000_000 } };
+  const lied = await metered.bill("messages", sonnet, { rawBody: messagesAnswer(lie) });
+  expect(lied.line.usd).toBe(usdOf([1000, 3], [100, 15]));
 });
 
 rule(214, "OpenAI's cache writes are billed as writes, those that live longer at the dearer rate", async () => {

@@ -123,6 +123,9 @@ rule(223, "Usage that is missing or can't be true is replaced by a count that is
     { input: -1000, output: -1000 },
     { input: "1e999", output: "1e999" },
     { input: 1e12, output: 1e12 },
+    // As large as some servers' durations in nanoseconds.
+    { input: 900_000_000, output: 900_000_000 },
+    { input: 1000, output: 900_000_000 },
     { input: '"1000"', output: '"1000"' },
     { input: 0.5, output: 0.5 },
     { input: "null", output: "null" },

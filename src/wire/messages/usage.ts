@@ -8,6 +8,8 @@ import { isObject } from "./request-fields.ts";
 const MAX_WORD = 64;
 /** An answer that wandered through more models than this is none. */
 const MAX_OTHERS = 16;
+/** Each search costs its fee: a request can't allow so many in one answer. */
+const MAX_CALLS = 1_000;
 
 /** `usage` of an answer, or of a stream as `UsageFields` keeps it. */
 export function readMessagesUsage(usage: JsonObject): Partial<Usage> {
@@ -87,10 +89,15 @@ function readCacheWrites(usage: JsonObject, found: Partial<Usage>): void {
 
 function readServerTools(value: Json | undefined): { readonly [tool: string]: number } | undefined {
   if (!isObject(value)) return undefined;
-  const search = readCount(value["web_search_requests"]) ?? 0;
-  const fetch = readCount(value["web_fetch_requests"]) ?? 0;
+  const search = readCalls(value["web_search_requests"]);
+  const fetch = readCalls(value["web_fetch_requests"]);
   if (search === 0 && fetch === 0) return undefined;
   return { web_search: search, web_fetch: fetch };
+}
+
+function readCalls(value: Json | undefined): number {
+  const calls = readCount(value) ?? 0;
+  return calls > MAX_CALLS ? 0 : calls;
 }
 
 function readWord(value: Json | undefined): string | undefined {
