@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { AttemptRecord } from "../request.ts";
 import type { NeutralEvent, Usage } from "../wire/neutral.ts";
 import { noUsage } from "../wire/usage.ts";
-import { countTokens, Meter, recordUsage } from "./meter.ts";
+import { countTokens, Meter, recordUsage, unseenTokens } from "./meter.ts";
 import { keyedOf } from "./sample-keyed.ts";
 
 const stop: NeutralEvent = { type: "stop", reason: "end", stopSequence: undefined };
@@ -110,6 +110,11 @@ test("a whole answer without a usage is counted by its bytes and the bound of it
   const { attempt } = keyedOf();
   recordUsage(attempt, null, false, 30, 60);
   expect(attempt).toMatchObject({ usage: { input: 20, output: 10 }, usageSource: "counted" });
+});
+
+test("what may have been thought unseen is counted by time, and never beyond what is paid for", () => {
+  const keyed = keyedOf({ candidate: { hiddenReasoning: true } });
+  expect([-5, 0, 1, 500, 60_000].map((ms) => unseenTokens(keyed, ms))).toEqual([0, 0, 1, 50, 100]);
 });
 
 test("the model's own name is kept, also where a later event does not repeat it", () => {

@@ -1,4 +1,4 @@
-import type { AttemptRecord } from "../request.ts";
+import type { AttemptRecord, Keyed } from "../request.ts";
 import type { NeutralEvent, Usage } from "../wire/neutral.ts";
 import { mergeUsage, noUsage, outputTokens, promptTokens } from "../wire/usage.ts";
 
@@ -10,6 +10,18 @@ const bytesPerToken = 3;
 
 export function countTokens(bytes: number): number {
   return Math.ceil(bytes / bytesPerToken);
+}
+
+/** As fast as reasoning models write that do not show it; who shows what it thinks is counted by that. */
+const unseenTokensPerSecond = 100;
+
+/**
+ * Tokens that may have been thought, and are billed, in the time before the first word of an answer that did not reach its
+ * end: without them an agent whose client gives up on every answer would spend nothing. Never more than is paid for.
+ */
+export function unseenTokens({ request, candidate, allowance }: Keyed, ms: number): number {
+  if (candidate.local || !(request.facts.hasThinking || candidate.hiddenReasoning)) return 0;
+  return Math.min(Math.ceil((Math.max(0, ms) * unseenTokensPerSecond) / 1_000), allowance.outputTokens);
 }
 
 /** Counts one streamed answer as it passes, and keeps what the upstream says about it. */
@@ -67,11 +79,11 @@ export class Meter {
   }
 
   /** Writes what is known into the attempt: the upstream's own count where it is complete, else ours. */
-  close(attempt: AttemptRecord, inputTokenBound: number): void {
+  close(attempt: AttemptRecord, inputTokenBound: number, unseen = 0): void {
     attempt.reportedModel = this.model ?? attempt.reportedModel;
     recordGeneration(attempt, this.#id);
     const complete = this.#final && (this.ended || this.stopped);
-    recordUsage(attempt, this.#usage, complete, this.outputBytes, inputTokenBound);
+    recordUsage(attempt, this.#usage, complete, this.outputBytes, inputTokenBound, unseen);
   }
 
   /** Cumulative counters: the newest replaces, but a zero never replaces a count (some servers send zeros first or last). */
@@ -114,7 +126,7 @@ function isAbsurd(usage: Usage, seenBytes: number, inputTokenBound: number): boo
 
 /**
  * The upstream's own count where it is complete and can be true, else what it said filled up by our count of the bytes
- * that were seen.
+ * that were seen and the tokens that were not (`unseenTokens`).
  */
 export function recordUsage(
   attempt: AttemptRecord,
@@ -122,6 +134,7 @@ export function recordUsage(
   complete: boolean,
   outputBytes: number,
   inputTokenBound: number,
+  unseen = 0,
 ): void {
   const known = reported === null || isAbsurd(reported, outputBytes, inputTokenBound) ? noUsage : reported;
   const promptKnown = promptTokens(known) > 0;
@@ -135,7 +148,7 @@ export function recordUsage(
   attempt.usage = {
     ...known,
     input: promptKnown ? known.input : countTokens(inputTokenBound),
-    output: Math.max(known.output, countTokens(outputBytes)),
+    output: Math.max(known.output, countTokens(outputBytes) + unseen),
   };
   attempt.usageSource = "counted";
 }

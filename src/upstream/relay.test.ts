@@ -418,6 +418,40 @@ describe("the client", () => {
     expect(setting.keyed.attempt.usage).toMatchObject({ output: 2 });
   });
 
+  test("that leaves before the first word pays for the time in which a model thinks without showing it", async () => {
+    const hidden = { candidate: { hiddenReasoning: true } };
+    for (const [sample, paid] of [
+      [hidden, 50],
+      [{ facts: { hasThinking: true } }, 50],
+      [{}, 0],
+      // At home nothing is hidden.
+      [{ ...hidden, candidate: { hiddenReasoning: true, local: true } }, 0],
+    ] as const) {
+      const setting = relayOf("chat", sample);
+      setting.upstream.send(role);
+      const failure = setting.relay.firstContent().catch((error: unknown) => error);
+      await Bun.sleep(0);
+      setting.clock.ms += 500;
+      setting.client.abort();
+      expect(await failure).toMatchObject({ outcome: "client_gone" });
+      expect(setting.keyed.attempt.usage?.output).toBe(paid);
+    }
+    // From its first word on it is counted by what it shows.
+    const spoken = relayOf("chat", hidden);
+    spoken.upstream.send(role, hello);
+    const reader = spoken.relay.body(await spoken.relay.firstContent()).getReader();
+    await reader.read();
+    spoken.clock.ms += 60_000;
+    await reader.cancel();
+    expect(spoken.keyed.attempt.usage?.output).toBe(2);
+    // Who says that it failed sends no bill for what it did not say.
+    const failed = relayOf("chat", hidden);
+    failed.clock.ms += 500;
+    failed.upstream.send(role, 'data: {"error":{"message":"It broke.","code":500}}\n\n');
+    await failed.relay.firstContent().catch(() => undefined);
+    expect(failed.keyed.attempt.usage?.output).toBe(0);
+  });
+
   test("that hangs up while the upstream is silent is noticed too", async () => {
     const setting = relayOf("chat");
     setting.upstream.send(role, hello);

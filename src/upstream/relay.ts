@@ -9,7 +9,7 @@ import type { NeutralEvent, SseEvent, UpstreamFault } from "../wire/neutral.ts";
 import { SseLimitError, SseParser } from "../wire/sse.ts";
 import type { Deadline } from "./deadline.ts";
 import { failureOf } from "./dispatch.ts";
-import { Meter } from "./meter.ts";
+import { Meter, unseenTokens } from "./meter.ts";
 
 /** How events become what the client sees. */
 export interface Rendering {
@@ -58,8 +58,8 @@ export class StreamRelay {
   readonly #meter = new Meter();
   readonly #finish: (finish: Finish) => void;
   #committed = false;
-  /** The model has begun to answer, though nothing of it may be shown yet. */
-  #begun = false;
+  /** When the model began to answer, monotonic, though nothing of it may be shown yet; null: not by now. */
+  #begunAt: number | null = null;
   #contentSeen = false;
   #closed = false;
   #sourceDone = false;
@@ -93,10 +93,10 @@ export class StreamRelay {
     let held = "";
     try {
       while (!this.#contentSeen && held.length < maxHeldBackChars) {
-        const begun = this.#begun;
+        const begunAt = this.#begunAt;
         held += await this.#step();
         // A long tool call is held back to its end: from its first word on only silence counts.
-        if (this.#begun && !begun) this.#watchIdle();
+        if (this.#begunAt !== begunAt) this.#watchIdle();
         if (this.#fault !== null)
           throw new AttemptError("error_event", { billed: "unknown", status: this.#fault.status, fault: this.#fault });
         if ((this.#sourceDone || this.#meter.ended) && !this.#contentSeen) {
@@ -254,7 +254,7 @@ export class StreamRelay {
       this.#meter.see(one);
       if (one.type === "error") this.#fault = one.fault;
       else if (one.type !== "other") useful = true;
-      if (isContent(one)) this.#begun = true;
+      if (isContent(one)) this.#begunAt ??= clock.monotonic();
     }
     const shown = rendering.release?.(events) ?? events;
     for (const one of shown) {
@@ -331,7 +331,7 @@ export class StreamRelay {
     attempt.status = 200;
     attempt.note = note;
     attempt.ms = this.#parts.clock.monotonic() - attempt.startedAt;
-    this.#meter.close(attempt, request.facts.inputTokenBound);
+    this.#meter.close(attempt, request.facts.inputTokenBound, this.#unseen());
     this.#release();
     this.#finish({ outcome: finish.outcome, bytesOut: this.#bytesOut });
   }
@@ -339,8 +339,14 @@ export class StreamRelay {
   /** Nothing was shown: what the upstream worked on is charged as counted, and its call is ended. */
   #abandon(): void {
     const { attempt, request } = this.#parts.keyed;
-    this.#meter.close(attempt, request.facts.inputTokenBound);
+    this.#meter.close(attempt, request.facts.inputTokenBound, this.#unseen());
     this.#release();
+  }
+
+  /** An upstream that tells of its own failure sends no bill for what it did not say. */
+  #unseen(): number {
+    const { clock, keyed, sentAt } = this.#parts;
+    return this.#fault !== null ? 0 : unseenTokens(keyed, (this.#begunAt ?? clock.monotonic()) - sentAt);
   }
 
   #release(): void {

@@ -30,7 +30,7 @@ import type { Dispatcher } from "./dispatch.ts";
 import { embeddingsRequest } from "./embeddings.ts";
 import { endpointOf } from "./endpoint.ts";
 import { streamHeaders, upstreamHeaders, upstreamIdOf } from "./headers.ts";
-import { countTokens, recordUsage } from "./meter.ts";
+import { countTokens, recordUsage, unseenTokens } from "./meter.ts";
 import { overflowInside, refusalOf } from "./refusal.ts";
 import { StreamRelay, type RelayParts } from "./relay.ts";
 import { passing, translating } from "./renderings.ts";
@@ -198,7 +198,7 @@ async function calling<T>(
     return taken;
   } catch (error) {
     const failure = error instanceof AttemptError ? overflowInside(error, keyed, parts.redact) : error;
-    chargeWhatIsKnown(failure, call);
+    chargeWhatIsKnown(failure, call, parts.clock.monotonic() - sentAt);
     throw failure;
   } finally {
     if (!over) {
@@ -230,11 +230,13 @@ function eventSource(response: Response): RelayParts["source"] {
 
 /**
  * A stream that failed before its first event has produced nothing that was seen and was ended at once: its prompt is
- * charged. An answer that is not streamed may have been written in full, so its whole hold stays charged.
+ * charged, and what it may have thought by then. An answer that is not streamed may have been written in full, so its whole
+ * hold stays charged.
  */
-function chargeWhatIsKnown(error: unknown, { keyed: { request, attempt }, stream }: Call): void {
+function chargeWhatIsKnown(error: unknown, { keyed, stream }: Call, ms: number): void {
+  const { request, attempt } = keyed;
   if (!(error instanceof AttemptError) || error.billed === "none" || attempt.usage !== null) return;
-  if (stream) recordUsage(attempt, null, false, 0, request.facts.inputTokenBound);
+  if (stream) recordUsage(attempt, null, false, 0, request.facts.inputTokenBound, unseenTokens(keyed, ms));
 }
 
 /** The same dialect on both sides: the client's bytes, changed only where they must be. */

@@ -11,7 +11,7 @@ import { messagesStream } from "./usage-fixtures.ts";
 setDefaultTimeout(30_000);
 
 let metered: MeteredHouse;
-const ways = ["soon", "cut", "left", "errs", "fails"] as const;
+const ways = ["soon", "cut", "left", "errs", "fails", "thinks"] as const;
 
 beforeAll(async () => {
   metered = await MeteredHouse.start({
@@ -32,7 +32,7 @@ afterAll(async () => {
 const text = "word ".repeat(400);
 const streamed = { extra: { stream: true } };
 
-rule(224, "A stream that breaks off is billed by what is known: the prompt as told, the output as seen", async () => {
+rule(224, "A cut stream costs its prompt as told, its output as seen, and hidden thinking by its time", async () => {
   const { house } = metered;
   const usage = { input: 1000, cacheRead: 4000, output: 500 };
   for (const dialect of dialects) {
@@ -88,6 +88,20 @@ rule(224, "A stream that breaks off is billed by what is known: the prompt as to
       expect(Number(bill.usage["output"])).toBeLessThan(400);
       expect(bill.line.usd).toBeGreaterThan(0);
     }
+
+    // Nothing was seen, and yet a model that does not show its thinking has worked.
+    house.cloud.script.push({ stall: "before_headers" });
+    const before = house.cloud.generations.length;
+    const known = house.gateway.auditLines().length;
+    const impatient = new AbortController();
+    const model = `thinks-${dialect}`;
+    const call = post(house.gateway, dialect, { model, ...streamed, signal: impatient.signal }).catch(() => null);
+    await house.cloud.arrived(before + 1);
+    impatient.abort();
+    expect(await call).toBeNull();
+    await house.gateway.auditLine((one) => one.seq > known && one["requested_model"] === model);
+    const stats = objectOf(JSON.parse(await (await fetch(`${house.gateway.url}/stats`)).text()));
+    expect(Number(objectOf(objectOf(stats?.["models"])?.[model])?.["output_tokens"])).toBeGreaterThan(0);
   }
 });
 

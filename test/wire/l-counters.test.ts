@@ -150,7 +150,7 @@ rule(
   },
 );
 
-rule(211, "Thinking and rejected predictions are billed as output, once, also where only the total holds them", async () => {
+rule(211, "Thinking and rejected predictions are billed once, as output, even if only the total has them", async () => {
   const details = { reasoning_tokens: 300, rejected_prediction_tokens: 50 };
   const chat = { prompt_tokens: 1000, completion_tokens: 400, completion_tokens_details: details };
   const responses = { input_tokens: 1000, output_tokens: 400, output_tokens_details: { reasoning_tokens: 300 } };
