@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { ceilingOf, priceOf, pricesAsOf } from "../../src/catalogue/index.ts";
 import { costNanos } from "../../src/layers/budget/cost.ts";
+import type { JsonObject } from "../../src/wire/neutral.ts";
 import { noUsage } from "../../src/wire/usage.ts";
 import { HOUSE_KEY, loneModels } from "../fakes/house.ts";
 import { MeteredHouse, usdOf } from "./metered-house.ts";
 import { rule } from "./rule.ts";
-import { chatAnswer, messagesAnswer, responsesAnswer, responsesStream } from "./usage-fixtures.ts";
+import { chatAnswer, messagesAnswer, messagesStream, responsesAnswer, responsesStream } from "./usage-fixtures.ts";
 
 setDefaultTimeout(30_000);
 
@@ -19,6 +20,7 @@ beforeAll(async () => {
         { name: "cached-chat", dialect: "chat", origin: cloud },
         { name: "cached-responses", dialect: "responses", origin: cloud },
         { name: "cut-responses", dialect: "responses", origin: cloud },
+        { name: "cut-messages", dialect: "messages", origin: cloud },
       ]);
       const google = { url: `${cloud}/v1`, dialects: ["chat"], key: { command: ["printf", "%s", HOUSE_KEY] } };
       return { providers: { ...lone.providers, google }, models: lone.models };
@@ -40,6 +42,36 @@ rule(213, "Anthropic's searches cost their fee each, its fetches nothing beside 
   const lie = { ...usage, server_tool_use: { web_search_requests: 900_000_000 } };
   const lied = await metered.bill("messages", sonnet, { rawBody: messagesAnswer(lie) });
   expect(lied.line.usd).toBe(usdOf([1000, 3], [100, 15]));
+});
+
+test("what searched before it broke off costs its searches and what they brought, as far as it was seen", async () => {
+  const start = { input_tokens: 1000, cache_read_input_tokens: 500, output_tokens: 1, server_tool_use: null };
+  const end = { input_tokens: 4000, cache_read_input_tokens: 500, output_tokens: 100 };
+  const [opening, ...answer] = messagesStream(start, [{ ...end, server_tool_use: { web_search_requests: 1 } }]);
+  const block = (index: number, content_block: JsonObject): string[] => [
+    `event: content_block_start\ndata: ${JSON.stringify({ type: "content_block_start", index, content_block })}\n\n`,
+    `event: content_block_stop\ndata: ${JSON.stringify({ type: "content_block_stop", index })}\n\n`,
+  ];
+  const search = (at: number): string[] => [
+    ...block(2 * at, { type: "server_tool_use", id: `srvtoolu_${at}`, name: "web_search", input: {} }),
+    ...block(2 * at + 1, {
+      type: "web_search_tool_result",
+      tool_use_id: `srvtoolu_${at}`,
+      content: [{ type: "web_search_result", encrypted_content: "x".repeat(3000) }],
+    }),
+  ];
+  const rawBody = [opening!, ...search(0), ...search(1), ...answer];
+  const streamed = { extra: { stream: true } };
+  // Of the two searches one failed: the vendor's figure counts.
+  const whole = await metered.bill("messages", sonnet, { rawBody }, streamed);
+  expect(whole.line.usd).toBe(usdOf([4000, 3], [500, 0.3], [100, 15], [1, 10_000]));
+  const cut = { at: { event: rawBody.length - 2 }, how: "end" } as const;
+  const broken = await metered.bill("messages", "cut-messages", { rawBody, cut }, streamed);
+  expect(broken.attempts).toMatchObject([{ outcome: "cut_stream" }]);
+  // The prompt is read three times, the first result twice.
+  expect(Number(broken.usage["input"])).toBeGreaterThan(1000 + 2 * 1500 + 3 * 1000);
+  expect(Number(broken.usage["input"])).toBeLessThan(1000 + 2 * 1500 + 3 * 1100);
+  expect(broken.line.usd).toBeGreaterThan(usdOf([7000, 3], [500, 0.3], [2, 10_000]));
 });
 
 rule(214, "OpenAI's cache writes are billed as writes, those that live longer at the dearer rate", async () => {

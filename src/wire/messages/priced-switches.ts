@@ -42,7 +42,7 @@ const CLIENT_TOOL_TOKENS = 2_000;
 /** The prompt that tools bring with them (docs "Tool use", 313 to 804 tokens). */
 const TOOL_PROMPT_TOKENS = 1_000;
 /** What one search or fetch adds to the prompt at most; an assumption above what the vendor documents as typical. */
-const SERVER_TOOL_RESULT_TOKENS = 25_000;
+export const SERVER_TOOL_RESULT_TOKENS = 25_000;
 const MAX_SERVER_TOOL_USES = 50;
 
 /** What the tools of a request add to its worst case. */

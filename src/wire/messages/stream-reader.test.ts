@@ -76,6 +76,7 @@ describe("a Messages stream", () => {
       { type: "block_end" },
       { type: "text", text: "Grüße 🎉" },
       { type: "block_end" },
+      { type: "usage", usage: { input: 10, serverTools: { web_search: 1, web_fetch: 0 } } },
       { type: "block_end" },
       { type: "tool_start", index: 0, id: "a", name: "f", form: "function" },
       { type: "tool_delta", index: 0, json: '{"x":1}' },

@@ -7,7 +7,7 @@ import { isObject, wordOf } from "./request-fields.ts";
 import { fromMessagesStop } from "./stop-reasons.ts";
 import { SurrogateJoiner } from "./surrogate-joiner.ts";
 import { faultInside, isErrorBody, nonsense } from "./upstream-error.ts";
-import { UsageFields } from "./usage.ts";
+import { type PaidTool, UsageFields } from "./usage.ts";
 
 const other: NeutralEvent[] = [{ type: "other" }];
 /** An upstream that opens more blocks without closing one is not answering. */
@@ -108,7 +108,7 @@ export class MessagesReader implements StreamReader {
     const index = data["index"] ?? null;
     if (block["type"] !== "tool_use") {
       this.#open.set(index, null);
-      return initialContent(block);
+      return this.#serverTool(block) ?? initialContent(block);
     }
     const initial = inputText(block["input"]);
     const tool: OpenTool = { index: this.#tools, initial: initial === "{}" ? "" : initial };
@@ -125,6 +125,20 @@ export class MessagesReader implements StreamReader {
         form: "function",
       },
     ];
+  }
+
+  /** What a tool that the vendor runs adds to the bill; undefined where the block is not about one. */
+  #serverTool(block: JsonObject): NeutralEvent[] | undefined {
+    const name = wordOf(block["name"]);
+    switch (wordOf(block["type"])) {
+      case "server_tool_use":
+        return isPaidTool(name) ? [{ type: "usage", usage: this.#usage.call(name) }] : undefined;
+      case "web_search_tool_result":
+      case "web_fetch_tool_result":
+        return [{ type: "usage", usage: this.#usage.result(Buffer.byteLength(JSON.stringify(block))) }];
+      default:
+        return undefined;
+    }
   }
 
   #delta(data: JsonObject): NeutralEvent[] {
@@ -191,6 +205,10 @@ export class MessagesReader implements StreamReader {
     }
     return events.length === 0 ? other : events;
   }
+}
+
+function isPaidTool(name: string): name is PaidTool {
+  return name === "web_search" || name === "web_fetch";
 }
 
 /** What a block brings with its start: usually nothing. */

@@ -1,7 +1,8 @@
 // Token counts of the Messages dialect: disjoint counters, cumulative in a stream (wire.md L).
 
 import type { Json, JsonObject, Usage } from "../neutral.ts";
-import { mergeUsage, noUsage, readCount } from "../usage.ts";
+import { mergeUsage, noUsage, promptTokens, readCount } from "../usage.ts";
+import { SERVER_TOOL_RESULT_TOKENS } from "./priced-switches.ts";
 import { isObject } from "./request-fields.ts";
 
 /** Longer names are no names: they go into the audit line. */
@@ -34,9 +35,17 @@ export function readMessagesUsage(usage: JsonObject): Partial<Usage> {
 /**
  * The wire's usage of one stream. `message_delta` has totals alone: the lifetimes of cache writes, the tier, the speed and
  * the place were told by `message_start`. What is present replaces what was known; null says nothing, and neither does 0.
+ *
+ * Of the vendor's own tools only the last event tells what they cost: until it comes, for a stream that breaks off before,
+ * it is reckoned from what passes.
  */
 export class UsageFields {
   readonly #known: JsonObject = {};
+  readonly #calls = { web_search: 0, web_fetch: 0 };
+  #called = false;
+  /** Tokens that the model has read again and anew since `message_start`. */
+  #readAgain = 0;
+  #brought = 0;
 
   add(usage: JsonObject): Partial<Usage> {
     for (const name of counts) {
@@ -47,9 +56,41 @@ export class UsageFields {
       const value = usage[name];
       if (value !== undefined && value !== null) this.#known[name] = value;
     }
-    return readMessagesUsage(this.#known);
+    // Calls that failed are not billed: the upstream's own figure counts, also where it is none.
+    if (isObject(usage["server_tool_use"])) this.#calls.web_search = this.#calls.web_fetch = 0;
+    this.#readAgain = 0;
+    return this.#found();
+  }
+
+  /** The model calls a tool of the vendor's. */
+  call(tool: PaidTool): Partial<Usage> {
+    this.#called = true;
+    this.#calls[tool] += 1;
+    return this.#found();
+  }
+
+  /** What it brought, in bytes: the model reads it, and once more all that came before it. */
+  result(bytes: number): Partial<Usage> {
+    this.#brought += Math.min(Math.ceil(bytes / BYTES_PER_TOKEN), SERVER_TOOL_RESULT_TOKENS);
+    this.#readAgain += promptTokens({ ...noUsage, ...readCounts(this.#known) }) + this.#brought;
+    return this.#found();
+  }
+
+  #found(): Partial<Usage> {
+    const found = readMessagesUsage(this.#known);
+    const { web_search, web_fetch } = this.#calls;
+    if (web_search + web_fetch > 0) found.serverTools = { web_search, web_fetch };
+    else if (this.#called) found.serverTools ??= {};
+    if (this.#readAgain > 0) found.input = (found.input ?? 0) + this.#readAgain;
+    return found;
   }
 }
+
+/** Those that the usage counts. */
+export type PaidTool = "web_search" | "web_fetch";
+
+/** As wherever nobody counted: on the dear side. */
+const BYTES_PER_TOKEN = 3;
 
 const counts = ["input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"] as const;
 const facts = [
