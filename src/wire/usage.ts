@@ -1,7 +1,7 @@
 // What all dialects share in reading usage: which figures can be believed, and how running counts become one record. What
 // an upstream says about money is checked field by field: a lie is treated like a missing field, never repaired.
 
-import type { Json, MediaTokens, Usage } from "./neutral.ts";
+import type { Json, JsonObject, MediaTokens, Usage } from "./neutral.ts";
 
 /** Larger counts are lies: no context window is near it. */
 const MAX_TOKENS = 1_000_000_000;
@@ -32,6 +32,21 @@ export function wholeOutput(
   // Without a prompt to take out of it the total says nothing about the output.
   if (output === undefined || sum === undefined || prompt === undefined || prompt === 0) return output;
   return Math.max(output, sum - prompt);
+}
+
+/**
+ * OpenRouter's own figure, which stands in the usage of every dialect; with the customer's own vendor key that vendor's bill
+ * comes on top (wire.md 220).
+ */
+export function readCost(usage: JsonObject): number | undefined {
+  const cost = readUsd(usage["cost"]);
+  const details = usage["cost_details"];
+  if (cost === undefined || usage["is_byok"] !== true || !isObject(details)) return cost;
+  return cost + (readUsd(details["upstream_inference_cost"]) ?? 0);
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Undefined where nothing was sound or picture. */

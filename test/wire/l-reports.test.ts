@@ -1,11 +1,19 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import type { JsonObject } from "../../src/wire/neutral.ts";
-import { dialects, loneModels, modelOf } from "../fakes/house.ts";
+import { dialects, HOUSE_KEY, loneModels, modelOf } from "../fakes/house.ts";
 import { parseObject } from "../fakes/json-access.ts";
 import type { FakeUsage, Step } from "../fakes/script.ts";
 import { MeteredHouse, usdOf } from "./metered-house.ts";
 import { rule } from "./rule.ts";
-import { chatAnswer, chatChunk, chatStream, messagesAnswer, messagesStream } from "./usage-fixtures.ts";
+import {
+  chatAnswer,
+  chatChunk,
+  chatStream,
+  messagesAnswer,
+  messagesStream,
+  responsesAnswer,
+  responsesStream,
+} from "./usage-fixtures.ts";
 
 setDefaultTimeout(30_000);
 
@@ -18,8 +26,12 @@ beforeAll(async () => {
       const lone = loneModels([{ name: "openai/gpt-4o-mini", dialect: "chat", origin: cloud }]);
       const llama = { url: `${local}/v1`, dialects: ["chat"], local: true, key: "none" };
       return {
-        providers: { ...lone.providers, llamacpp: llama },
-        models: { "at-llama": { provider: "llamacpp", model: "qwen3" } },
+        providers: { ...lone.providers, llamacpp: llama, ...routers(cloud) },
+        models: {
+          "at-llama": { provider: "llamacpp", model: "qwen3" },
+          "routed-messages": { provider: "openrouter-messages", model: "anthropic/claude-sonnet-4.5" },
+          "routed-responses": { provider: "openrouter-responses", model: "openai/gpt-4o-mini" },
+        },
         // A cut stream stays cut, so that what is known of it can be seen.
         stream: { takeover: "off" },
       };
@@ -29,6 +41,15 @@ beforeAll(async () => {
 afterAll(async () => {
   await metered[Symbol.asyncDispose]();
 });
+
+/** OpenRouter speaks the two other dialects too. */
+function routers(cloud: string): object {
+  const key = { command: ["printf", "%s", HOUSE_KEY] };
+  return {
+    "openrouter-messages": { url: cloud, dialects: ["messages"], key },
+    "openrouter-responses": { url: `${cloud}/v1`, dialects: ["responses"], key },
+  };
+}
 
 const prompt = { prompt_tokens: 1000, completion_tokens: 100, total_tokens: 1100 };
 
@@ -53,6 +74,18 @@ rule(220, "OpenRouter's own figure is the bill, the vendor's on top where the ke
       expect(sent["usage"]).toEqual({ include: true });
       expect(sent["stream_options"]).toEqual(stream ? { include_usage: true } : undefined);
     }
+  }
+  // Wherever the vendor says it, in the last event of a stream.
+  const told = { input_tokens: 1000, output_tokens: 100, cost: 0.0421, is_byok: false };
+  const started = { input_tokens: 1000, output_tokens: 1, cost: null };
+  for (const [dialect, stream, rawBody] of [
+    ["messages", false, messagesAnswer(told)],
+    ["messages", true, messagesStream(started, [told])],
+    ["responses", false, responsesAnswer(told)],
+    ["responses", true, responsesStream(told)],
+  ] as const) {
+    const { line } = await metered.bill(dialect, `routed-${dialect}`, { rawBody }, { extra: { stream } });
+    expect(line).toMatchObject({ usd: 0.0421, price: "reported" });
   }
   // From a client of another dialect as well; and a figure that can't be true is none.
   const other = await metered.bill("messages", routed, { rawBody: chatAnswer({ ...prompt, cost: 0.0421 }) });

@@ -2,7 +2,7 @@
 
 import { isObject } from "../messages/request-fields.ts";
 import type { Json, JsonObject, Usage } from "../neutral.ts";
-import { mediaTokens, readCount, readUsd, wholeOutput } from "../usage.ts";
+import { mediaTokens, readCost, readCount, wholeOutput } from "../usage.ts";
 
 /**
  * What an answer or a chunk says about its cost; undefined where it says nothing. llama.cpp tells its `timings` where it
@@ -74,13 +74,6 @@ const nothing: JsonObject = {};
 function objectIn(object: JsonObject, name: string): JsonObject {
   const value = object[name];
   return isObject(value) ? value : nothing;
-}
-
-/** OpenRouter's own figure; with the customer's own vendor key that vendor's bill comes on top (wire.md 220). */
-function readCost(usage: JsonObject): number | undefined {
-  const cost = readUsd(usage["cost"]);
-  if (cost === undefined || usage["is_byok"] !== true) return cost;
-  return cost + (readUsd(objectIn(usage, "cost_details")["upstream_inference_cost"]) ?? 0);
 }
 
 /** As the client sees it. */

@@ -1,7 +1,7 @@
 // Token counts of the Messages dialect: disjoint counters, cumulative in a stream (wire.md L).
 
 import type { Json, JsonObject, Usage } from "../neutral.ts";
-import { mergeUsage, noUsage, promptTokens, readCount } from "../usage.ts";
+import { mergeUsage, noUsage, promptTokens, readCost, readCount } from "../usage.ts";
 import { SERVER_TOOL_RESULT_TOKENS } from "./priced-switches.ts";
 import { isObject } from "./request-fields.ts";
 
@@ -28,6 +28,8 @@ export function readMessagesUsage(usage: JsonObject): Partial<Usage> {
   if (geo !== undefined) found.geo = geo;
   const credit = readCredit(usage["fallback_credit"]);
   if (credit !== undefined) found.credit = credit;
+  const usd = readCost(usage);
+  if (usd !== undefined) found.reportedUsd = usd;
   readIterations(usage["iterations"], found);
   return found;
 }
@@ -102,6 +104,9 @@ const facts = [
   "inference_geo",
   "fallback_credit",
   "iterations",
+  "cost",
+  "cost_details",
+  "is_byok",
 ] as const;
 
 function readCounts(usage: JsonObject): Partial<Usage> {

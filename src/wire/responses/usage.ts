@@ -2,7 +2,7 @@
 // disjoint ones inside. What an upstream says about money is checked field by field: a lie is dropped, not repaired.
 
 import type { Json, JsonObject, Usage } from "../neutral.ts";
-import { mediaTokens, mergeUsage, noUsage, readCount, wholeOutput } from "../usage.ts";
+import { mediaTokens, mergeUsage, noUsage, readCost, readCount, wholeOutput } from "../usage.ts";
 import { serverToolOf } from "./hosted-tools.ts";
 import { arrayAt, isObject, objectAt, stringAt } from "./json-fields.ts";
 
@@ -56,6 +56,8 @@ export function usageToWire(usage: Partial<Usage> | undefined): JsonObject | nul
 }
 
 function readTokens(wire: JsonObject, usage: Partial<Usage>): void {
+  const usd = readCost(wire);
+  if (usd !== undefined) usage.reportedUsd = usd;
   const total = readCount(wire["input_tokens"]);
   const details = objectAt(wire, "input_tokens_details") ?? {};
   const cached = readCount(details["cached_tokens"]) ?? 0;
