@@ -336,6 +336,17 @@ describe("a failure after the first byte", () => {
       },
     });
     expect(dataOf(sseErrorEvent("responses", fault(502, "x")))).toMatchObject({ type: "response.failed" });
+    for (const [status, code, told] of [
+      [402, "insufficient_quota", "insufficient_quota"],
+      [429, "insufficient_quota", "insufficient_quota"],
+      [400, "bio_policy", "bio_policy"],
+      [504, undefined, "server_error"],
+      [401, "invalid_api_key", "server_error"],
+      [400, "context_length_exceeded", "context_length_exceeded"],
+    ] as const) {
+      const { response } = dataOf(sseErrorEvent("responses", fault(status, "x", code))) as { response: object };
+      expect(response).toMatchObject({ error: { code: told } });
+    }
   });
 
   test.each([

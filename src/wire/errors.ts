@@ -5,6 +5,7 @@ import { type ErrorCode, type ErrorKind, GatewayError } from "../errors.ts";
 import { isContextOverflow, overflowMessage } from "./context-overflow.ts";
 import type { Dialect, Json, JsonObject, UpstreamFault } from "./neutral.ts";
 import { publicText } from "./public-text.ts";
+import { clientCode, clientMessage } from "./responses/faults.ts";
 import { bareResponse, type ResponsePlace } from "./responses/lifecycle.ts";
 import { formatEvent } from "./sse.ts";
 
@@ -177,13 +178,16 @@ const unknownResponse: ResponsePlace = { id: "resp_unknown", model: "unknown", c
  * `response.failed`, as Codex does not read a plain `error` event: give what is known of the response.
  */
 export function sseErrorEvent(dialect: Dialect, fault: UpstreamFault, response = unknownResponse): string {
+  // As in a translated stream: the vendor's own codes stay, which tell Codex whether to go on.
+  if (dialect === "responses") {
+    return failedEvent({ code: clientCode(fault), message: clientMessage(fault) }, response);
+  }
   const failure = failureInStream(dialect, fault);
   if (dialect === "messages") {
     const error = { type: messagesType(failure), message: failure.message };
     return formatEvent("error", JSON.stringify({ type: "error", error }));
   }
-  const error = openaiError(failure);
-  return dialect === "chat" ? formatEvent(undefined, JSON.stringify({ error })) : failedEvent(error, response);
+  return formatEvent(undefined, JSON.stringify({ error: openaiError(failure) }));
 }
 
 /**

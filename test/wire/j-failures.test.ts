@@ -1,9 +1,10 @@
 // Errors: what a client may do next.
 
-import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { dialects, post, readThenOpen, smallBody, startHouse, type House } from "../fakes/house.ts";
 import { Gate } from "../fakes/gate.ts";
 import type { Step } from "../fakes/script.ts";
+import { objectOf } from "../fakes/json-access.ts";
 import { tokenOf } from "../harness.ts";
 import { expectEnvelope } from "./expect-envelope.ts";
 import { FreshModels } from "./fresh-models.ts";
@@ -12,7 +13,7 @@ import { viewOf } from "./stream-text.ts";
 
 setDefaultTimeout(30_000);
 
-const alone = new FreshModels(24, { key: "none" });
+const alone = new FreshModels(32, { key: "none" });
 const backed = new FreshModels(40, { key: "none" });
 /** Nobody else could answer. */
 let bare: House;
@@ -212,3 +213,17 @@ rule(
     }
   },
 );
+
+test("the vendor's own code of a failed response stays, translated or not, since Codex goes on or stops by it", async () => {
+  for (const upstream of ["chat", "responses"] as const) {
+    for (const type of ["insufficient_quota", "invalid_prompt", "bio_policy", "slow_down"]) {
+      const gate = new Gate();
+      gate.release(6);
+      bare.cloud.script.push({ errorEvent: { afterEvents: 6, type, message: "No." }, gate });
+      const answer = await post(bare.gateway, "responses", { model: alone.take(upstream), extra: { stream: true } });
+      const { data } = viewOf("responses", await readThenOpen(answer, gate));
+      const error = objectOf(objectOf(data.at(-1)?.["response"])?.["error"]);
+      expect([upstream, error]).toEqual([upstream, { code: type, message: "No." }]);
+    }
+  }
+});
