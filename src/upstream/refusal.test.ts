@@ -150,3 +150,14 @@ describe("the next candidate is asked after", () => {
     expect(error?.relay).toMatchObject({ status: 400, body });
   });
 });
+
+test("a code in another dialect is told, and no key in its place", async () => {
+  for (const [code, told] of [
+    ["content_policy_violation", "content_policy_violation"],
+    ["house-key", null],
+  ] as const) {
+    const body = JSON.stringify({ error: { message: "No.", code } });
+    const { answer } = await refused({ status: 400, body, client: "responses" });
+    expect(JSON.parse(String(answer?.body))).toMatchObject({ error: { message: "No.", code: told } });
+  }
+});

@@ -90,7 +90,8 @@ function newlyTold(
   redact: Refusal["redact"],
 ): GatewayResponse {
   const names = { upstream: candidate.model, asked: request.facts.model };
-  const cleaned = { ...fault, message: redact(fault.message) };
+  const code = fault.code === undefined ? undefined : redact(fault.code);
+  const cleaned = { ...fault, code, message: redact(fault.message) };
   const { status, body, headers } = faultAnswer(request.dialect, cleaned, request.id, names);
   return blaming(status, body, headers);
 }

@@ -154,6 +154,20 @@ describe("an upstream's refusal of the request, translated", () => {
     }
   });
 
+  test("keeps the code that OpenAI's clients tell refusals apart by, and no name of an error's type", () => {
+    const codeOf = (dialect: Dialect, code: string): unknown =>
+      errorOf(faultAnswer(dialect, fault(400, "no", code), "r").body).code;
+    for (const dialect of ["chat", "responses"] as const) {
+      for (const code of ["content_policy_violation", "invalid_function_parameters", "string_above_max_length"]) {
+        expect(codeOf(dialect, code)).toBe(code);
+      }
+      for (const code of ["invalid_request_error", "BadRequestError", "400", "two words", "x".repeat(65)]) {
+        expect(codeOf(dialect, code)).toBeNull();
+      }
+    }
+    expect(codeOf("messages", "content_policy_violation")).toBeUndefined();
+  });
+
   test("says something where the upstream said nothing", () => {
     expect(errorOf(faultAnswer("chat", fault(400, " \n"), "r").body).message).toMatch(/\w/);
   });

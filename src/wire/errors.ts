@@ -131,8 +131,12 @@ export function faultAnswer(
     status: fault.status === 422 && dialect === "messages" ? 400 : fault.status,
     message: message === "" ? "The provider refused the request as invalid." : message,
     sanctumCode: "REQUEST_INVALID",
+    dialectCode: fault.code !== undefined && openaiCode.test(fault.code) ? fault.code : undefined,
   });
 }
+
+/** A code that OpenAI's clients tell refusals apart by (`content_policy_violation`); types of errors end otherwise. */
+const openaiCode = /^(?!.*_error$)[a-z][a-z0-9_]{0,63}$/;
 
 function answer(dialect: Dialect, requestId: string, failure: Failure): ErrorAnswer {
   const { kind } = failure;
