@@ -1,6 +1,6 @@
 // What only one vendor understands: it reaches that vendor whole, and nobody else.
 
-import { afterEach, beforeAll, afterAll, expect } from "bun:test";
+import { afterEach, beforeAll, afterAll, expect, test } from "bun:test";
 import type { JsonObject } from "../../src/wire/neutral.ts";
 import { dialects, post, startHouse, type House } from "../fakes/house.ts";
 import type { Step } from "../fakes/script.ts";
@@ -68,6 +68,23 @@ rule(275, "small side calls go the way of their model, or to a small model where
   expect(((await routed.json()) as JsonObject)["model"]).toBe("claude-haiku-4-5");
   expect(house.cloud.generations).toHaveLength(before + 1);
   expect(localBody()["max_tokens"]).toBe(32);
+});
+
+test("no translated request has Anthropic run a tool, so that none of its turns can be paused there", async () => {
+  const own = { type: "function", name: "ls", parameters: { type: "object", properties: {} } };
+  const hosted = ["web_search", "web_search_preview", "file_search", "code_interpreter", "computer", "apply_patch"];
+  const model = "claude-sonnet-4-5";
+  for (const type of hosted) {
+    const before = house.cloud.generations.length;
+    const extra = { tools: [{ type }, own] };
+    expect([type, (await post(house.gateway, "responses", { model, extra })).status]).toEqual([type, 200]);
+    expect(house.cloud.generations).toHaveLength(before + 1);
+    expect(cloudBody()["tools"]).toEqual([expect.objectContaining({ name: "ls" })]);
+  }
+  for (const type of ["web_search_20250305", "web_fetch_20250910", "code_execution_20250825", "mcp_toolset"]) {
+    const answer = await post(house.gateway, "chat", { model, extra: { tools: [{ type, name: "x" }] } });
+    expect([type, answer.status]).toEqual([type, 400]);
+  }
 });
 
 rule(277, "a refusal is the vendor's answer: it is handed on as one, and no other model is asked instead", async () => {
