@@ -15,6 +15,7 @@ const names: Readonly<Record<ServerKind, string>> = {
 };
 
 const told: Readonly<Record<keyof ServerProfile, string>> = {
+  doors: "Where it speaks several dialects, but not the client's, the first of these is asked.",
   midSystem:
     "Instructions in the middle of a conversation keep their role; elsewhere they become text of the user's turn.",
   mergeTurns: "Neighbouring turns of one role are joined.",

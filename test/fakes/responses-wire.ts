@@ -158,11 +158,15 @@ function firstOf(list: Json | undefined): JsonObject {
 function usageOf(answer: FakeAnswer): Json {
   const usage = answer.usage === "missing" || answer.usage === undefined ? {} : answer.usage;
   const cached = count(usage.cacheRead, 0);
-  const input_tokens = sum(count(usage.input, DEFAULT_INPUT_TOKENS), cached, count(usage.cacheWrite, 0));
+  const written = count(usage.cacheWrite, 0);
+  const input_tokens = sum(count(usage.input, DEFAULT_INPUT_TOKENS), cached, written);
   const output_tokens = count(usage.output, DEFAULT_OUTPUT_TOKENS);
   return {
     input_tokens,
-    input_tokens_details: { cached_tokens: cached },
+    input_tokens_details: {
+      cached_tokens: cached,
+      ...(usage.cacheWrite === undefined ? {} : { cache_write_tokens: written }),
+    },
     output_tokens,
     output_tokens_details: { reasoning_tokens: count(usage.reasoning, 0) },
     total_tokens: sum(input_tokens, output_tokens),

@@ -212,14 +212,14 @@ rule(233, "The same answer is metered alike, streamed or whole, passed on or tra
     ["claude-sonnet-4-5", "messages"],
     ["gpt-4o-mini", "chat"],
     ["gpt-4o-mini", "responses"],
+    ["openrouter/openai/gpt-4o-mini", "chat"],
   ];
   for (const [at, answer] of answers.entries()) {
     for (const [model, upstream] of served) {
-      // A Responses client of that name is served in its own dialect, any other in Chat.
-      const clients =
-        upstream === "responses"
-          ? (["responses"] as const)
-          : dialects.filter((one) => model.startsWith("claude") || one !== "responses");
+      // OpenAI has a door for each of its dialects; all that it does not know comes in by the Responses door.
+      const clients = dialects.filter(
+        (one) => model !== "gpt-4o-mini" || one === upstream || (one === "messages" && upstream === "responses"),
+      );
       const bills: JsonObject[] = [];
       for (const client of clients) {
         for (const stream of [false, true]) {

@@ -71,12 +71,17 @@ rule(207, "OpenAI's cached and written tokens are inside the prompt, and taken o
       expect(bill.usage).toMatchObject({ ...want, output: 40, source: "upstream" });
     }
     // A client of the other kind gets them side by side.
-    const translated = await metered.bill("messages", "gpt-4o-mini", { rawBody: chatAnswer(chat) });
-    expect(parseObject(translated.text)["usage"]).toMatchObject({
-      input_tokens: want.input,
-      cache_read_input_tokens: want.cache_read,
-      cache_creation_input_tokens: want.cache_write,
-    });
+    for (const [model, rawBody] of [
+      ["openrouter/openai/gpt-4o-mini", chatAnswer(chat)],
+      ["gpt-4o-mini", responsesAnswer(responses)],
+    ] as const) {
+      const translated = await metered.bill("messages", model, { rawBody });
+      expect(parseObject(translated.text)["usage"]).toMatchObject({
+        input_tokens: want.input,
+        cache_read_input_tokens: want.cache_read,
+        cache_creation_input_tokens: want.cache_write,
+      });
+    }
   }
 });
 

@@ -250,12 +250,17 @@ describe("a candidate is asked", () => {
   });
 
   test("else in the one that loses least: messages before chat before responses", () => {
-    expect(candidateOf(entryAt(openai), "messages", "requested").dialect).toBe("chat");
     expect(candidateOf(entryAt(anthropic), "responses", "requested").dialect).toBe("messages");
     const all = providerOf("all", { dialects: ["responses", "chat", "messages"] });
     const two = providerOf("two", { dialects: ["responses", "messages"] });
     expect(candidateOf(entryAt(two), "chat", "requested").dialect).toBe("messages");
     expect(candidateOf(entryAt(all), "chat", "requested").dialect).toBe("chat");
     expect(candidateOf(entryAt(providerOf("new", { dialects: ["responses"] })), "chat", "r").dialect).toBe("responses");
+  });
+
+  test("at OpenAI's Responses door rather than at its Chat door, which refuses tools to models that reason", () => {
+    expect(candidateOf(entryAt(openai), "messages", "requested").dialect).toBe("responses");
+    const older = providerOf("openai", { dialects: ["chat"] });
+    expect(candidateOf(entryAt(older), "messages", "requested").dialect).toBe("chat");
   });
 });

@@ -213,7 +213,8 @@ function entryOf(name: string, provider: Provider, model: string, facts: Facts):
 /** The dialects a gateway can speak to this provider, the asking one first where it fits: no translation is the best one. */
 export function candidateOf(entry: Entry, asked: Dialect, reason: string): Candidate {
   const { dialects } = entry.provider;
-  const dialect = dialects.includes(asked) ? asked : (preference.find((d) => dialects.includes(d)) ?? dialects[0]!);
+  const { doors } = serverProfiles[serverKindOf(entry.provider)];
+  const dialect = dialects.includes(asked) ? asked : (doors.find((d) => dialects.includes(d)) ?? dialects[0]!);
   return {
     name: entry.name,
     provider: entry.provider,
@@ -230,5 +231,3 @@ export function candidateOf(entry: Entry, asked: Dialect, reason: string): Candi
     reason,
   };
 }
-
-const preference: readonly Dialect[] = ["messages", "chat", "responses"];

@@ -1,8 +1,10 @@
 // What each kind of server takes, as data (wire.md 5 and A26 to A39). A server that is not listed is `generic`.
 
-import type { ServerKind } from "../neutral.ts";
+import type { Dialect, ServerKind } from "../neutral.ts";
 
 export interface ServerProfile {
+  /** Of the dialects that the provider speaks but the client does not, the first of these is asked. */
+  readonly doors: readonly Dialect[];
   /** Instructions in the middle of a conversation keep their role; elsewhere templates raise or hoist them. */
   readonly midSystem: boolean;
   /** Neighbouring turns of one role are merged: chat templates want them to alternate. */
@@ -52,6 +54,7 @@ const openaiSampling = ["seed", "logit_bias", "presence_penalty", "frequency_pen
 const penalties = ["seed", "presence_penalty", "frequency_penalty"];
 
 const local: ServerProfile = {
+  doors: ["messages", "chat", "responses"],
   midSystem: false,
   mergeTurns: true,
   topK: true,
@@ -88,8 +91,11 @@ const cloud: ServerProfile = {
 };
 
 export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
+  // Its newer models refuse tools at the Chat door while they reason, which they do unasked ("use /v1/responses"); some are
+  // not there at all, and no tool may be described in more than 1,024 characters.
   openai: {
     ...cloud,
+    doors: ["responses", "messages", "chat"],
     midSystem: true,
     mergeTurns: false,
     topK: false,
