@@ -15,6 +15,7 @@ import { grammarSchema } from "../profiles/grammar-schema.ts";
 import { messagesFromNeutral } from "./messages-from-neutral.ts";
 import { chatSamplingFor } from "./sampling-from-neutral.ts";
 import { isReasoningModel } from "../profiles/openai-models.ts";
+import { openaiSchema } from "../profiles/openai-schema.ts";
 import { serverProfiles, type ServerProfile } from "../profiles/server-profiles.ts";
 
 /** Throws AttemptError `skipped_policy` where the target can't serve the request, REQUEST_INVALID where nobody can. */
@@ -78,7 +79,7 @@ function addTools(request: NeutralRequest, profile: ServerProfile, target: Targe
 }
 
 function toolFromNeutral(tool: NeutralTool, profile: ServerProfile): JsonObject {
-  const parameters = profile.grammar ? grammarSchema(tool.schema) : tool.schema;
+  const parameters = openaiSchema(profile.grammar ? grammarSchema(tool.schema) : tool.schema);
   const wire: JsonObject = { name: tool.name, parameters };
   if (tool.description !== undefined) wire["description"] = tool.description;
   if (tool.strict === true && !profile.grammar) wire["strict"] = true;

@@ -181,7 +181,7 @@ test("tools say strict aloud, because the dialect's default is true", () => {
     parallelTools: false,
   });
   expect(body["tools"]).toEqual([
-    { type: "function", name: "f", parameters: { type: "object" }, strict: false },
+    { type: "function", name: "f", parameters: { type: "object", properties: {} }, strict: false },
     { type: "custom", name: "p", description: "Patch" },
   ]);
   expect(body).toMatchObject({ tool_choice: { type: "custom", name: "p" }, parallel_tool_calls: false });

@@ -13,6 +13,7 @@ import type {
 } from "../neutral.ts";
 import { pairedResults } from "../paired-results.ts";
 import { isReasoningModel, nearestEffort } from "../profiles/openai-models.ts";
+import { openaiSchema } from "../profiles/openai-schema.ts";
 import { serverProfiles } from "../profiles/server-profiles.ts";
 import { canCut } from "../stop-cutter.ts";
 import { wellFormedJson } from "../well-formed.ts";
@@ -174,7 +175,7 @@ function toolToWire(tool: NeutralTool): JsonObject {
   const wire: JsonObject = { type: tool.form, name: tool.name };
   if (tool.description !== undefined) wire["description"] = tool.description;
   if (tool.form === "custom") return wire;
-  wire["parameters"] = tool.schema;
+  wire["parameters"] = openaiSchema(tool.schema);
   wire["strict"] = tool.strict ?? false;
   return wire;
 }
