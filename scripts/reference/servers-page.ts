@@ -18,7 +18,7 @@ const told: Readonly<Record<keyof ServerProfile, string>> = {
   doors: "Where it speaks several dialects, but not the client's, the first of these is asked.",
   midSystem:
     "Instructions in the middle of a conversation keep their role; elsewhere they become text of the user's turn.",
-  mergeTurns: "Neighbouring turns of one role are joined.",
+  mergeTurns: "Neighbouring turns of one role are joined, and the first one is the user's.",
   topK: "Takes `top_k`.",
   sampling: "Settings of the Chat dialect alone that go along: the answer's `x-sanctum-ignored` names the others.",
   cacheMarks: "Cache marks that a request in Anthropic's dialect may hold.",

@@ -16,6 +16,7 @@ export function faultsOfMessages(body: JsonObject): string[] {
   faults.push(...foreign(body, ["stream_options", "max_completion_tokens", "n", "input", "functions"]));
   const messages = objectsOf(body["messages"]);
   if (messages.length === 0) faults.push("messages: at least one message is required");
+  else if (messages[0]!["role"] !== "user") faults.push('messages: first message must use the "user" role');
   let open = new Set<string>();
   messages.forEach((message, at) => {
     const role = message["role"];
@@ -140,6 +141,8 @@ function faultsOfTemplate(messages: readonly JsonObject[], at: number): string[]
   const before = messages[at - 1]?.["role"];
   if (role === "developer") return [`messages[${at}]: role developer is not known`];
   if (role === "system" && at > 0) return [`messages[${at}]: system message must be at the beginning`];
+  if (role === "assistant" && (before === undefined || before === "system"))
+    return [`messages[${at}]: user goes first`];
   if (role === before && (role === "user" || role === "assistant")) return [`messages[${at}]: roles must alternate`];
   return [];
 }
@@ -275,10 +278,26 @@ function faultsOfResponsesTool(tool: JsonObject): string[] {
   const faults = foreign(tool, ["function", "input_schema", "cache_control"]);
   const named = tool["type"] === "function" || tool["type"] === "custom";
   if (named && !isToolName(tool["name"])) faults.push("tools: name");
-  if (tool["type"] === "function" && tool["parameters"] !== null && objectOf(tool["parameters"]) === null) {
-    faults.push("tools: parameters");
+  if (tool["type"] === "function" && tool["parameters"] !== null) {
+    const parameters = objectOf(tool["parameters"]);
+    if (parameters === null) faults.push("tools: parameters");
+    else faults.push(...faultsOfSchema(parameters));
   }
   return faults;
+}
+
+/** OpenAI's check of a function's parameters. */
+function faultsOfSchema(schema: JsonObject): string[] {
+  if (schema["type"] !== "object") return ["tools: schema must be a JSON Schema of 'type: \"object\"'"];
+  if (objectOf(schema["properties"]) === null) return ["tools: In context=(), object schema missing properties"];
+  return hasOpenList(schema) ? ["tools: array schema missing items"] : [];
+}
+
+function hasOpenList(value: Json | undefined): boolean {
+  const schema = objectOf(value);
+  if (schema === null) return Array.isArray(value) && value.some(hasOpenList);
+  if (schema["type"] === "array" && schema["items"] === undefined && schema["prefixItems"] === undefined) return true;
+  return Object.values(schema).some(hasOpenList);
 }
 
 function namedModel(body: JsonObject): string[] {

@@ -172,13 +172,14 @@ describe("Messages to Chat, the conversation", () => {
   test("A20: images inside results follow all of the turn's results and name their call", () => {
     const image = { type: "image", source: { type: "base64", media_type: "image/png", data: png } };
     const messages = messagesOf([
+      user(text("go")),
       assistant(use("a"), use("b")),
       user(result("a", { content: [text("see"), image] }), result("b", { content: "ok" })),
       user(text("next")),
     ]);
-    expect(messages.map((message) => message["role"])).toEqual(["assistant", "tool", "tool", "user"]);
-    expect(messages[1]!["content"]).toBe("see");
-    expect(messages[3]!["content"]).toEqual([
+    expect(messages.map((message) => message["role"])).toEqual(["user", "assistant", "tool", "tool", "user"]);
+    expect(messages[2]!["content"]).toBe("see");
+    expect(messages[4]!["content"]).toEqual([
       text("[attached to the result of tool call a]"),
       { type: "image_url", image_url: { url: `data:image/png;base64,${png}` } },
       text("next"),
@@ -187,9 +188,9 @@ describe("Messages to Chat, the conversation", () => {
 
   test("A21: a tool reference becomes text that names the tool", () => {
     const reference = result("a", { content: [{ type: "tool_reference", tool_name: "WebSearch" }] });
-    const messages = messagesOf([assistant(use("a")), user(reference, text("Tool loaded."))]);
-    expect(messages[1]!["content"]).toContain("WebSearch");
-    expect(messages[2]).toEqual({ role: "user", content: "Tool loaded." });
+    const messages = messagesOf([user(text("go")), assistant(use("a")), user(reference, text("Tool loaded."))]);
+    expect(messages[2]!["content"]).toContain("WebSearch");
+    expect(messages[3]).toEqual({ role: "user", content: "Tool loaded." });
   });
 
   test("A23: thinking never becomes visible text, and goes along only where the template knows it", () => {
@@ -204,6 +205,17 @@ describe("Messages to Chat, the conversation", () => {
     ];
     expect(messagesOf(history, "ollama")[1]).toEqual({ role: "assistant", content: "a" });
     expect(messagesOf(history, "llamacpp")[1]).toEqual({ role: "assistant", content: "a", reasoning_content: "hmm" });
+  });
+
+  test("the user has the first turn where templates want it, also of a conversation that the assistant begins", () => {
+    const history = [assistant(text("How can I help?")), user(text("hi"))];
+    const roles = (profile: ServerKind): Json[] =>
+      messagesOf(history, profile, "s").map((message) => message["role"] ?? null);
+    for (const profile of ["llamacpp", "ollama", "openrouter"] as const) {
+      expect(roles(profile)).toEqual(["system", "user", "assistant", "user"]);
+    }
+    expect(roles("openai")).toEqual(["system", "assistant", "user"]);
+    expect(messagesOf(history)[0]!["role"]).toBe("user");
   });
 
   test("A24: results of server tools become plain text without what is encrypted", () => {

@@ -1,6 +1,7 @@
 // Neutral messages to the messages of the Chat dialect, as the target's profile takes them (wire.md A2 to A24, A38 to A40).
 
 import { AttemptError } from "../../errors.ts";
+import { USER_BEGINS } from "../first-turn.ts";
 import type { JsonObject, NeutralMessage, NeutralPart, NeutralRequest } from "../neutral.ts";
 import { pairedResults } from "../paired-results.ts";
 import { wellFormedJson } from "../well-formed.ts";
@@ -24,6 +25,10 @@ export function messagesFromNeutral(request: NeutralRequest, profile: ServerProf
     for (const part of addMessage(message, profile, out)) held.push(part);
   }
   if (held.length > 0) addUser(out, held, profile);
+  const first = system === "" ? 0 : 1;
+  if (profile.mergeTurns && out[first]?.["role"] === "assistant") {
+    out.splice(first, 0, { role: "user", content: [{ type: "text", text: USER_BEGINS }] });
+  }
   for (const message of out) {
     if (message["role"] === "user") message["content"] = simplest(message["content"] as JsonObject[]);
   }

@@ -163,6 +163,15 @@ describe("Chat to Messages, tools and settings", () => {
   });
 });
 
+test("a conversation that the assistant begins gets a user turn before it", () => {
+  const greeting = { role: "assistant", content: "How can I help?" };
+  const { messages } = translate({ messages: [{ role: "system", content: "s" }, greeting, user("hi")] });
+  expect((messages as JsonObject[]).map((turn) => turn["role"])).toEqual(["user", "assistant", "user"]);
+  // Also where there is nothing else, and the answer is to carry it on.
+  const begun = translate({ messages: [greeting] })["messages"] as JsonObject[];
+  expect(begun.map((turn) => turn["role"])).toEqual(["user", "assistant"]);
+});
+
 describe("Chat to Messages, faulty requests", () => {
   const wrong: [JsonObject, string][] = [
     [{ messages: [user("a"), { role: "alien", content: "b" }] }, "messages.1.role: expected system"],

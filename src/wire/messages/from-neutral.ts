@@ -1,6 +1,7 @@
 // The neutral form to a Messages request (wire.md B43 to B69).
 
 import { createHash } from "node:crypto";
+import { USER_BEGINS } from "../first-turn.ts";
 import type { JsonObject, NeutralFormat, NeutralRequest, NeutralTool, Target } from "../neutral.ts";
 import {
   MAX_STRICT_TOOLS,
@@ -33,6 +34,7 @@ export function messagesFromNeutral(request: NeutralRequest, target: Target): Js
   const { thinking, effort } = thinkingFields(request.reasoning, target.model, maxTokens, canThink);
   const thinks = thinking !== undefined && thinking["type"] !== "disabled";
   const schema = schemaOf(request.format, target.model);
+  if (turns[0]?.role === "assistant") turns.unshift({ role: "user", content: [{ type: "text", text: USER_BEGINS }] });
   endWithUser(turns, !thinks && schema === undefined && takesPrefill(target.model));
   const system = systemOf(request, schema !== undefined);
   // Instructions alone are what is to be answered: this dialect takes no conversation without a turn.

@@ -7,7 +7,7 @@ export interface ServerProfile {
   readonly doors: readonly Dialect[];
   /** Instructions in the middle of a conversation keep their role; elsewhere templates raise or hoist them. */
   readonly midSystem: boolean;
-  /** Neighbouring turns of one role are merged: chat templates want them to alternate. */
+  /** Neighbouring turns of one role are merged, and the user has the first one: chat templates want them to alternate. */
   readonly mergeTurns: boolean;
   readonly topK: boolean;
   /** Which of the settings go along that only the Chat dialect has; unknown ones are a 400 at some servers. */
