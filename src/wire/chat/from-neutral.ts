@@ -90,7 +90,6 @@ function toolFromNeutral(tool: NeutralTool, profile: ServerProfile): JsonObject 
 function addSampling(request: NeutralRequest, profile: ServerProfile, body: JsonObject): void {
   if (request.temperature !== undefined) body["temperature"] = request.temperature;
   if (request.topP !== undefined) body["top_p"] = request.topP;
-  if (request.chatSampling !== undefined) Object.assign(body, request.chatSampling);
   if (request.topK !== undefined && profile.topK) body["top_k"] = request.topK;
   if (request.stop.length > 0) body["stop"] = request.stop.slice(0, profile.maxStops);
 }
