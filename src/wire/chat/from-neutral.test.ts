@@ -136,7 +136,10 @@ describe("Messages to Chat, tools and settings", () => {
   test("A34: thinking and effort become what the server knows", () => {
     const on = { thinking: { type: "adaptive" }, output_config: { effort: "xhigh" } };
     const off = { thinking: { type: "disabled" } };
-    expect(translate(on, "openai", "gpt-5.5")["reasoning_effort"]).toBe("high");
+    expect(translate(on, "openai", "gpt-5.5")["reasoning_effort"]).toBe("xhigh");
+    expect(translate(on, "openai", "o4-mini")["reasoning_effort"]).toBe("high");
+    expect(translate(off, "openai", "gpt-5-mini")["reasoning_effort"]).toBe("minimal");
+    expect(translate(off, "openai", "gpt-5.1-codex")["reasoning_effort"]).toBe("low");
     expect(translate(on, "openai", "gpt-4o")).not.toHaveProperty("reasoning_effort");
     expect(translate(on, "openrouter")["reasoning"]).toEqual({ effort: "high" });
     expect(translate(off, "openrouter")["reasoning"]).toEqual({ enabled: false });

@@ -14,7 +14,7 @@ import { invalidField } from "../messages/request-fields.ts";
 import { grammarSchema } from "../profiles/grammar-schema.ts";
 import { messagesFromNeutral } from "./messages-from-neutral.ts";
 import { chatSamplingFor } from "./sampling-from-neutral.ts";
-import { isReasoningModel } from "../profiles/openai-models.ts";
+import { isReasoningModel, nearestEffort } from "../profiles/openai-models.ts";
 import { openaiSchema } from "../profiles/openai-schema.ts";
 import { serverProfiles, type ServerProfile } from "../profiles/server-profiles.ts";
 
@@ -98,9 +98,9 @@ function addReasoning(reasoning: NeutralReasoning, profile: ServerProfile, targe
   const off = reasoning.effort === "off";
   switch (profile.reasoning) {
     case "effort": {
-      if (target.profile === "openai" && !isReasoningModel(target.model)) return;
-      const effort = off ? "none" : commonEffort(reasoning);
-      if (effort !== undefined) body["reasoning_effort"] = effort;
+      if (!isReasoningModel(target.model)) return;
+      const effort = reasoning.effort ?? commonEffort(reasoning);
+      if (effort !== undefined) body["reasoning_effort"] = nearestEffort(target.model, effort);
       return;
     }
     case "openrouter":
