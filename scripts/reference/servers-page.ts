@@ -37,6 +37,7 @@ const told: Readonly<Record<keyof ServerProfile, string>> = {
   refusesOverlong: "Refuses a prompt that is too long; elsewhere its beginning would be lost, so it is not sent.",
   assumedContext: "The window in tokens that is assumed where neither the server nor the configuration tells it.",
   pinned: "Fields that every request gets unless the client set them.",
+  jsonMode: "Takes `json_object` as the answer's format; elsewhere it is asked for by the schema of any object.",
   schemaBinds: "A schema for the answer binds; elsewhere the gateway checks the answer.",
   base64Embeddings: "Gives embeddings as base64; elsewhere the gateway makes it of numbers.",
   counting: "Where tokens are counted free of charge; elsewhere the gateway estimates.",

@@ -129,9 +129,10 @@ function faultsOfChatMessage(message: JsonObject, where: string, open: Set<strin
   }
   for (const call of calls) {
     const called = objectOf(call["function"]);
-    const legal = typeof call["id"] === "string" && call["id"] !== "" && isToolName(called?.["name"]);
+    const id = textOf(call["id"]);
+    const legal = id !== "" && id.length <= 40 && isToolName(called?.["name"]);
     if (!legal || !isObjectText(called?.["arguments"])) faults.push(`${where}: tool_calls`);
-    open.add(textOf(call["id"]));
+    open.add(id);
   }
   return faults;
 }

@@ -130,15 +130,31 @@ rule(16, "results in another order than the calls stay with the call that they n
   }
 });
 
-rule(17, "the id of a call is the same at the call and at its result, and the client's own", async () => {
-  for (const id of ["toolu_01A09q90qw90lq917835lq9", "call_7-_X", "chatcmpl-tool-5f0b0d9d6d6c4c6b"]) {
-    for (const kind of allKinds) {
-      const messages = [user(text("go")), assistant(use(id)), user(result(id))];
-      const { messages: sent } = await kinds.ask(kind, { messages });
-      expect([callsOf(sent[1])[0]![0], sent[2]!["tool_call_id"]]).toEqual([id, id]);
+rule(
+  17,
+  "the id of a call is the same at the call and at its result: the client's own, or a short one where servers refuse its length",
+  async () => {
+    for (const id of ["toolu_01A09q90qw90lq917835lq9", "call_7-_X", "chatcmpl-tool-5f0b0d9d6d6c4c6b"]) {
+      for (const kind of allKinds) {
+        const messages = [user(text("go")), assistant(use(id)), user(result(id))];
+        const { messages: sent } = await kinds.ask(kind, { messages });
+        expect([callsOf(sent[1])[0]![0], sent[2]!["tool_call_id"]]).toEqual([id, id]);
+      }
     }
-  }
-});
+    // Ids of 40 characters are the longest that OpenAI's Chat door takes.
+    const long = `fc_${"0f0e50a1476a6c35".repeat(4)}`;
+    const other = `${long.slice(0, -1)}9`;
+    for (const kind of allKinds) {
+      const calls = assistant(use(long), use(other));
+      const { messages: sent } = await kinds.ask(kind, {
+        messages: [user(text("go")), calls, user(result(other), result(long))],
+      });
+      const [first, second] = callsOf(sent[1]).map(([id]) => textOf(id));
+      expect([first!.length, second!.length, first === second]).toEqual([40, 40, false]);
+      expect([sent[2]!["tool_call_id"], sent[3]!["tool_call_id"]]).toEqual([second!, first!]);
+    }
+  },
+);
 
 rule(18, "a failed call is told as one, in its text", async () => {
   const contents = ["exit 1", [text("exit 1")]];

@@ -171,6 +171,17 @@ describe("Messages to Chat, tools and settings", () => {
     });
   });
 
+  test("any JSON object is asked for in the words that the server takes", () => {
+    const asked = { model: "m", messages: [{ role: "user", content: "hi" }], response_format: { type: "json_object" } };
+    const format = (profile: ServerKind): Json | undefined =>
+      chatCodec.fromNeutral(chatCodec.toNeutral(asked), { profile, model: "m", maxOutputTokens: 9 })["response_format"];
+    expect(format("ollama")).toEqual({ type: "json_object" });
+    expect(format("lmstudio")).toEqual({
+      type: "json_schema",
+      json_schema: { name: "answer", schema: { type: "object" } },
+    });
+  });
+
   test("A36 and A37: what is the vendor's own stays at home", () => {
     const body = translate({
       metadata: { user_id: '{"device_id":"d"}' },

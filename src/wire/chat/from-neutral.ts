@@ -138,7 +138,10 @@ function commonEffort(reasoning: NeutralReasoning): string | undefined {
 }
 
 function responseFormat(format: NeutralFormat, profile: ServerProfile): JsonObject {
-  if (format.type === "json_object") return { type: "json_object" };
+  if (format.type === "json_object") {
+    if (profile.jsonMode) return { type: "json_object" };
+    return { type: "json_schema", json_schema: { name: "answer", schema: { type: "object" } } };
+  }
   const schema = profile.grammar ? grammarSchema(format.schema) : format.schema;
   const wrapper: JsonObject = { name: format.name ?? "answer", schema };
   if (format.strict !== undefined) wrapper["strict"] = format.strict;

@@ -152,6 +152,29 @@ describe("Messages to Chat, the conversation", () => {
     ]);
   });
 
+  test("arguments are the text of an object also where a Chat client's history holds something else", () => {
+    const written: [string, string][] = [
+      ['{"a": 1}', '{"a": 1}'],
+      ["", "{}"],
+      ["null", "{}"],
+      ['"{\\"a\\":1}"', '{"a":1}'],
+      ["[1]", '{"arguments":"[1]"}'],
+    ];
+    for (const [args, sent] of written) {
+      const tool_calls = [{ id: "a", type: "function", function: { name: "f", arguments: args } }];
+      const body = {
+        model: "m",
+        messages: [
+          { role: "user", content: "go" },
+          { role: "assistant", tool_calls },
+        ],
+      };
+      const target = { profile: "ollama", model: "m", maxOutputTokens: 9 } as const;
+      const { messages } = chatCodec.fromNeutral(chatCodec.toNeutral(body), target);
+      expect((messages as JsonObject[])[1]).toMatchObject({ tool_calls: [{ function: { arguments: sent } }] });
+    }
+  });
+
   test("A18: a failed tool is marked in its text", () => {
     const messages = messagesOf([assistant(use("a")), user(result("a", { content: "no", is_error: true }))]);
     expect(messages.at(-1)!["content"]).toBe("[tool error] no");

@@ -4,9 +4,12 @@ import { AttemptError } from "../../errors.ts";
 import { USER_BEGINS } from "../first-turn.ts";
 import type { JsonObject, NeutralMessage, NeutralPart, NeutralRequest } from "../neutral.ts";
 import { pairedResults } from "../paired-results.ts";
+import { fitCallId } from "../responses/tools.ts";
 import { wellFormedJson } from "../well-formed.ts";
 import type { ServerProfile } from "../profiles/server-profiles.ts";
 
+/** OpenAI's Chat door takes ids of 40 characters, and others stand in front of it. */
+const MAX_CALL_ID = 40;
 /** The dialect has no field for it (A18). */
 const ERROR_MARK = "[tool error] ";
 
@@ -51,13 +54,14 @@ function addMessage(message: NeutralMessage, profile: ServerProfile, out: JsonOb
     default: {
       const text = message.parts.map((part) => ("text" in part ? part.text : "")).join("");
       const content = message.isError ? ERROR_MARK + text : text;
-      out.push({ role: "tool", tool_call_id: message.callId, content });
+      const callId = fitCallId(message.callId, MAX_CALL_ID);
+      out.push({ role: "tool", tool_call_id: callId, content });
       const media = contentParts(
         message.parts.filter((part) => part.type === "image" || part.type === "document"),
         profile,
       );
       if (media.length === 0) return media;
-      return [{ type: "text", text: `[attached to the result of tool call ${message.callId}]` }, ...media];
+      return [{ type: "text", text: `[attached to the result of tool call ${callId}]` }, ...media];
     }
   }
 }
@@ -96,7 +100,8 @@ function addAssistant(parts: readonly NeutralPart[], profile: ServerProfile, out
     if (part.type === "text" || part.type === "refusal") content += part.text;
     else if (part.type === "thinking") thinking += part.text;
     else if (part.type === "tool_call") {
-      calls.push({ id: part.id, type: "function", function: { name: part.name, arguments: wellFormedJson(part.raw) } });
+      const called = { name: part.name, arguments: wellFormedJson(part.raw) };
+      calls.push({ id: fitCallId(part.id, MAX_CALL_ID), type: "function", function: called });
     }
   }
   if (content === "" && calls.length === 0) return;

@@ -160,7 +160,10 @@ function toolCall(call: JsonObject, path: string): NeutralPart {
   };
 }
 
-/** Arguments that are no object are wrapped, so that the history stays whole (B47). */
+/**
+ * Arguments that are no object are wrapped, so that the history stays whole (B47). Servers parse their text once: `null`, an
+ * empty text and an object inside a string are written anew.
+ */
 function callPart(id: string, call: JsonObject, path: string): NeutralPart {
   const text = argumentsText(call["arguments"]).toWellFormed();
   const parsed = parseArguments(text);
@@ -170,7 +173,7 @@ function callPart(id: string, call: JsonObject, path: string): NeutralPart {
     id,
     name: fitToolName(readText(call["name"], `${path}.name`)),
     input,
-    raw: parsed === undefined || text.trim() === "" ? JSON.stringify(input) : text,
+    raw: parsed !== undefined && /^\s*\{/.test(text) ? text : JSON.stringify(input),
     form: "function",
     namespace: undefined,
   };

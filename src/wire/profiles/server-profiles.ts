@@ -41,6 +41,8 @@ export interface ServerProfile {
   readonly assumedContext: number | undefined;
   /** Fields that every request gets unless the client set them: JSON source text by name. */
   readonly pinned: Readonly<Record<string, string>>;
+  /** Takes `json_object` as the answer's format; elsewhere the schema of any object says the same. */
+  readonly jsonMode: boolean;
   /** A schema for the answer binds; elsewhere the answer is checked here. */
   readonly schemaBinds: boolean;
   /** Embeddings can be asked for as base64. */
@@ -74,6 +76,7 @@ const local: ServerProfile = {
   refusesOverlong: true,
   assumedContext: undefined,
   pinned: {},
+  jsonMode: true,
   schemaBinds: false,
   base64Embeddings: false,
   counting: null,
@@ -137,7 +140,8 @@ export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
     base64Embeddings: true,
     counting: "vllm",
   },
-  lmstudio: { ...local, toolChoice: "words", toolStreams: false },
+  // "'response_format.type' must be 'json_schema' or 'text'".
+  lmstudio: { ...local, toolChoice: "words", toolStreams: false, jsonMode: false },
   mlx: { ...local, grammar: false, toolChoice: "ignored", toolStreams: false },
   // Anthropic's own Chat door is for trials: no `top_k`, no images by URL.
   anthropic: { ...cloud, topK: false, sampling: [], imageUrls: false, counting: "messages" },

@@ -160,9 +160,9 @@ function fitName(namespace: string | undefined, name: string): string {
   return `${legal}_${fingerprint(full)}`;
 }
 
-/** A call's id as OpenAI takes it: at most 64 characters. The same id always becomes the same one. */
-export function fitCallId(id: string): string {
-  return id.length <= MAX_NAME ? id : `${id.slice(0, MAX_NAME - 9).toWellFormed()}_${fingerprint(id)}`;
+/** A call's id as OpenAI takes it, which counts its characters. The same id always becomes the same one. */
+export function fitCallId(id: string, most = MAX_NAME): string {
+  return id.length <= most ? id : `${id.slice(0, most - 9).toWellFormed()}_${fingerprint(id)}`;
 }
 
 /** FNV-1a, 32 bits, as eight hex digits: tells names apart, keeps no secret. */
