@@ -260,14 +260,25 @@ function pinned(text: string, body: JsonObject, kind: ServerKind): string {
   return fields.length === 0 ? text : setTopLevel(text, Object.fromEntries(fields));
 }
 
+/** Whose the dialect is: agents write into it what is meant for that vendor alone (paths, installation ids, who the user is). */
+const vendors: Readonly<Record<Dialect, ServerKind | undefined>> = {
+  messages: "anthropic",
+  chat: undefined,
+  responses: "openai",
+};
+
 /**
- * The client's own bytes go to a provider of its dialect; but what it wrote for its vendor a local server that it did not
- * ask for may not understand (the role `developer`, a second system message, schemas with patterns): that is rewritten for
- * the server.
+ * The client's own bytes go to a provider of its dialect; but what it wrote for its vendor no other one gets that it did not
+ * ask for, and a local server may not even understand it (the role `developer`, a second system message, schemas with
+ * patterns): that is rewritten for the server.
  */
 function passesThrough({ request, candidate }: Keyed): boolean {
   if (candidate.dialect !== request.dialect || request.facts.foreign === true) return false;
-  if (!candidate.local || request.operation !== "generate") return true;
+  if (request.operation !== "generate") return true;
+  if (!candidate.local) {
+    const vendor = vendors[candidate.dialect];
+    return candidate.reason === "requested" || vendor === undefined || profileOf(candidate.provider) === vendor;
+  }
   // Anthropic's own fields go with flags in the headers, which no server at home gets: half of a pair is refused.
   return candidate.reason === "requested" && candidate.dialect !== "messages";
 }

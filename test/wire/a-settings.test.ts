@@ -6,7 +6,7 @@ import type { Json, JsonObject } from "../../src/wire/neutral.ts";
 import { post, startHouse } from "../fakes/house.ts";
 import { objectOf, objectsOf } from "../fakes/json-access.ts";
 import type { Step } from "../fakes/script.ts";
-import { allKinds, attemptsIn, KindsHouse, type Kind } from "./kinds-house.ts";
+import { allKinds, attemptsIn, KindsHouse, relayIn, type Kind } from "./kinds-house.ts";
 import { rule } from "./rule.ts";
 
 let kinds: KindsHouse;
@@ -351,6 +351,19 @@ rule(
     expect(Object.keys(own).filter((name) => away.text.includes(`"${name}"`))).toEqual([]);
     expect(away.headers.filter(([name]) => name.toLowerCase().startsWith("anthropic"))).toEqual([]);
     expect(objectsOf(away.json()["messages"])).toEqual([{ role: "user", content: "hi" }]);
+    // Another vendor may speak the dialect: it gets what is said, and the marks of what to keep in its cache.
+    await using other = await startHouse({ config: ({ cloud }) => relayIn(cloud, "messages") });
+    other.cloud.script.push(failing);
+    const attribution = { type: "text", text: "x-anthropic-billing-header: cc_version=2;" };
+    const told = { ...extra, system: [attribution], metadata: { user_id: "device-1" } };
+    const answer = await post(other.gateway, "messages", { extra: told, headers });
+    const relayed = ["anthropic/claude-sonnet-4-5:upstream_500", "relay/other-9:ok"];
+    expect(await attemptsIn(other, answer)).toEqual(relayed);
+    const got = other.cloud.generations.at(-1)!;
+    expect(Object.keys(got.json()).sort()).toEqual(["max_tokens", "messages", "metadata", "model"]);
+    expect(got.json()["messages"]).toEqual(extra.messages as Json);
+    expect(got.text).not.toContain("device-1");
+    expect(got.header("anthropic-beta")).toBeUndefined();
     // Of these some are refused, since nobody knows what they cost; a translation carries none of them.
     const dear = { container: "container_1", mcp_servers: [{ type: "url", name: "m", url: "https://mcp.example" }] };
     const neutral = codecs.messages.toNeutral({ model: "m", max_tokens: 9, ...own, ...dear, messages: extra.messages });

@@ -2,7 +2,9 @@
 
 import { afterAll, beforeAll, expect } from "bun:test";
 import type { Json, JsonObject } from "../../src/wire/neutral.ts";
+import { post as postTo, startHouse } from "../fakes/house.ts";
 import { objectOf, objectsOf, textOf } from "../fakes/json-access.ts";
+import { attemptsIn, relayIn } from "./kinds-house.ts";
 import {
   functionCall,
   functionOutput,
@@ -277,6 +279,14 @@ rule(86, "fields and headers that are the vendor's or the client's own affair go
     "metadata",
     "service_tier",
   ]);
+  // Nor to another vendor that speaks the dialect, but was not asked for.
+  await using other = await startHouse({ config: ({ cloud }) => relayIn(cloud, "responses") });
+  other.cloud.script.push({ refuse: { status: 500 } });
+  const { truncation: _, ...codex } = extra;
+  const answer = await postTo(other.gateway, "responses", { model: "gpt-5.5", extra: codex, headers });
+  expect(await attemptsIn(other, answer)).toEqual(["openai/gpt-5.5:upstream_500", "relay/other-9:ok"]);
+  const got = other.cloud.generations.at(-1)!;
+  expect(JSON.stringify([got.headers, got.text])).not.toContain("PRIVATE");
 });
 
 rule(

@@ -67,6 +67,16 @@ export class KindsHouse implements AsyncDisposable {
   }
 }
 
+/** One more vendor, of a name that tells no kind, for when the one that was asked for fails. */
+export function relayIn(cloud: string, dialect: TestDialect): Record<string, unknown> {
+  const key = { command: ["printf", "%s", HOUSE_KEY] };
+  const url = dialect === "messages" ? cloud : `${cloud}/v1`;
+  return {
+    providers: { relay: { url, dialects: [dialect], key, retry: { attempts: 1 } } },
+    fallback: ["relay/other-9"],
+  };
+}
+
 /** The attempts behind an answer, as `candidate:outcome`. */
 export async function attemptsIn(house: House, response: Response): Promise<string[]> {
   await response.text();

@@ -2,7 +2,7 @@
 
 import type { Json, JsonObject, NeutralMessage, NeutralPart } from "../neutral.ts";
 import { wellFormedJson } from "../well-formed.ts";
-import { invalidField, isAbsent, isObject, readObject, readText, wordOf } from "./request-fields.ts";
+import { cacheMark, invalidField, isAbsent, isObject, readObject, readText, wordOf } from "./request-fields.ts";
 import { documentToNeutral, imageToNeutral, searchResultToNeutral, serverResultToText } from "./sources-to-neutral.ts";
 import { fitToolName } from "./tool-names.ts";
 
@@ -74,14 +74,17 @@ const vendorOnly = /^(?:compaction|advisor|thread)/;
 function addContent(block: JsonObject, path: string, parts: NeutralPart[]): void {
   switch (wordOf(block["type"])) {
     case "text":
-      addText(readText(block["text"], `${path}.text`), parts);
+      addText(readText(block["text"], `${path}.text`), parts, block);
       return;
     case "image":
-      parts.push(imageToNeutral(block, path));
+      parts.push({ ...imageToNeutral(block, path), ...cacheMark(block) });
       return;
-    case "document":
-      for (const part of documentToNeutral(block, path)) parts.push(part);
+    case "document": {
+      const found = documentToNeutral(block, path);
+      // A mark on a block that became several parts is one on the last of them: it covers all that is before it.
+      found.forEach((part, at) => parts.push(at < found.length - 1 ? part : { ...part, ...cacheMark(block) }));
       return;
+    }
     case "search_result":
       parts.push(searchResultToNeutral(block, path));
       return;
@@ -108,8 +111,8 @@ function addContent(block: JsonObject, path: string, parts: NeutralPart[]): void
 }
 
 /** Empty text is refused by vendors and templates alike (A40). */
-function addText(text: string, parts: NeutralPart[]): void {
-  if (text !== "") parts.push({ type: "text", text });
+function addText(text: string, parts: NeutralPart[], marked: JsonObject = {}): void {
+  if (text !== "") parts.push({ type: "text", text, ...cacheMark(marked) });
 }
 
 function toolCall(block: JsonObject, path: string): NeutralPart {
@@ -138,6 +141,7 @@ function toolResult(block: JsonObject, path: string): NeutralMessage {
     callId: readText(block["tool_use_id"], `${path}.tool_use_id`),
     parts,
     isError: block["is_error"] === true,
+    ...cacheMark(block),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import type { Json, JsonObject, NeutralTool, NeutralToolChoice } from "../neutral.ts";
 import {
+  cacheMark,
   invalidField,
   isAbsent,
   isObject,
@@ -75,6 +76,7 @@ function toolToNeutral(tool: JsonObject, path: string): NeutralTool | undefined 
     form: "function",
     namespace: undefined,
     ...(fitted === name ? undefined : { clientName: name }),
+    ...cacheMark(tool),
   };
 }
 
