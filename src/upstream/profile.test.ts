@@ -43,6 +43,8 @@ test("a name may go on behind its kind, as long as it is another word", () => {
 
 test("a vendor is known by its host, and a server by what it says of itself before all", () => {
   expect(profileOf(providerAt("https://openrouter.ai/api/v1", { name: "work" }))).toBe("openrouter");
+  expect(profileOf(providerAt("https://eu.api.openai.com/v1", { name: "work" }))).toBe("openai");
+  expect(profileOf(providerAt("https://evil-api.openai.com.example/v1", { name: "work" }))).toBe("generic");
   expect(profileOf(providerAt("https://api.openai.com.evil.example/v1", { name: "work" }))).toBe("generic");
   expect(profileOf(providerAt("http://127.0.0.1:8080/v1", { name: "ollama", local: true, kind: "vllm" }))).toBe("vllm");
 });

@@ -82,6 +82,16 @@ describe("what is sent upstream", () => {
     expect(JSON.parse(answer!.body as string)).toEqual({ ...chatAnswer, model: "asked-model" });
   });
 
+  test("a limit that the client did not set has the name that the server knows", async () => {
+    const body = { model: "asked-model", messages: [{ role: "user", content: "Hi" }] };
+    const name = async (sample: Sample): Promise<string[]> => {
+      const { asked } = await sent({ body, clampTo: 50, ...sample }, () => Response.json(chatAnswer));
+      return Object.keys(asked[0]!.body).filter((key) => asked[0]!.body[key] === 50);
+    };
+    expect(await name({})).toEqual(["max_tokens"]);
+    expect(await name({ provider: providerAt("https://a.example/v1", { name: "openai" }) })).toEqual(["max_completion_tokens"]);
+  });
+
   test("asks a streaming chat server for its usage, which the client does not see", async () => {
     const body = { model: "asked-model", messages: [{ role: "user", content: "Hi" }], stream: true };
     const { asked, answer, keyed } = await sent({ body, facts: { stream: true } }, () => stream());

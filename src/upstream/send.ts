@@ -8,9 +8,11 @@ import type {
   JsonObject,
   NeutralAnswer,
   NeutralRequest,
+  RequestPatch,
   ServerKind,
   Target,
 } from "../wire/neutral.ts";
+import { outputLimitName } from "../wire/chat/output-limit.ts";
 import { serverProfiles } from "../wire/profiles/server-profiles.ts";
 import { setTopLevel } from "../wire/json-edit.ts";
 import { promptBound } from "../wire/prompt-bound.ts";
@@ -248,10 +250,14 @@ function patched(keyed: Keyed, codec: Codec): string {
   }
   const text = codec.patchRequest(request.text, request.body, {
     ...(candidate.model === request.facts.model ? {} : { model: candidate.model }),
-    ...(allowance.clampTo === undefined ? {} : { maxOutputTokens: allowance.clampTo }),
+    ...(allowance.clampTo === undefined ? {} : limitOf(candidate, allowance.clampTo)),
     ...(request.facts.stream && codec.dialect === "chat" ? { includeUsage: true } : {}),
   });
   return codec.dialect === "chat" ? pinned(text, request.body, profileOf(candidate.provider)) : text;
+}
+
+function limitOf({ provider, model }: Keyed["candidate"], maxOutputTokens: number): RequestPatch {
+  return { maxOutputTokens, limitName: outputLimitName({ profile: profileOf(provider), model }) };
 }
 
 /** Some servers do harm by default: what keeps them from it goes along unless the client has its own say. */

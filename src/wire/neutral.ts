@@ -280,6 +280,19 @@ export interface AnswerContext {
   origin?: string;
 }
 
+/** The Chat dialect has renamed its output limit. */
+export type LimitName = "max_tokens" | "max_completion_tokens";
+
+/** What changes in a request that is passed through; what is absent stays as the client wrote it. */
+export interface RequestPatch {
+  readonly model?: string;
+  readonly maxOutputTokens?: number;
+  /** Chat: what the server calls a limit that the client did not set. */
+  readonly limitName?: LimitName;
+  /** Chat: usage is asked for in a stream. */
+  readonly includeUsage?: boolean;
+}
+
 /** Everything that is special about one dialect. Pure functions: no I/O, no clock, no randomness. */
 export interface Codec {
   readonly dialect: Dialect;
@@ -297,11 +310,7 @@ export interface Codec {
   createReader(): StreamReader;
   createWriter(context: AnswerContext): StreamWriter;
   /** Same dialect on both sides: the client's bytes go on; only these fields change. Returns the text to send. */
-  patchRequest(
-    text: string,
-    body: JsonObject,
-    patch: { model?: string; maxOutputTokens?: number; includeUsage?: boolean },
-  ): string;
+  patchRequest(text: string, body: JsonObject, patch: RequestPatch): string;
   /** Same dialect: an SSE event for the client with `model` replaced; null hides the event (usage not asked for). */
   patchEvent(event: SseEvent, context: { model: string; includeUsage: boolean }): string | null;
   /** Same dialect: a JSON answer's text with its `model` replaced. */

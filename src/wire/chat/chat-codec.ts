@@ -3,7 +3,7 @@
 import { replaceAt, setTopLevel } from "../json-edit.ts";
 import { isAbsent, isObject } from "../messages/request-fields.ts";
 import { parseUpstreamError } from "../messages/upstream-error.ts";
-import type { Codec, Json, JsonObject, SseEvent } from "../neutral.ts";
+import type { Codec, Json, JsonObject, RequestPatch, SseEvent } from "../neutral.ts";
 import { formatEvent } from "../sse.ts";
 import { chatAnswerFromNeutral, chatAnswerToNeutral, chatUsageOf } from "./answer.ts";
 import { chatFacts } from "./facts.ts";
@@ -28,19 +28,14 @@ export const chatCodec: Codec = {
   parseError: parseUpstreamError,
 };
 
-function patchRequest(
-  text: string,
-  body: JsonObject,
-  patch: { model?: string; maxOutputTokens?: number; includeUsage?: boolean },
-): string {
+function patchRequest(text: string, body: JsonObject, patch: RequestPatch): string {
   const edits: Record<string, string | undefined> = {};
   if (patch.model !== undefined) edits["model"] = JSON.stringify(patch.model);
   if (patch.maxOutputTokens !== undefined) {
     const limit = String(patch.maxOutputTokens);
-    const older = !isAbsent(body["max_tokens"]);
     // The name that the client used, which its server knows; both where it used both.
-    if (older) edits["max_tokens"] = limit;
-    if (!older || !isAbsent(body["max_completion_tokens"])) edits["max_completion_tokens"] = limit;
+    const used = (["max_tokens", "max_completion_tokens"] as const).filter((name) => !isAbsent(body[name]));
+    for (const name of used.length === 0 ? [patch.limitName ?? "max_completion_tokens"] : used) edits[name] = limit;
   }
   // Servers refuse the option where nothing is streamed.
   if (patch.includeUsage === true && body["stream"] === true) {

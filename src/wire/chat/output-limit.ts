@@ -1,9 +1,18 @@
 // The output limit of a Chat request, which has had three names.
 
 import { invalidField, isAbsent, readTokenLimit } from "../messages/request-fields.ts";
-import type { JsonObject } from "../neutral.ts";
+import type { JsonObject, LimitName, Target } from "../neutral.ts";
+import { isReasoningModel } from "../profiles/openai-models.ts";
 
 const names = ["max_completion_tokens", "max_tokens", "max_output_tokens"] as const;
+
+/**
+ * What a server calls a limit that the client did not set. One that does not know the new name refuses it, or ignores it, so
+ * that the answer costs more than was held for it.
+ */
+export function outputLimitName({ profile, model }: Pick<Target, "profile" | "model">): LimitName {
+  return profile === "openai" || isReasoningModel(model) ? "max_completion_tokens" : "max_tokens";
+}
 
 /** Two different limits: one would be believed here and the other by the upstream (threat model B5). Throws REQUEST_INVALID. */
 export function agreedOutputLimit(body: JsonObject): number | undefined {

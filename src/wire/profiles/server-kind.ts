@@ -45,6 +45,9 @@ const byHost: ReadonlyMap<string, ServerKind> = new Map([
   ["openrouter.ai", "openrouter"],
 ]);
 
+/** OpenAI's doors by region: `eu.api.openai.com`. */
+const openaiRegions = ".api.openai.com";
+
 const byPort: ReadonlyMap<string, ServerKind> = new Map([
   ["11434", "ollama"],
   ["1234", "lmstudio"],
@@ -72,5 +75,6 @@ function guess({ name, url, local }: Named): ServerKind {
   const named = (local ? beginnings : [...beginnings, ...cloudBeginnings]).find(([start]) => start.test(name));
   if (named !== undefined) return named[1];
   const { hostname, port } = new URL(url);
+  if (!local && hostname.endsWith(openaiRegions)) return "openai";
   return (local ? byPort.get(port) : byHost.get(hostname)) ?? "generic";
 }

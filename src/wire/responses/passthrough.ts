@@ -1,7 +1,7 @@
 // Responses on both sides: the client's and the upstream's bytes go on as they are, but for what must differ.
 
 import { replaceAt, setTopLevel } from "../json-edit.ts";
-import type { JsonObject, SseEvent } from "../neutral.ts";
+import type { JsonObject, RequestPatch, SseEvent } from "../neutral.ts";
 import { formatEvent } from "../sse.ts";
 import { DEFAULT_TOOL_CALLS, lacksCallLimit } from "./hosted-tools.ts";
 import { arrayAt, isObject, stringAt } from "./json-fields.ts";
@@ -15,11 +15,7 @@ const dearTiers: ReadonlySet<unknown> = new Set(["priority", "fast", "scale"]);
  * right: an absent limit on paid tool calls is set, a dearer service tier becomes the default one. Reasoning items that
  * carry our own envelope come from another vendor's turn and are taken out: this one would refuse them.
  */
-export function patchRequest(
-  text: string,
-  body: JsonObject,
-  patch: { model?: string; maxOutputTokens?: number; includeUsage?: boolean },
-): string {
+export function patchRequest(text: string, body: JsonObject, patch: RequestPatch): string {
   const edits: Record<string, string | undefined> = {};
   if (patch.model !== undefined && patch.model !== body["model"]) edits["model"] = JSON.stringify(patch.model);
   if (patch.maxOutputTokens !== undefined && patch.maxOutputTokens !== body["max_output_tokens"]) {
