@@ -253,6 +253,7 @@ export class Daemon {
       },
       onLoaded: (generation) => {
         this.#adopt(generation.config);
+        void this.#discover();
         report(`configuration ${generation.number} is live`);
       },
       onRestartNeeded: () =>
@@ -315,9 +316,11 @@ export class Daemon {
   }
 
   async #discover(): Promise<void> {
-    const parts = { providers: this.config.providers, own: this.urls, localProvider, before: this.#local };
+    const { config } = this;
+    const parts = { providers: config.providers, own: this.urls, localProvider, before: this.#local };
     const found = await findLocalServers(parts);
-    if (JSON.stringify(found) === JSON.stringify(this.#local)) return;
+    // A reload meanwhile has asked for itself, and what it does not name any more would come back.
+    if (config !== this.config || JSON.stringify(found) === JSON.stringify(this.#local)) return;
     this.#local = found;
     this.#adopt(this.config);
   }

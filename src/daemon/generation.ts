@@ -90,10 +90,12 @@ export class Generation implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {}
 
   #build(): Directory {
+    const providers = this.providers();
     return new Directory({
-      providers: this.providers(),
+      providers,
       aliases: this.config.models,
-      localModels: this.#builtFor.models,
+      // The servers were asked for another configuration, which may have named some that this one does not.
+      localModels: this.#builtFor.models.filter((model) => providers.has(model.provider)),
       fallback: this.config.fallback,
     });
   }

@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:
 import { dirname, join } from "node:path";
 import { Gate } from "../fakes/gate.ts";
 import { dialects, merge, modelOf, post, startHouse, type House } from "../fakes/house.ts";
-import type { RecordedRequest } from "../fakes/provider.ts";
+import { FakeProvider, type RecordedRequest } from "../fakes/provider.ts";
 import { renderChat } from "../fakes/chat-wire.ts";
 import { renderMessages } from "../fakes/messages-wire.ts";
 import { renderResponses } from "../fakes/responses-wire.ts";
@@ -100,4 +100,30 @@ async function checked(house: House, before: number, cap: number | null): Promis
   expect(config.fault).toBeNull();
   expect(agents["default"]!.daily_usd).toBe(cap);
   return config.generation;
+}
+
+test("a local server is known as soon as the configuration names it, and gone with the one that does not", async () => {
+  await using house = await startHouse({ local: { models: ["llama3.2:3b"] } });
+  await using added = await FakeProvider.start({ local: true, models: ["gemma4:31b"] });
+  const workstation = { url: `${added.url}/v1`, dialects: ["chat"], local: true };
+  house.gateway.writeConfig(merge(house.config, { providers: { workstation } }));
+  // The built-in name is bound to what a server offers.
+  await eventually(async () =>
+    expect(await listedModels(house)).toEqual(expect.arrayContaining(["workstation/gemma4:31b", "gemma-4"])),
+  );
+
+  const { generation } = (await house.gateway.stats()).config;
+  // Without a fallback of one's own it is made of what the servers offer.
+  const { models: _models, fallback: _fallback, ...rest } = house.config;
+  house.gateway.writeConfig(rest);
+  await eventually(async () => {
+    expect((await house.gateway.stats()).config).toMatchObject({ generation: generation + 1, fault: null });
+  });
+  expect(await listedModels(house)).not.toContain("workstation/gemma4:31b");
+  expect((await post(house.gateway, "messages")).status).toBe(200);
+});
+
+async function listedModels(house: House): Promise<string[]> {
+  const response = await fetch(`${house.gateway.url}/v1/models`);
+  return ((await response.json()) as { data: { id: string }[] }).data.map(({ id }) => id);
 }
