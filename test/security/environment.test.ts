@@ -1,14 +1,16 @@
 // Promise: nothing in the environment or in the folder that it is started from weakens the daemon unseen.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { post, startHouse } from "../fakes/house.ts";
 import { refusedStart, startGateway } from "../harness.ts";
 
 setDefaultTimeout(60_000);
 
+const root = fileURLToPath(new URL("../..", import.meta.url));
 const config = { listen: "127.0.0.1:0", timezone: "UTC" };
 
 describe("it refuses to start, and says which variable to unset, with", () => {
@@ -74,6 +76,22 @@ test("its folders are 0700 and its files 0600, whatever the umask was", async ()
   for (const folder of ["logs", "state"]) expect(statSync(join(home, folder)).mode & 0o777).toBe(0o700);
   for (const file of ["logs/cloud-proxy-audit.jsonl", "state/ledger.sqlite"]) {
     expect(statSync(join(home, file)).mode & 0o777).toBe(0o600);
+  }
+});
+
+test("so is all that a command creates in a home that is not there yet", () => {
+  const folder = mkdtempSync(join(tmpdir(), "sanctum-test-"));
+  const home = join(folder, "sanctum");
+  try {
+    const { exitCode } = Bun.spawnSync(["sh", join(root, "bin/sanctum"), "agents", "add", "windu"], {
+      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: home, SANCTUM_HOME: home },
+    });
+    expect(exitCode).toBe(0);
+    const created = readdirSync(home, { recursive: true, encoding: "utf8" });
+    expect(created).toContain("sanctum-proxy/config.yaml");
+    for (const name of ["", ...created]) expect([name, statSync(join(home, name)).mode & 0o077]).toEqual([name, 0]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 });
 
