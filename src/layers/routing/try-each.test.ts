@@ -286,6 +286,34 @@ describe("when every candidate failed, the client is told", () => {
     expect((await toldAfter([[cloud, "skipped_breaker"]])).code).toBe("UPSTREAM_FAILED");
   });
 
+  test("503 with the shortest wait that was asked for, from 5 to 30 seconds", async () => {
+    for (const [cloudMs, otherMs, seconds] of [
+      [9_000, undefined, 9],
+      [20_000, 12_300, 13],
+      [400_000, undefined, 30],
+      [300, 20_000, 5],
+    ] as const) {
+      const ends = [
+        [cloud, "upstream_503", { retryAfterMs: cloudMs }],
+        [other, "skipped_breaker", { retryAfterMs: otherMs }],
+        [home, "connect_failed"],
+      ] as const;
+      expect([cloudMs, (await toldAfter(ends)).retryAfterSeconds]).toEqual([cloudMs, seconds]);
+    }
+  });
+
+  test("the last wait of a candidate that was asked twice, not the one that is over", async () => {
+    const again = candidateAt(providerOf("again", { retry: { attempts: 2, baseMs: 500, maxMs: 8_000 } }));
+    const { next } = scripted(
+      failing("upstream_429", { retryAfterMs: 2_000 }),
+      failing("upstream_429", { retryAfterMs: 20_000 }),
+    );
+    expect(await refused(layerOver(next).run(plannedOf([again])))).toMatchObject({
+      code: "LIMITS_EXHAUSTED",
+      retryAfterSeconds: 20,
+    });
+  });
+
   test("what to do where no key is there", async () => {
     const error = await toldAfter([[cloud, "skipped_key"]]);
     expect(error.code).toBe("ROUTE_NO_CANDIDATE");

@@ -33,6 +33,8 @@ interface Parts {
 
 /** Never make a client wait longer than this before it is told to come back. */
 const maxRetryAfterSeconds = 30;
+/** What is down is hardly back sooner. */
+const downSeconds = 5;
 /** The same candidate again only when it is the last one and the wait is this short. */
 const maxRetryWaitMs = 10_000;
 /** Bytes a token on the dear side: English lies at 4.5, code at 3.3. */
@@ -224,9 +226,7 @@ function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError
   if (paid.length > 0 && paid.every((f) => outOfCredit(f.error))) return new GatewayError("UPSTREAM_CREDIT", { cause });
   const others = paid.filter((f) => !limited.includes(f));
   if (limited.length > 0 && others.length === 0) {
-    const waits = limited.flatMap((f) => f.error.retryAfterMs ?? []);
-    const waitMs = waits.length > 0 ? Math.min(...waits) : 1_000;
-    const retryAfterSeconds = Math.max(1, Math.min(maxRetryAfterSeconds, Math.ceil(waitMs / 1_000)));
+    const retryAfterSeconds = Math.max(1, shortestWait(limited) ?? 0);
     return new GatewayError("LIMITS_EXHAUSTED", { retryAfterSeconds, cause });
   }
   if (failures.every((f) => f.error.outcome.startsWith("skipped_"))) {
@@ -239,7 +239,15 @@ function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError
     if (unfit !== null) return unfit;
   }
   // What was only skipped may be asked in a moment; what failed was tried again here as often as it is good.
-  return new GatewayError("UPSTREAM_FAILED", { retryAfterSeconds: 5, final: sent.length > 0, cause });
+  const retryAfterSeconds = Math.max(downSeconds, shortestWait(failures) ?? 0);
+  return new GatewayError("UPSTREAM_FAILED", { retryAfterSeconds, final: sent.length > 0, cause });
+}
+
+/** Seconds until the first of them may be asked again; undefined: none says when. Of each candidate its last word counts. */
+function shortestWait(failures: readonly Failure[]): number | undefined {
+  const last = new Map(failures.map(({ candidate, error }) => [candidate, error.retryAfterMs]));
+  const waits = [...last.values()].filter((ms) => ms !== undefined);
+  return waits.length === 0 ? undefined : Math.min(maxRetryAfterSeconds, Math.ceil(Math.min(...waits) / 1_000));
 }
 
 /** The request itself is what no candidate can take: to be told as final, since sending it again would not help. */
