@@ -23,8 +23,8 @@ export interface GenerationsOptions<T> {
   readonly onFault: (faults: readonly Fault[], cause: unknown) => void;
   /** After each swap. */
   readonly onLoaded?: (generation: Generation<T>) => void;
-  /** `listen`, `tls`, `host_names` or `audit.file` is not what the process began with: only a restart changes that. */
-  readonly onRestartNeeded?: (generation: Generation<T>) => void;
+  /** These keys are not what the process began with: only a restart changes that. */
+  readonly onRestartNeeded?: (keys: readonly string[]) => void;
   /** An old generation did not close properly; the new one is not touched by that. */
   readonly onDisposeFailed: (error: unknown, number: number) => void;
 }
@@ -82,9 +82,9 @@ export class Generations<T extends AsyncDisposable> implements AsyncDisposable {
     return this.#fault;
   }
 
-  /** The configuration in force wants other addresses than those that the process opened at its start. */
-  get restartNeeded(): boolean {
-    return needsRestart(this.#first, this.#current.config);
+  /** Keys of the configuration in force that only take effect at the next start; empty: it is in force as a whole. */
+  get restartNeeded(): readonly string[] {
+    return restartKeys(this.#first, this.#current.config);
   }
 
   /** The generation in force, kept alive until `release`. Costs a request one addition. */
@@ -127,7 +127,7 @@ export class Generations<T extends AsyncDisposable> implements AsyncDisposable {
     old.retired = true;
     if (old.users === 0) void this.#dispose(old);
     this.#options.onLoaded?.(this.#current);
-    if (needsRestart(this.#first, loaded.config)) this.#options.onRestartNeeded?.(this.#current);
+    if (this.restartNeeded.length > 0) this.#options.onRestartNeeded?.(this.restartNeeded);
     return true;
   }
 
@@ -176,13 +176,13 @@ const unbuildable: Fault = {
   ...unsay(say("could not be put to use", "see the log for the reason")),
 };
 
-function needsRestart(first: Config, now: Config): boolean {
+function restartKeys(first: Config, now: Config): string[] {
   const addresses = (config: Config): string => config.listen.map((address) => address.text).join(" ");
-  return (
-    addresses(first) !== addresses(now) ||
-    first.tls?.certFile !== now.tls?.certFile ||
-    first.tls?.keyFile !== now.tls?.keyFile ||
-    first.audit.file !== now.audit.file ||
-    first.hostNames.join(" ") !== now.hostNames.join(" ")
-  );
+  const changed: Readonly<Record<string, boolean>> = {
+    listen: addresses(first) !== addresses(now),
+    tls: first.tls?.certFile !== now.tls?.certFile || first.tls?.keyFile !== now.tls?.keyFile,
+    host_names: first.hostNames.join(" ") !== now.hostNames.join(" "),
+    "audit.file": first.audit.file !== now.audit.file,
+  };
+  return Object.keys(changed).filter((key) => changed[key]);
 }

@@ -182,10 +182,10 @@ export class Daemon {
   async reload(): Promise<{ readonly ok: boolean; readonly text: string }> {
     const { configFile, home } = this.#options;
     const ok = await this.#generations.apply(await loadConfigApart(configFile, { home }));
-    const { fault, current } = this.#generations;
-    return ok
-      ? { ok, text: `configuration ${current.number} is live` }
-      : { ok, text: (fault?.faults ?? []).map(formatFault).join("\n") };
+    const { fault, current, restartNeeded } = this.#generations;
+    if (!ok) return { ok, text: (fault?.faults ?? []).map(formatFault).join("\n") };
+    const live = `configuration ${current.number} is live`;
+    return { ok, text: restartNeeded.length === 0 ? live : `${live}\n${restartText(restartNeeded)}` };
   }
 
   /**
@@ -256,8 +256,7 @@ export class Daemon {
         void this.#discover();
         report(`configuration ${generation.number} is live`);
       },
-      onRestartNeeded: () =>
-        report("`listen` has changed: that needs a restart (`sanctum stop`, then `sanctum start`)"),
+      onRestartNeeded: (keys) => report(restartText(keys)),
       onDisposeFailed: (error, number) => report(`configuration ${number} did not close: ${String(error)}`),
     });
     this.#adopt(config);
@@ -397,4 +396,9 @@ export class Daemon {
     const saved = this.#ledger.loadCounters("tally").get("tally");
     if (saved !== undefined) this.#tally.restore(JSON.parse(saved));
   }
+}
+
+function restartText(keys: readonly string[]): string {
+  const names = keys.map((key) => `\`${key}\``).join(", ");
+  return `${names}: the change needs a restart (\`sanctum stop\`, then \`sanctum start\`)`;
 }

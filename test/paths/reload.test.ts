@@ -123,6 +123,19 @@ test("a local server is known as soon as the configuration names it, and gone wi
   expect((await post(house.gateway, "messages")).status).toBe(200);
 });
 
+test("`sanctum reload` says which of the changes needs a restart", async () => {
+  await using house = await startHouse();
+  house.gateway.writeConfig({ ...house.config, listen: "127.0.0.1:1", agents: { default: { daily_usd: 7 } } });
+  const child = Bun.spawn(["sh", join(import.meta.dir, "../../bin/sanctum"), "reload"], {
+    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: house.gateway.home, SANCTUM_HOME: house.gateway.home },
+    stdout: "pipe",
+  });
+  expect(await new Response(child.stdout).text()).toMatch(/^configuration \d+ is live\n`listen`: .*restart.*\n$/);
+  expect(await child.exited).toBe(0);
+  expect((await house.gateway.stats()).agents["default"]!.daily_usd).toBe(7);
+  expect(house.gateway.output()).toMatch(/`listen`: .*restart/);
+});
+
 async function listedModels(house: House): Promise<string[]> {
   const response = await fetch(`${house.gateway.url}/v1/models`);
   return ((await response.json()) as { data: { id: string }[] }).data.map(({ id }) => id);
