@@ -86,6 +86,12 @@ export class Generation implements AsyncDisposable {
     return this.directory.names();
   }
 
+  /** The models of providers that `serves` lets pass, under a name that no list holds. */
+  modelsNamed(id: string, serves: (provider: Provider) => boolean): readonly ListedModel[] {
+    const meant = this.directory.spelledOtherwise(id).filter(({ provider }) => serves(provider));
+    return meant.slice(0, 1).map(({ provider, context }) => ({ id, provider: provider.name, context }));
+  }
+
   /** Nothing of its own to close: connections and books are shared. */
   async [Symbol.asyncDispose](): Promise<void> {}
 

@@ -7,22 +7,30 @@ import type { ConfigStatus, ProviderStatus } from "../layers/audit/index.ts";
 import type { Limits } from "../layers/limits/index.ts";
 import { compileGlob } from "../layers/routing/index.ts";
 import type { KeyRing } from "../layers/vault/index.ts";
+import type { Provider } from "../request.ts";
 import type { ListedModel } from "../server/models.ts";
 import type { ModelsQuestion } from "../server/operations.ts";
 import type { Generation } from "./generation.ts";
 
-/** What this caller can ask for: aliases, local models, and the catalogue of the providers that have a key. Throws IDENTITY_*. */
+/**
+ * What this caller can ask for: aliases, local models, and the catalogue of the providers that have a key; where one model
+ * is asked for, also under its other names. Throws IDENTITY_*.
+ */
 export function modelsFor(question: ModelsQuestion, generation: Generation, keys: KeyRing): readonly ListedModel[] {
   const { agent } = generation.authenticate(question);
-  const keyed = [...generation.providers().values()].filter((p) => !p.local && keys.state(p.name) !== "missing");
-  const cloud = keyed.flatMap(({ name }) =>
+  const keyed = (provider: Provider): boolean => !provider.local && keys.state(provider.name) !== "missing";
+  const cloud = [...generation.providers().values()].filter(keyed).flatMap(({ name }) =>
     listModels(name).map((model) => ({
       id: name === "openrouter" ? `openrouter/${model}` : model,
       provider: name,
       context: undefined,
     })),
   );
-  const models = [...generation.models(), ...cloud];
+  const models: ListedModel[] = [...generation.models(), ...cloud];
+  const { id } = question;
+  if (id !== null && !models.some((model) => model.id === id)) {
+    models.push(...generation.modelsNamed(id, (provider) => provider.local || keyed(provider)));
+  }
   if (agent.models === undefined) return models;
   const tests = agent.models.map(compileGlob);
   return models.filter(({ id }) => tests.some((test) => test(id)));

@@ -101,7 +101,7 @@ rule(
 
 rule(
   242,
-  "one model is found by its id with slashes, colons and signs in it, encoded or not; an unknown one is a 404 of the vendor that is asked",
+  "one model is found by its id with slashes, colons and signs in it, encoded or not, and by every name under which it can be asked for; an unknown one is a 404 of the vendor that is asked",
   async () => {
     const one = async (path: string, headers: Record<string, string> = {}): Promise<Response> =>
       fetch(`${house.gateway.url}/v1/models/${path}`, { headers });
@@ -114,6 +114,14 @@ rule(
           expect(await answer.json()).toMatchObject({ id, object: "model", type: "model" });
         }
       }
+    }
+    // With its provider, with its date, in a reseller's spelling, and without its provider.
+    const spellings = ["anthropic/claude-sonnet-4-5", "claude-sonnet-4-5-20250929", "anthropic/claude-sonnet-4.5"];
+    for (const id of [...spellings, "openai/gpt-4o-mini", names[0]!]) {
+      expect(await (await one(id)).json()).toMatchObject({ id, object: "model", type: "model" });
+    }
+    for (const id of ["anthropic/claude-9", "openai/claude-sonnet-4-5", "nobody/gpt-4o-mini"]) {
+      expect([id, (await one(id)).status]).toEqual([id, 404]);
     }
     const unknown = await one("ollama/nobody:7b");
     expect(unknown.status).toBe(404);

@@ -115,6 +115,16 @@ export class Directory {
     return [...aliases, ...local];
   }
 
+  /**
+   * What a name means that `names` and the catalogue hold under another spelling: `provider/model`, or with its date. A
+   * name that only looks like a vendor's means nothing here: whether it exists is the vendor's to say.
+   */
+  spelledOtherwise(name: string): readonly { readonly provider: Provider; readonly context: number | undefined }[] {
+    return this.resolve(name).filter(({ provider, model }) =>
+      provider.local ? this.#offer(provider, model) !== undefined : priceOf(provider.name, model) !== null,
+    );
+  }
+
   #lookUp(name: string): readonly Entry[] {
     const alias = this.#aliases.get(name);
     if (alias !== undefined) return [alias];
