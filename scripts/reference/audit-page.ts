@@ -20,7 +20,8 @@ const fieldSentences: Readonly<Record<string, string>> = {
   attempts: "Every candidate that was tried or skipped, in order. Empty where the request was refused before.",
   "attempts[].candidate": "Alias, or `provider/model`.",
   "attempts[].outcome": "How it ended: see below.",
-  "attempts[].status": "HTTP status of the provider; null where there was none.",
+  "attempts[].status":
+    "HTTP status of the provider, or what an error inside its 200 stands for; null where there was none.",
   "attempts[].ms": "Milliseconds from its start to its end.",
   "attempts[].ttft_ms": "Milliseconds to the first content. Absent where none came.",
   "attempts[].usd": "What it cost.",

@@ -182,8 +182,11 @@ async function calling<T>(
         deadline,
       });
       permit.learn(asked.headers, asked.status);
+      keyed.attempt.status = asked.status;
       return asked;
     };
+    // A second question of one attempt (`checkedAnswer`) has no answer yet.
+    keyed.attempt.status = null;
     let response = await ask(call.body);
     if (response.status === 400) response = await withoutRefusedThinking(response, call, ask);
     const upstreamId = upstreamIdOf(response.headers, candidate.dialect, keyed.key, parts.redact);

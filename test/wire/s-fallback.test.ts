@@ -2,6 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import { createServer, type Server } from "node:net";
+import type { Json } from "../../src/wire/neutral.ts";
 import { Gate } from "../fakes/gate.ts";
 import { loneModels, post, startHouse, type House, type LoneModel, type TestDialect } from "../fakes/house.ts";
 import { objectsOf, textOf } from "../fakes/json-access.ts";
@@ -179,6 +180,7 @@ rule(
       { cut: { at: { byte: 400 }, how: "close" }, split: { seed: 7 } },
       { errorEvent: { afterEvents: 2, type: "overloaded_error" } },
     ];
+    const statuses: Json[] = [];
     for (const [n, step] of steps.entries()) {
       origin.script.push(step);
       const response = await post(house.gateway, "messages", { model: `lazy-${n}`, extra: { stream: true } });
@@ -186,8 +188,12 @@ rule(
       const text = await response.text();
       expect(answerText("messages", text)).toBe(DEFAULT_TEXT);
       expect(eventsOf(text).filter((event) => event.name === "message_start")).toHaveLength(1);
-      expect(attemptsOf(await lineOf(response))[1]).toBe("coder-14b:ok");
+      const line = await lineOf(response);
+      expect(attemptsOf(line)[1]).toBe("coder-14b:ok");
+      statuses.push(objectsOf(line["attempts"])[0]!["status"]!);
     }
+    // Where the answer only broke off the trail keeps the good status; an error in it has the one that it stands for.
+    expect(statuses).toEqual([502, 200, 200, 529]);
   },
 );
 

@@ -133,7 +133,8 @@ function openAttempt(candidate: Candidate, clock: Clock): AttemptRecord {
 
 function closeAttempt(attempt: AttemptRecord, error: AttemptError, clock: Clock): void {
   attempt.outcome = error.outcome;
-  attempt.status = error.status === 0 ? null : error.status;
+  // A failure without a status of its own leaves that of the answer in which it happened.
+  if (error.status !== 0) attempt.status = error.status;
   attempt.ms = clock.monotonic() - attempt.startedAt;
   attempt.note = error.note ?? null;
 }
