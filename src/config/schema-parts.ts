@@ -78,7 +78,10 @@ export function choice<const Options extends readonly string[]>(about: string, o
 }
 
 export function count(about: string, most: number) {
-  const message = say(`must be a whole number from 1 to ${most}`, "leave it out for no limit");
+  const message = say(
+    `must be a whole number from 1 to ${most}`,
+    "write it without quotes, or leave it out for the default",
+  );
   return v.pipe(
     v.number(message),
     v.integer(message),
