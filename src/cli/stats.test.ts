@@ -95,6 +95,16 @@ test("both say what is wrong, with exit code 1, where no gateway answers", async
   }
 });
 
+test("status --json says in the same fields that no gateway answers", async () => {
+  const io = captured(false);
+  const fetchStats = async (): Promise<StatsDocument> => Promise.reject(new Error("no gateway on port 4040"));
+  await statusCommand(io, fetchStats).parseAsync(["--json"], { from: "user" });
+  const problems = ["no gateway on port 4040"];
+  expect(JSON.parse(io.text)).toEqual({ ok: false, version: null, uptime_s: null, in_flight: null, problems });
+  expect(process.exitCode).toBe(1);
+  process.exitCode = 0;
+});
+
 test("status is quiet when all is well, and otherwise names each thing with what to do, with exit code 1", async () => {
   const good = captured(false);
   await statusCommand(good, async () => document()).parseAsync([], { from: "user" });

@@ -25,9 +25,14 @@ export function statusCommand(io: Io, fetchStats: FetchStats): Command {
     .option("--json", "print the state as JSON")
     .action(async (options: { json?: boolean }) => {
       const json = options.json === true;
-      const stats = await show(io, fetchStats, false, (document, colour) =>
-        json ? `${JSON.stringify(statusOf(document), null, 2)}\n` : statusText(document, colour),
-      );
+      const printed = (status: Status): string => `${JSON.stringify(status, null, 2)}\n`;
+      const text = (document: StatsDocument, colour: boolean): string =>
+        json ? printed(statusOf(document)) : statusText(document, colour);
+      // A watching script reads the same fields whether the gateway runs or not.
+      const absent = (message: string): void => {
+        if (json) io.out(printed({ ok: false, version: null, uptime_s: null, in_flight: null, problems: [message] }));
+      };
+      const stats = await show(io, fetchStats, false, text, absent);
       if (stats !== null && problemsOf(stats).length > 0) process.exitCode = 1;
     });
 }
@@ -37,12 +42,15 @@ async function show(
   fetchStats: FetchStats,
   json: boolean,
   text: (stats: StatsDocument, colour: boolean) => string,
+  absent: (message: string) => void = () => undefined,
 ): Promise<StatsDocument | null> {
   let stats: StatsDocument;
   try {
     stats = await fetchStats();
   } catch (error) {
-    io.err(`${error instanceof Error ? error.message : "the gateway does not answer"}\n`);
+    const message = error instanceof Error ? error.message : "the gateway does not answer";
+    io.err(`${message}\n`);
+    absent(message);
     process.exitCode = 1;
     return null;
   }
@@ -147,9 +155,10 @@ function auditText(stats: StatsDocument, colour: boolean): string {
 
 interface Status {
   readonly ok: boolean;
-  readonly version: string;
-  readonly uptime_s: number;
-  readonly in_flight: number;
+  /** Null, like the two below, where no gateway answers. */
+  readonly version: string | null;
+  readonly uptime_s: number | null;
+  readonly in_flight: number | null;
   readonly problems: readonly string[];
 }
 
