@@ -2,10 +2,13 @@
 
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { isatty } from "node:tty";
 import type { Io } from "./cli/io.ts";
 
-function createIo(argv: readonly string[]): Io {
+function createIo(whole: readonly string[]): Io {
   const home = resolve(process.env["SANCTUM_HOME"] || join(homedir(), ".sanctum"));
+  // Behind -- is the command of `sanctum run`, with options of its own.
+  const argv = whole.includes("--") ? whole.slice(0, whole.indexOf("--")) : whole;
   const at = argv.findIndex((word) => word === "--config" || word.startsWith("--config="));
   const given = at < 0 ? undefined : argv[at]!.includes("=") ? argv[at]!.slice("--config=".length) : argv[at + 1];
   // npm runs scripts in the package's folder: a relative path is meant from where the person stands.
@@ -14,6 +17,7 @@ function createIo(argv: readonly string[]): Io {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     isTty: process.stdout.isTTY,
+    atTerminal: [0, 1, 2].some((descriptor) => isatty(descriptor)),
     env: process.env,
     home,
     configFile: given === undefined ? join(home, "sanctum-proxy/config.yaml") : resolve(from, given),

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAdminClient, NotRunningError } from "./admin-client.ts";
 import { serveAdmin, type AdminActions } from "./admin-server.ts";
+import { leaseToken } from "./token-lease.ts";
+import { Secret } from "../secret.ts";
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -21,6 +23,8 @@ const quiet: AdminActions = {
   addresses: () => ["http://127.0.0.1:4040"],
   reload: async () => ({ ok: true, text: "configuration 2 is live" }),
   refreshKey: async () => undefined,
+  lendToken: () => null,
+  agents: () => ["windu", "default"],
   stop: () => undefined,
 };
 
@@ -97,6 +101,84 @@ describe("over it", () => {
       await expect(admin.get(route)).rejects.toThrow("404");
     }
     expect(done).toBe(0);
+  });
+});
+
+describe("a token that is lent over it", () => {
+  /** Lends one token and tells of its end. */
+  function lender(): {
+    actions: Partial<AdminActions>;
+    lentTo: string[];
+    ended: Promise<void>;
+    revoke: () => void;
+  } {
+    const ended = Promise.withResolvers<void>();
+    const lentTo: string[] = [];
+    const lender = { lentTo, ended: ended.promise, revoke: () => undefined as void };
+    const lendToken: AdminActions["lendToken"] = (agent, onRevoked) => {
+      if (agent !== "windu") return null;
+      lentTo.push(agent);
+      lender.revoke = onRevoked;
+      return { token: Secret.fromString("the-token"), giveBack: () => ended.resolve() };
+    };
+    return Object.assign(lender, { actions: { lendToken } });
+  }
+
+  test("comes with the addresses, and ends when its holder lets it go", async () => {
+    const path = socketPath();
+    const { actions, lentTo, ended } = lender();
+    served(path, actions);
+    const lease = await leaseToken(path, "windu");
+    expect([lentTo, lease.token.reveal(), lease.addresses]).toEqual([
+      ["windu"],
+      "the-token",
+      ["http://127.0.0.1:4040"],
+    ]);
+    lease[Symbol.dispose]();
+    await ended;
+  });
+
+  test("ends when its holder is killed, while a child of the holder lives on", async () => {
+    const path = socketPath();
+    const { actions, ended } = lender();
+    served(path, actions);
+    const module = join(import.meta.dir, "token-lease.ts");
+    const script = `
+      const { leaseToken } = await import(${JSON.stringify(module)});
+      await leaseToken(${JSON.stringify(path)}, "windu");
+      const child = Bun.spawn(["sleep", "600"]);
+      console.log(child.pid);
+      setInterval(() => {}, 1e6);`;
+    const holder = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "inherit" });
+    ends.push(() => holder.kill("SIGKILL"));
+    const { value } = await holder.stdout.getReader().read();
+    const child = Number(new TextDecoder().decode(value));
+    ends.push(() => process.kill(child, "SIGKILL"));
+    holder.kill("SIGKILL");
+    await ended;
+    expect(process.kill(child, 0)).toBe(true);
+  });
+
+  test("is over for its holder with the reason, when the agent is removed or the gateway ends", async () => {
+    const path = socketPath();
+    const one = lender();
+    const server = served(path, one.actions);
+    const first = await leaseToken(path, "windu");
+    one.revoke();
+    expect(await first.lost).toBe("there is no agent windu any more");
+    const second = await leaseToken(path, "windu");
+    await server[Symbol.asyncDispose]();
+    expect(await second.lost).toBe("the gateway has stopped");
+  });
+
+  test("is not there for an unknown agent, and the known ones are named; without a gateway it is told how to start one", async () => {
+    const path = socketPath();
+    await expect(leaseToken(path, "windu")).rejects.toBeInstanceOf(NotRunningError);
+    served(path, lender().actions);
+    await expect(leaseToken(path, "yoda")).rejects.toMatchObject({
+      message: "there is no agent yoda",
+      known: ["windu", "default"],
+    });
   });
 });
 

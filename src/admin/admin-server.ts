@@ -1,5 +1,14 @@
 import { chmodSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Server } from "bun";
+import type { Secret } from "../secret.ts";
+
+/** A token that is lent to a command. */
+export interface LentToken {
+  readonly token: Secret;
+  /** Ends the token; does nothing when called again. */
+  readonly giveBack: () => void;
+}
 
 export interface AdminActions {
   /** The `/stats` document as JSON text. */
@@ -10,6 +19,10 @@ export interface AdminActions {
   reload(): Promise<{ readonly ok: boolean; readonly text: string }>;
   /** Reads this provider's key again. */
   refreshKey(provider: string): Promise<void>;
+  /** Makes a token of this agent; null: there is no such agent. `onRevoked` is called where the agent is taken away. */
+  lendToken(agent: string, onRevoked: () => void): LentToken | null;
+  /** The names of the agents. */
+  agents(): readonly string[];
   /** Begins an orderly stop. */
   stop(): void;
 }
@@ -37,6 +50,7 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
           return Response.json({ ok: true });
         },
       },
+      "/run": { POST: (request: Request, server: Server<undefined>) => lend(request, server, actions) },
       "/stop": {
         POST: () => {
           // After the answer is on its way.
@@ -45,7 +59,7 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
         },
       },
     },
-    fetch: () => new Response("unknown", { status: 404 }),
+    fetch: () => Response.json({}, { status: 404 }),
   });
   process.umask(before);
   chmodSync(socketPath, 0o600);
@@ -55,4 +69,33 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
       rmSync(socketPath, { force: true });
     },
   };
+}
+
+/**
+ * Lends a token for as long as the answer is being read: the kernel closes the connection of a borrower that ends, however
+ * it ends, and that ends the token. The first line is the loan; a second one says that it is over before its time.
+ */
+async function lend(request: Request, server: Server<undefined>, actions: AdminActions): Promise<Response> {
+  const { agent } = (await request.json()) as { agent?: unknown };
+  if (typeof agent !== "string") return Response.json({ ok: false }, { status: 400 });
+  const line = (value: object): Uint8Array => Buffer.from(`${JSON.stringify(value)}\n`);
+  let stream: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const lent = actions.lendToken(agent, () => {
+    stream?.enqueue(line({ over: `there is no agent ${agent} any more` }));
+    stream?.close();
+  });
+  if (lent === null) return Response.json({ agents: actions.agents() }, { status: 404 });
+  // Gone already, before anybody listened to its going.
+  if (request.signal.aborted) lent.giveBack();
+  request.signal.addEventListener("abort", lent.giveBack, { once: true });
+  server.timeout(request, 0);
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      stream = controller;
+      controller.enqueue(line({ token: lent.token.reveal(), addresses: actions.addresses() }));
+      lent.token.wipe();
+    },
+    cancel: lent.giveBack,
+  });
+  return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
 }

@@ -11,6 +11,7 @@ let folder = "";
 let file = "";
 let out = "";
 let err = "";
+let now = Date.parse("2026-11-28T05:45:00Z");
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "sanctum-agents-"));
@@ -33,7 +34,7 @@ async function run(...words: string[]): Promise<number> {
     home: folder,
     configFile: file,
   };
-  const command = agentsCommand(io);
+  const command = agentsCommand(io, { now: () => now, monotonic: () => now });
   for (const each of [command, ...command.commands])
     each.exitOverride().configureOutput({ writeErr: (text) => io.err(text) });
   await command.parseAsync(words, { from: "user" });
@@ -102,8 +103,8 @@ test("agents list shows caps and the number of tokens, never a hash", async () =
   expect(out).toMatch(/^agent +USD a day +over budget +tokens\nyoda +1\.50 +local +1\ndefault +0\.50 +local +none\n$/);
   await run("list", "--json");
   expect(JSON.parse(out)).toEqual([
-    { name: "yoda", daily_usd: 1.5, over_budget: "local", tokens: 1 },
-    { name: "default", daily_usd: 0.5, over_budget: "local", tokens: 0 },
+    { name: "yoda", daily_usd: 1.5, over_budget: "local", tokens: 1, tokens_ending: [] },
+    { name: "default", daily_usd: 0.5, over_budget: "local", tokens: 0, tokens_ending: [] },
   ]);
   expect(out).not.toContain("sha256");
 });
@@ -118,6 +119,46 @@ test("agents rotate replaces the tokens, or keeps the newest with --overlap", as
     expect(kept).toEqual(words.length > 0 ? hashes.slice(-2) : hashes.slice(-1));
   }
   expect(await run("rotate", "nobody")).toBe(1);
+});
+
+describe("agents rotate --overlap 1h", () => {
+  test("writes the end beside the old token, says it, and the list shows it until it has come", async () => {
+    await run("add", "yoda");
+    const old = hashToken(tokenPattern.exec(out)![0]);
+    expect(await run("rotate", "yoda", "--overlap", "1h")).toBe(0);
+    expect(out).toContain(
+      "The newest token before this one works until 2026-11-28T06:45:00Z; older ones have stopped.",
+    );
+    expect(readFileSync(file, "utf8")).toContain(`["sha256:${old} until 2026-11-28T06:45:00Z", "sha256:`);
+    await run("list");
+    expect(out).toContain("2 (one until 2026-11-28T06:45:00Z)\n");
+    now += 3_600_000;
+    await run("list", "--json");
+    expect(JSON.parse(out)).toContainEqual(expect.objectContaining({ name: "yoda", tokens: 1, tokens_ending: [] }));
+    await run("rotate", "yoda", "--json", "--overlap=7d");
+    expect(JSON.parse(out)).toMatchObject({ previous_until: "2026-12-05T06:45:00Z" });
+  });
+
+  test("with what is no duration is refused before anything is done, and says how to write it", async () => {
+    await run("add", "yoda");
+    const before = readFileSync(file, "utf8");
+    for (const word of ["1", "1w", "0h", "91d", "-1h", "yoda", "1h30m"]) {
+      await run("rotate", "yoda", `--overlap=${word}`).then(
+        () => expect.unreachable(),
+        (error: unknown) => expect(error).toHaveProperty("message", expect.stringContaining("30m, 1h or 7d")),
+      );
+    }
+    expect(readFileSync(file, "utf8")).toBe(before);
+  });
+});
+
+test("where the gateway listens on a Unix socket alone, a token is shown with how to use it there", async () => {
+  writeFileSync(file, "listen: unix:/run/x.sock\n");
+  await run("add", "yoda");
+  expect(out).toContain("curl --unix-socket /run/x.sock -H 'authorization: Bearer sk-sanctum-yoda-");
+  expect(out).not.toContain("BASE_URL");
+  await run("rotate", "yoda", "--json");
+  expect(JSON.parse(out)).toMatchObject({ socket: "/run/x.sock", previous_until: null });
 });
 
 test("agents rm removes an agent, unless a route needs it", async () => {

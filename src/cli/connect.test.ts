@@ -48,17 +48,29 @@ describe("how to connect a client", () => {
     expect(out).not.toContain("ANTHROPIC_BASE_URL");
   });
 
-  test("names the address of the gateway that runs", async () => {
-    const admin = serveAdmin(join(home, "run/admin.sock"), {
+  async function besideGateway(addresses: readonly string[]): ReturnType<typeof run> {
+    await using _ = serveAdmin(join(home, "run/admin.sock"), {
       stats: () => "{}",
-      addresses: () => ["http://10.10.10.1:9000"],
+      addresses: () => addresses,
       reload: async () => ({ ok: true, text: "" }),
       refreshKey: async () => undefined,
+      lendToken: () => null,
+      agents: () => [],
       stop: () => undefined,
     });
-    const { out } = await run("claude-code");
-    await admin[Symbol.asyncDispose]();
+    return await run("claude-code");
+  }
+
+  test("names the address of the gateway that runs", async () => {
+    const { out } = await besideGateway(["unix:/run/x.sock", "http://10.10.10.1:9000"]);
     expect(out).toContain("ANTHROPIC_BASE_URL=http://10.10.10.1:9000\n");
+  });
+
+  test("says what to add where the gateway listens on a Unix socket alone, and how to use that", async () => {
+    const { out, err, code } = await besideGateway(["unix:/run/x.sock"]);
+    expect(out).toBe("curl --unix-socket /run/x.sock -H 'authorization: Bearer TOKEN' http://localhost/v1/models\n");
+    expect(err).toContain("Add a TCP address beside it in config.yaml, such as 127.0.0.1:4040, and restart.");
+    expect(code).toBe(1);
   });
 
   test("is a matter of usage where the client is unknown: exit code 2, and the names that are known", async () => {

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { clientAddressOf, curlLine, type ClientAddress } from "./client-address.ts";
 import type { Io } from "./io.ts";
 import { adminOf } from "./remote.ts";
 
@@ -54,30 +55,37 @@ export function connectCommand(io: Io): Command {
     .description("show how to point a client at the gateway")
     .argument("[client]", clients.map(({ name }) => name).join(", "))
     .action(async (name: string | undefined) => {
-      const base = await baseUrl(io);
+      const address = await addressOf(io);
       const wanted = clients.filter((client) => name === undefined || client.name === name);
       if (wanted.length === 0) {
         io.err(`sanctum: unknown client "${name}"; known: ${clients.map((c) => c.name).join(", ")}\n`);
         process.exitCode = 2;
         return;
       }
+      if ("socketPath" in address) {
+        io.err(`sanctum: the gateway listens on ${address.socketPath} alone, and these clients take it as a URL.\n`);
+        io.err("Add a TCP address beside it in config.yaml, such as 127.0.0.1:4040, and restart. Over the socket:\n");
+        io.out(`${curlLine(address.socketPath, "TOKEN")}\n`);
+        process.exitCode = 1;
+        return;
+      }
       for (const { title, lines } of wanted)
         io.out(
-          `${title}:\n${lines(base)
+          `${title}:\n${lines(address.url)
             .map((line) => `  ${line}\n`)
             .join("")}\n`,
         );
       io.out("TOKEN: what `sanctum agents add NAME` printed, or `anonymous` for the agent `default`.\n");
+      io.out("Or let `sanctum run NAME -- CLIENT` set all of this for one run of a client.\n");
     });
 }
 
-const usualAddress = "http://127.0.0.1:4040";
+const usualAddress: ClientAddress = { url: "http://127.0.0.1:4040" };
 
 /** The address of the running gateway, else the usual one. */
-async function baseUrl(io: Io): Promise<string> {
+async function addressOf(io: Io): Promise<ClientAddress> {
   try {
-    const addresses = JSON.parse(await adminOf(io).get("/addresses")) as readonly string[];
-    return addresses[0] ?? usualAddress;
+    return clientAddressOf(JSON.parse(await adminOf(io).get("/addresses")) as readonly string[]) ?? usualAddress;
   } catch {
     // Not running yet: the default address is what it will most likely be.
     return usualAddress;

@@ -1,5 +1,7 @@
 // What the environment may not do to us, and the one re-execution that cleans it.
 
+import { vendorKeyPattern } from "./vendor-keys.ts";
+
 /** Set to what: the process would print keys, skip certificate checks or open a debugger. */
 const dangerous: readonly {
   readonly name: string;
@@ -25,8 +27,7 @@ const dropped: readonly { readonly pattern: RegExp; readonly say: string | null 
   { pattern: /^(NODE_OPTIONS|BUN_OPTIONS|NODE_PATH)$/, say: null },
   { pattern: /^NODE_EXTRA_CA_CERTS$/, say: null },
   {
-    pattern:
-      /^(ANTHROPIC_API_KEY|ANTHROPIC_AUTH_TOKEN|OPENAI_API_KEY|OPENROUTER_API_KEY|GEMINI_API_KEY|GOOGLE_API_KEY|MISTRAL_API_KEY|DEEPSEEK_API_KEY|XAI_API_KEY|GROQ_API_KEY)$/,
+    pattern: vendorKeyPattern,
     say: "is ignored and removed from the gateway's environment; keys belong in the keychain: `sanctum keys set PROVIDER`",
   },
 ];

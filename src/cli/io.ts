@@ -5,6 +5,8 @@ export interface Io {
   err(text: string): void;
   /** Standard output is a terminal. */
   readonly isTty: boolean;
+  /** One of the three standard streams is a terminal, which sends its signals to everybody at it. Absent: none is. */
+  readonly atTerminal?: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** `SANCTUM_HOME`, or `~/.sanctum`. */
   readonly home: string;

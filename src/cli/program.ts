@@ -12,6 +12,7 @@ import type { Io } from "./io.ts";
 import { keysCommand } from "./keys.ts";
 import { modelsCommand } from "./models.ts";
 import { reloadCommand, stopCommand } from "./remote.ts";
+import { runCommand } from "./run.ts";
 import { startCommand } from "./start-command.ts";
 import { statsCommand, statusCommand } from "./stats.ts";
 import type { StatsDocument } from "../layers/audit/index.ts";
@@ -36,6 +37,8 @@ export function createProgram(io: Io): Command {
     .description("Keeps the keys, caps the spend, logs every request, and answers locally when the cloud fails.")
     .version("1.0.0")
     .option("--config <file>", "configuration file (default: sanctum-proxy/config.yaml in SANCTUM_HOME)")
+    // What is behind a command's name is that command's, also behind a --.
+    .enablePositionalOptions()
     .exitOverride();
   const commands = [
     startCommand(io),
@@ -47,6 +50,7 @@ export function createProgram(io: Io): Command {
     agentsCommand(io),
     keysCommand(io),
     modelsCommand(io),
+    runCommand(io),
     connectCommand(io),
     auditCommand(io, {
       auditFile: async () => auditFileOf(io),

@@ -34,6 +34,8 @@ async function run(
     addresses: () => [],
     reload: async () => ({ ok: true, text: "configuration 2 is live" }),
     refreshKey: async () => undefined,
+    lendToken: () => null,
+    agents: () => [],
     stop: () => undefined,
   };
   const admin = actions === undefined ? null : serveAdmin(join(home, "run/admin.sock"), { ...quiet, ...actions });

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { systemClock, systemRandom } from "../clock.ts";
 import { formatFault } from "../config/fault.ts";
+import { clientAddressOf, curlLine } from "./client-address.ts";
 import { dangersIn, reexecuteClean } from "./environment.ts";
 import type { Io } from "./io.ts";
 
@@ -55,7 +56,6 @@ type RunningDaemon = Pick<
 >;
 
 function greet(io: Io, daemon: RunningDaemon, version: string): void {
-  const url = daemon.urls[0]!;
   const there = existsSync(io.configFile) ? "" : " (not there: built-in defaults)";
   io.out(`Sanctum Cloud Proxy ${version}\n`);
   io.out(`configuration: ${io.configFile}${there}\n`);
@@ -64,9 +64,16 @@ function greet(io: Io, daemon: RunningDaemon, version: string): void {
   for (const { provider, model } of daemon.local.models.slice(0, 20)) io.out(`local model: ${provider}/${model}\n`);
   for (const address of daemon.urls) io.out(`listening on ${address}\n`);
   io.out("\nConnect a client:\n");
-  io.out(`  Claude Code, Anthropic SDKs   ANTHROPIC_BASE_URL=${url} ANTHROPIC_AUTH_TOKEN=anonymous\n`);
-  io.out(`  OpenAI SDKs, Codex, the rest  OPENAI_BASE_URL=${url}/v1 OPENAI_API_KEY=anonymous\n`);
-  io.out(`See who spends what: ${url}/stats\n`);
+  const address = clientAddressOf(daemon.urls)!;
+  if ("url" in address) {
+    const { url } = address;
+    io.out(`  Claude Code, Anthropic SDKs   ANTHROPIC_BASE_URL=${url} ANTHROPIC_AUTH_TOKEN=anonymous\n`);
+    io.out(`  OpenAI SDKs, Codex, the rest  OPENAI_BASE_URL=${url}/v1 OPENAI_API_KEY=anonymous\n`);
+    io.out(`See who spends what: ${url}/stats\n`);
+  } else {
+    io.out(`  ${curlLine(address.socketPath, "anonymous")}\n`);
+    io.out("See who spends what: sanctum stats\n");
+  }
 }
 
 /** Providers that are alike in this share a line. */

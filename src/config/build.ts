@@ -26,6 +26,7 @@ import {
   parseUsd,
 } from "./quantities.ts";
 import type { ConfigFile } from "./schema.ts";
+import { parseTokenText } from "./token-text.ts";
 import type { AgentEntry, Config, ListenAddress, ModelEntry, RouteConditions, RouteRule } from "./types.ts";
 
 export interface Surroundings {
@@ -113,7 +114,7 @@ function buildAgent(name: string, file: AgentFile): AgentEntry {
     maxConcurrent: file.max_concurrent,
     models: file.models,
     overBudget: file.over_budget ?? "local",
-    tokenHashes: (file.tokens ?? []).map((token) => token.slice("sha256:".length).toLowerCase()),
+    tokens: (file.tokens ?? []).map((token) => sure(parseTokenText, token)!),
   };
 }
 

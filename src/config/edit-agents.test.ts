@@ -8,6 +8,9 @@ import type { Edit } from "./edit-agents.ts";
 
 const [one, two, three] = ["1", "2", "3"].map((digit) => `sha256:${digit.repeat(64)}`) as [string, string, string];
 
+const none = { keep: "none" } as const;
+const next = { keep: "until next rotation" } as const;
+
 /** The new text; it must pass the check. */
 function textOf(edit: Edit): string {
   if ("problem" in edit) throw new Error(edit.problem);
@@ -95,18 +98,33 @@ describe("adding an agent", () => {
 
 describe("rotating a token", () => {
   test("replaces the list, and nothing else", () => {
-    expect(textOf(rotateAgent(house, "windu", three, false))).toBe(house.replace(`["${one}"]`, `["${three}"]`));
-    expect(textOf(rotateAgent(house, "mothma", three, false))).toBe(
+    expect(textOf(rotateAgent(house, "windu", three, none))).toBe(house.replace(`["${one}"]`, `["${three}"]`));
+    expect(textOf(rotateAgent(house, "mothma", three, none))).toBe(
       house.replace(/ {6}- sha256:4+ {3}# laptop\n {6}- \S+\n/, `      - "${three}"\n`),
     );
   });
   test("keeps the newest old one where the two shall overlap", () => {
-    expect(textOf(rotateAgent(house, "mothma", three, true))).toBe(
+    expect(textOf(rotateAgent(house, "mothma", three, next))).toBe(
       house.replace(/ {6}- sha256:4+ {3}# laptop\n {6}- \S+\n/, `      - "${two}"\n      - "${three}"\n`),
     );
   });
+  test("ends the newest old one at a moment that is written beside it, and never puts off an end that it had", () => {
+    const at = (time: string) => ({ keep: "until", untilMs: Date.parse(time) }) as const;
+    const tokensIn = (text: string) => (parse(text) as { agents: { a: { tokens: string[] } } }).agents.a.tokens;
+    const file = `agents:\n  a: { tokens: ["${one}", "${two}"] }   # of the laptop\n`;
+    const first = textOf(rotateAgent(file, "a", three, at("2026-11-28T06:45:00.001Z")));
+    expect(first).toBe(
+      `agents:\n  a: { tokens: ["${two} until 2026-11-28T06:45:01Z", "${three}"] }   # of the laptop\n`,
+    );
+    const ending = `agents: { a: { tokens: ["${two} until 2026-11-28T06:45:01Z"] } }`;
+    for (const time of ["2026-11-28T06:45:02Z", "2026-11-28T06:45:01Z"])
+      expect(tokensIn(textOf(rotateAgent(ending, "a", three, at(time))))[0]).toBe(`${two} until 2026-11-28T06:45:01Z`);
+    expect(tokensIn(textOf(rotateAgent(ending, "a", three, at("2026-11-28T06:00:00Z"))))[0]).toBe(
+      `${two} until 2026-11-28T06:00:00Z`,
+    );
+  });
   test("gives a token to an agent that has none, however it is written", () => {
-    expect(textOf(rotateAgent(house, "jocasta", three, true))).toBe(
+    expect(textOf(rotateAgent(house, "jocasta", three, next))).toBe(
       house.replace("  jocasta:\n", `  jocasta: { tokens: ["${three}"] }\n`),
     );
     for (const agent of [
@@ -116,14 +134,14 @@ describe("rotating a token", () => {
       "{ tokens: [] }",
       "&x {}",
     ]) {
-      const text = textOf(rotateAgent(`agents:\n  a: ${agent}\n  b: {}\n`, "a", three, false));
+      const text = textOf(rotateAgent(`agents:\n  a: ${agent}\n  b: {}\n`, "a", three, none));
       expect((parse(text) as { agents: { a: { tokens: string[] } } }).agents.a.tokens).toEqual([three]);
       if (agent.includes("#")) expect(text).toContain("# one");
     }
   });
   test("is refused for an agent that is not in the file", () => {
-    expect(rotateAgent(house, "yoda", three, false)).toHaveProperty("problem");
-    expect(rotateAgent("", "default", three, false)).toHaveProperty("problem");
+    expect(rotateAgent(house, "yoda", three, none)).toHaveProperty("problem");
+    expect(rotateAgent("", "default", three, none)).toHaveProperty("problem");
   });
 });
 

@@ -8,6 +8,7 @@ import { isAlias, isMap, isNode, isPair, isScalar, isSeq, parseDocument } from "
 import type { Document, Pair, YAMLMap } from "yaml";
 
 import { namePattern } from "./name-pattern.ts";
+import { formatTokenText, parseTokenText } from "./token-text.ts";
 
 /** The new text, or why there is none. */
 export type Edit = { readonly text: string } | { readonly problem: string };
@@ -39,21 +40,36 @@ export function addAgent(text: string, agent: NewAgent): Edit {
   });
 }
 
-/** The new token joins the list; of the old ones none stays, or with `overlap` the newest, so that clients can change over. */
-export function rotateAgent(text: string, name: string, tokenHash: string, overlap: boolean): Edit {
+/** What becomes of the newest old token when a new one comes; of the older ones none stays. */
+export type Overlap =
+  | { readonly keep: "none" }
+  | { readonly keep: "until next rotation" }
+  /** Wall clock, milliseconds. An end that the token had before is never put off. */
+  | { readonly keep: "until"; readonly untilMs: number };
+
+/** The new token joins the list; with an overlap the newest old one stays beside it, so that clients can change over. */
+export function rotateAgent(text: string, name: string, tokenHash: string, overlap: Overlap): Edit {
   let hashes: string[] = [];
   return edit(text, {
     change: (document) => {
       if (!document.hasIn(["agents", name])) return `there is no agent ${name} in the file`;
       const old: unknown = document.getIn(["agents", name, "tokens"]);
       const newest: unknown = isSeq(old) ? old.toJSON().at(-1) : undefined;
-      hashes = overlap && typeof newest === "string" ? [newest, tokenHash] : [tokenHash];
+      hashes = typeof newest === "string" ? [...kept(newest, overlap), tokenHash] : [tokenHash];
       if (!isMap(document.getIn(["agents", name], true))) document.setIn(["agents", name], document.createNode({}));
       document.setIn(["agents", name, "tokens"], document.createNode(hashes, { flow: true }));
       return null;
     },
     splice: (document) => replaceTokens(text, document, name, hashes),
   });
+}
+
+function kept(newest: string, overlap: Overlap): string[] {
+  if (overlap.keep === "none") return [];
+  if (overlap.keep === "until next rotation") return [newest];
+  const token = parseTokenText(newest);
+  if (token === undefined) return [];
+  return [formatTokenText({ ...token, untilMs: Math.min(token.untilMs ?? Infinity, overlap.untilMs) })];
 }
 
 export function removeAgent(text: string, name: string): Edit {

@@ -86,7 +86,7 @@ describe("agents", () => {
       maxConcurrent: 2,
       models: ["a*"],
       overBudget: "refuse",
-      tokenHashes: [hash.toLowerCase()],
+      tokens: [{ hash: hash.toLowerCase(), untilMs: undefined }],
     });
   });
 });

@@ -71,8 +71,10 @@ function* checkTokens(file: Data): Generator<Misfit> {
   for (const [name, agent] of entriesOf(file["agents"])) {
     for (const [index, hash] of asList(agent["tokens"]).entries()) {
       if (typeof hash !== "string") continue;
-      const owner = owners.get(hash.toLowerCase());
-      owners.set(hash.toLowerCase(), name);
+      // What follows the hash says how long it holds, not whose it is.
+      const token = hash.toLowerCase().split(" ", 1)[0]!;
+      const owner = owners.get(token);
+      owners.set(token, name);
       if (owner === undefined) continue;
       const problem = owner === name ? "is given twice" : "is the token of another agent too";
       yield {

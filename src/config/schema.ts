@@ -9,6 +9,7 @@ import { intents } from "./defaults.ts";
 import { say } from "./fault.ts";
 import { namePattern } from "./name-pattern.ts";
 import { parseShareBounds, parseSize, parseTimeRange, parseTokenBounds, sizePattern } from "./quantities.ts";
+import { parseTokenText, tokenTextPattern } from "./token-text.ts";
 import { choice, count, duration, flag, keys, list, named, parsed, path, text, usd } from "./schema-parts.ts";
 
 const nameMessage = say("is not a valid name", "use a-z, 0-9, - and _, beginning with a letter, 32 characters at most");
@@ -35,7 +36,12 @@ const tokenMessage = say(
   "must be the sha256 of a token, never the token itself",
   "let `sanctum agents add` or `rotate` write it (sha256: and 64 hex digits)",
 );
-const tokenHash = v.pipe(v.string(tokenMessage), v.regex(/^sha256:[0-9a-fA-F]{64}$/, tokenMessage));
+const momentMessage = say("ends at a moment that does not exist", "write it as 2026-11-28T06:45:00Z");
+const tokenText = v.pipe(
+  v.string(tokenMessage),
+  v.regex(tokenTextPattern, tokenMessage),
+  v.check((input) => !tokenTextPattern.test(input) || parseTokenText(input) !== undefined, momentMessage),
+);
 
 const agent = keys("Caps, tokens and permissions of one agent.", {
   daily_usd: v.optional(usd("USD a day; 0 allows local models only.")),
@@ -47,7 +53,7 @@ const agent = keys("Caps, tokens and permissions of one agent.", {
   over_budget: v.optional(
     choice("What happens when the budget is used up: local models, or a refusal.", ["local", "refuse"]),
   ),
-  tokens: v.optional(list("SHA-256 of each token of the agent.", tokenHash)),
+  tokens: v.optional(list("SHA-256 of each token of the agent, and until when where it ends by itself.", tokenText)),
 });
 
 // --------------------------------------------------------------------------------------------------- providers

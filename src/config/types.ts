@@ -1,6 +1,7 @@
 // The configuration after it was read, checked and completed by defaults: immutable, and without secrets.
 
 import type { Agent, Price, Provider } from "../request.ts";
+import type { TokenText } from "./token-text.ts";
 import type { Dialect } from "../wire/neutral.ts";
 
 export interface Config {
@@ -38,8 +39,7 @@ export interface ListenAddress {
 }
 
 export interface AgentEntry extends Omit<Agent, "auth"> {
-  /** SHA-256 of each token, lower-case hex. */
-  readonly tokenHashes: readonly string[];
+  readonly tokens: readonly TokenText[];
 }
 
 export interface ModelEntry {

@@ -1,9 +1,11 @@
 // The whole gateway as one object: opened in the order in which the parts need each other, closed in the reverse.
 
+import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { serveAdmin } from "../admin/admin-server.ts";
+import { serveAdmin, type LentToken } from "../admin/admin-server.ts";
 import type { Clock, Random } from "../clock.ts";
+import { createToken } from "../config/agent-token.ts";
 import { localProvider } from "../config/build.ts";
 import { formatFault } from "../config/fault.ts";
 import { Generations } from "../config/generations.ts";
@@ -24,6 +26,7 @@ import {
   type StatsDocument,
 } from "../layers/audit/index.ts";
 import { openSqliteLedger, type Ledger } from "../layers/budget/index.ts";
+import { RunTokens, digestOf } from "../layers/identity/index.ts";
 import { AgentLimiter, Limits } from "../layers/limits/index.ts";
 import { AnswerStore } from "../layers/replay/index.ts";
 import { KeyRing, createKeySources, type KeyDescription } from "../layers/vault/index.ts";
@@ -77,6 +80,7 @@ export class Daemon {
   readonly #stats: () => StatsDocument;
   readonly #statsText: () => string;
   readonly #changes: StatsChanges;
+  readonly #runTokens = new RunTokens();
   readonly #firstConfig: Config;
   /** Absent only while the daemon opens. */
   #opened: Generations<Generation> | null = null;
@@ -236,6 +240,7 @@ export class Daemon {
       tally: this.#tally,
       limits: this.#limits,
       agentLimiter: new AgentLimiter(clock),
+      runTokens: this.#runTokens,
       keys: this.#keys,
       dispatcher: new Dispatcher(clock),
       answers: new AnswerStore(clock),
@@ -278,6 +283,8 @@ export class Daemon {
         refreshKey: async (provider) => {
           await this.#keys.refresh(provider);
         },
+        lendToken: (agent, onRevoked) => this.#lendToken(agent, onRevoked),
+        agents: () => [...this.config.agents.keys()],
         stop: () => this.#stopRequested(),
       }),
     );
@@ -289,6 +296,12 @@ export class Daemon {
     await this.#generations.apply(await loadConfigApart(configFile, { home }, source));
   }
 
+  #lendToken(agent: string, onRevoked: () => void): LentToken | null {
+    if (!this.config.agents.has(agent)) return null;
+    const { token } = createToken(agent, randomBytes);
+    return { token, giveBack: this.#runTokens.lend(agent, digestOf(token.reveal()), onRevoked) };
+  }
+
   /** What lives outside the generations takes over what the new one says about it. */
   #adopt(config: Config): void {
     const providers = [...this.#generations.current.value.providers().values()];
@@ -296,6 +309,7 @@ export class Daemon {
     this.#keys.configure(providers);
     void this.#keys.loadAll();
     this.#ledger.setZone(config.timezone);
+    this.#runTokens.retain(config.agents);
     this.#sink.configure(config.audit.rotate);
   }
 

@@ -4,7 +4,7 @@ import type { Clock, Random } from "../clock.ts";
 import type { Config } from "../config/types.ts";
 import { audit, openRequestFacts, outcomeOf, type AuditSink, type Tally } from "../layers/audit/index.ts";
 import { fund, type Ledger } from "../layers/budget/index.ts";
-import { createAuthenticator, identify, type Caller, type Claim } from "../layers/identity/index.ts";
+import { createAuthenticator, identify, type Caller, type Claim, type RunTokens } from "../layers/identity/index.ts";
 import { backoffDelayMs, pace, parseRetryAfter, type AgentLimiter, type Limits } from "../layers/limits/index.ts";
 import { replay, type AnswerStore } from "../layers/replay/index.ts";
 import { Directory, keepOpen, plan, tryEach, understand } from "../layers/routing/index.ts";
@@ -32,6 +32,7 @@ export interface Shared {
   readonly tally: Tally;
   readonly limits: Limits;
   readonly agentLimiter: AgentLimiter;
+  readonly runTokens: RunTokens;
   readonly keys: KeyRing;
   readonly dispatcher: Dispatcher;
   readonly answers: AnswerStore;
@@ -55,7 +56,10 @@ export class Generation implements AsyncDisposable {
     this.#shared = shared;
     this.#builtFor = shared.local();
     this.#directory = this.#build();
-    this.authenticate = createAuthenticator({ anonymous: config.anonymous, agents: config.agents });
+    this.authenticate = createAuthenticator(
+      { anonymous: config.anonymous, agents: config.agents },
+      { runTokens: shared.runTokens, now: () => shared.clock.now() },
+    );
     this.handle = this.#compose();
   }
 

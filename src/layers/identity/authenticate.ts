@@ -1,7 +1,8 @@
 import { GatewayError } from "../../errors.ts";
 import type { Agent } from "../../request.ts";
 import { Secret } from "../../secret.ts";
-import { TokenTable } from "./tokens.ts";
+import type { RunTokens } from "./run-tokens.ts";
+import { TokenTable, digestOf, type TokenEntry } from "./tokens.ts";
 
 /** What the door knows of a caller. */
 export interface Claim {
@@ -19,18 +20,34 @@ export interface Caller {
 
 export interface IdentityConfig {
   readonly anonymous: "loopback" | "never";
-  readonly agents: ReadonlyMap<string, Omit<Agent, "auth"> & { readonly tokenHashes: readonly string[] }>;
+  readonly agents: ReadonlyMap<string, Omit<Agent, "auth"> & { readonly tokens: readonly TokenEntry[] }>;
 }
+
+interface Parts {
+  /** Shared by all configurations. */
+  readonly runTokens: RunTokens;
+  /** Wall clock, milliseconds: some tokens end at a moment. */
+  readonly now: () => number;
+}
+
+/** The agent of a token, or null: it is unknown, or its time is over. */
+type OwnerOf = (token: string) => Agent | null;
 
 const anonymousName = "default";
 /** What people put where an SDK insists on a key. */
 const anonymousLiteral = "anonymous";
 
 /** Builds the check for one configuration. The check throws IDENTITY_* errors whose text is the same for every cause. */
-export function createAuthenticator(config: IdentityConfig): (claim: Claim) => Caller {
-  const tokens = new TokenTable(config.agents.values());
-  const byToken = new Map<string, Agent>();
-  for (const entry of config.agents.values()) byToken.set(entry.name, { ...entry, auth: "token" });
+export function createAuthenticator(config: IdentityConfig, { runTokens, now }: Parts): (claim: Claim) => Caller {
+  const table = new TokenTable(config.agents.values());
+  const byName = new Map<string, Agent>();
+  for (const entry of config.agents.values()) byName.set(entry.name, { ...entry, auth: "token" });
+  const ownerOf: OwnerOf = (token) => {
+    const digest = digestOf(token);
+    const name = table.ownerOf(digest, now()) ?? runTokens.ownerOf(digest);
+    // A token that was lent under a newer configuration may be of an agent that this one does not know.
+    return name === null ? null : (byName.get(name) ?? null);
+  };
   const defaultEntry = config.agents.get(anonymousName);
   const anonymous: Agent | null =
     defaultEntry !== undefined && config.anonymous === "loopback" ? { ...defaultEntry, auth: "anonymous" } : null;
@@ -39,14 +56,15 @@ export function createAuthenticator(config: IdentityConfig): (claim: Claim) => C
     const own = credential(claim.headers.get("x-sanctum-token"));
     const bearer = bearerOf(credential(claim.headers.get("authorization")));
     const apiKey = credential(claim.headers.get("x-api-key"));
+    const claimedName = single(claim.headers.get("x-sanctum-agent")) ?? undefined;
 
     // x-sanctum-token wins; the vendor headers are then the client's own business with the vendor.
     const agent =
       own !== null
-        ? agentFor([own], tokens, byToken, anonymous, claim.fromLoopback)
-        : agentFor([bearer, apiKey], tokens, byToken, anonymous, claim.fromLoopback);
+        ? agentFor([own], ownerOf, anonymous, claim.fromLoopback)
+        : agentFor([bearer, apiKey], ownerOf, anonymous, claim.fromLoopback);
 
-    for (const name of [claim.claimedAgent, claim.headers.get("x-sanctum-agent") ?? undefined]) {
+    for (const name of [claim.claimedAgent, claimedName]) {
       if (name !== undefined && name !== agent.name) throw new GatewayError("IDENTITY_MISMATCH");
     }
     const vendor = own !== null ? (bearer ?? apiKey) : null;
@@ -56,33 +74,36 @@ export function createAuthenticator(config: IdentityConfig): (claim: Claim) => C
 
 function agentFor(
   presented: readonly (string | null)[],
-  tokens: TokenTable,
-  byToken: ReadonlyMap<string, Agent>,
+  ownerOf: OwnerOf,
   anonymous: Agent | null,
   fromLoopback: boolean,
 ): Agent {
-  let owner: string | null = null;
+  let owner: Agent | null = null;
   let unknown = false;
   for (const token of presented) {
     if (token === null || token === anonymousLiteral) continue;
-    const found = tokens.ownerOf(token);
+    const found = ownerOf(token);
     if (found === null) unknown = true;
     else if (owner !== null && owner !== found) throw new GatewayError("IDENTITY_MISMATCH");
     else owner = found;
   }
   // Claude Code sends both headers when both of its variables are set: one of them being ours is enough, and the other
   // one is dropped like every client credential.
-  if (owner !== null) return byToken.get(owner)!;
+  if (owner !== null) return owner;
   if (unknown) throw new GatewayError("IDENTITY_TOKEN_UNKNOWN");
   if (anonymous === null || !fromLoopback) throw new GatewayError("IDENTITY_REQUIRED");
   return anonymous;
 }
 
-/** Fetch joins repeated headers by a comma, which no token contains: two credentials in one header are refused. */
+/** Nothing is no credential. */
 function credential(value: string | null): string | null {
-  if (value === null || value === "") return null;
-  if (value.includes(",")) throw new GatewayError("IDENTITY_AMBIGUOUS");
-  return value.trim();
+  return value === "" ? null : (single(value)?.trim() ?? null);
+}
+
+/** Fetch joins repeated headers by a comma, which no token and no name contains: two of them are refused. */
+function single(value: string | null): string | null {
+  if (value?.includes(",") === true) throw new GatewayError("IDENTITY_AMBIGUOUS");
+  return value;
 }
 
 /** RFC 6750 section 2.1; another scheme is a credential that no table knows. */
