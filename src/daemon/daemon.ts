@@ -31,7 +31,8 @@ import { AgentLimiter, Limits } from "../layers/limits/index.ts";
 import { AnswerStore } from "../layers/replay/index.ts";
 import { KeyRing, createKeySources, type KeyDescription } from "../layers/vault/index.ts";
 import type { Arrived, GatewayResponse } from "../request.ts";
-import { listen, type Listener } from "../server/listener.ts";
+import type { Listener } from "../server/listener.ts";
+import { listenOnLoopback } from "../server/loopback.ts";
 import { createOperations, type Operations } from "../server/operations.ts";
 import { createRequestIds } from "../server/request-id.ts";
 import { removeStaleSocket } from "../server/stale-socket.ts";
@@ -85,7 +86,9 @@ export class Daemon {
   /** Absent only while the daemon opens. */
   #opened: Generations<Generation> | null = null;
   #local: LocalServers = { found: [], models: [], kinds: {} };
-  #listeners: Listener[] = [];
+  readonly #listeners: Listener[] = [];
+  /** Of the listeners that the configuration names. */
+  readonly #urls: string[] = [];
   #inFlight = 0;
   #idle: (() => void) | null = null;
   #stopping = false;
@@ -166,7 +169,7 @@ export class Daemon {
 
   /** Where clients connect. */
   get urls(): readonly string[] {
-    return this.#listeners.map((listener) => listener.url);
+    return this.#urls;
   }
 
   get local(): LocalServers {
@@ -222,6 +225,8 @@ export class Daemon {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    // Where opening failed half-way, the first ones listen already.
+    await Promise.all(this.#listeners.map((listener) => listener.kill()));
     for (const part of this.#disposables.toReversed()) await part[Symbol.asyncDispose]();
     this.#saveCounters();
     await this.#sink[Symbol.asyncDispose]();
@@ -272,7 +277,7 @@ export class Daemon {
     await Promise.all([this.#discover(), Promise.race([this.#keys.loadAll(), late.promise])]);
     clearTimeout(timer);
     for (const { socketPath } of config.listen) if (socketPath !== undefined) await removeStaleSocket(socketPath);
-    this.#listenAll(config);
+    await this.#listenAll(config);
     this.#timers.push(setInterval(() => void this.#discover(), discoverEveryMs));
     this.#disposables.push(
       watchConfig(configFile, (changed) => this.#applySource(changed), { clock, loaded: source }),
@@ -338,21 +343,22 @@ export class Daemon {
     this.#adopt(this.config);
   }
 
-  #listenAll(config: Config): void {
+  async #listenAll(config: Config): Promise<void> {
     const newId = createRequestIds(this.#options.clock);
     const operations = this.#operations();
     for (const address of config.listen) {
-      this.#listeners.push(
-        listen({
-          address,
-          hostNames: config.hostNames,
-          tls: config.tls,
-          newId,
-          handle: (arrived) => this.#handle(arrived),
-          operations,
-          report: this.#options.report,
-        }),
-      );
+      const parts = {
+        address,
+        hostNames: config.hostNames,
+        tls: config.tls,
+        newId,
+        handle: (arrived: Arrived) => this.#handle(arrived),
+        operations,
+        report: this.#options.report,
+      };
+      const [asked, ...twins] = await listenOnLoopback(parts, config.listen);
+      this.#urls.push(asked!.url);
+      this.#listeners.push(asked!, ...twins);
     }
   }
 

@@ -65,3 +65,23 @@ test("a web page of another origin is turned away", () => {
 test("the fetch of Node, which names its mode, is not taken for a web page", () => {
   expect(verdict({ host: "localhost:4040", "sec-fetch-mode": "cors" })).toBe("in");
 });
+
+test("at a Unix socket any Host is right, and web pages are turned away all the same", () => {
+  const socket = createDoor(null, []);
+  const isIn = (headers: Record<string, string>): boolean => {
+    try {
+      socket.check(new Headers(headers));
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  for (const headers of [{}, { host: "anything.example" }, { host: "localhost", "sec-fetch-mode": "cors" }])
+    expect([headers, isIn(headers)]).toEqual([headers, true]);
+  const pages = [
+    { origin: "https://evil.example" },
+    { "sec-fetch-site": "cross-site" },
+    { "sec-fetch-mode": "no-cors" },
+  ];
+  for (const headers of pages) expect([headers, isIn({ host: "localhost", ...headers })]).toEqual([headers, false]);
+});

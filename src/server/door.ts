@@ -9,12 +9,13 @@ export interface Door {
 }
 
 /**
- * `authorities` are the addresses that are listened on, as `host:port`, lower case; `names` the configured host names,
- * which are accepted with any port, since a reverse proxy or port mapping may stand in front.
+ * `authorities` are the addresses that are listened on, as `host:port`, lower case; null for a Unix socket, which has no
+ * name, so that every Host is right. `names` are the configured host names, which are accepted with any port, since a
+ * reverse proxy or port mapping may stand in front.
  */
-export function createDoor(authorities: readonly string[], names: readonly string[]): Door {
+export function createDoor(authorities: readonly string[] | null, names: readonly string[]): Door {
   const hosts = new Set<string>();
-  for (const authority of authorities) {
+  for (const authority of authorities ?? []) {
     const port = authority.slice(authority.lastIndexOf(":") + 1);
     hosts.add(authority).add(authority.slice(0, authority.lastIndexOf(":")));
     hosts.add(`localhost:${port}`).add("localhost");
@@ -26,7 +27,7 @@ export function createDoor(authorities: readonly string[], names: readonly strin
     check(headers) {
       // Repeated Host headers arrive joined by a comma, which no name contains.
       const host = headers.get("host")?.toLowerCase();
-      if (host === undefined || !isOurs(host)) throw new GatewayError("DOOR_HOST");
+      if (authorities !== null && (host === undefined || !isOurs(host))) throw new GatewayError("DOOR_HOST");
       const origin = headers.get("origin");
       if (origin !== null && !isOurs(origin.toLowerCase().replace(/^https?:\/\//, "")))
         throw new GatewayError("DOOR_ORIGIN");

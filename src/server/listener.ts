@@ -96,7 +96,8 @@ export function listen(parts: ListenerParts): Listener {
   );
 
   door = createDoor(
-    address.socketPath === undefined ? authoritiesOf(address.host!, server.port!) : [],
+    // Clients of a Unix socket send any Host. No browser gets there by itself, but one may through a forwarded port.
+    address.socketPath === undefined ? authoritiesOf(address.host!, server.port!) : null,
     parts.hostNames,
   );
   const scheme = parts.tls === undefined ? "http" : "https";
@@ -122,8 +123,7 @@ function withPrivateSocket<T>(socketPath: string | undefined, open: () => T): T 
 function guard(run: RouteHandler, door: () => Door, parts: ListenerParts): RouteHandler {
   return (request, server) => {
     try {
-      // A Unix socket is reached by its path: no browser gets there, and clients send any Host.
-      if (parts.address.socketPath === undefined) door().check(request.headers);
+      door().check(request.headers);
       return run(request, server);
     } catch (error) {
       return toErrorResponse(error, parts.newId(), resembles(pathOf(request.url), request.headers), parts.report);
