@@ -46,6 +46,15 @@ describe("an agent's own limits", () => {
     expect(refusal(() => limiter.admit(windu)).retryAfterSeconds).toBe(30);
   });
 
+  test("a limit that a reload brings counts what began without it", () => {
+    const limiter = new AgentLimiter(new ManualClock());
+    const release = limiter.admit(agent({}));
+    const limited = agent({ maxConcurrent: 1 });
+    expect(refusal(() => limiter.admit(limited)).code).toBe("LIMITS_AGENT_CONCURRENT");
+    release();
+    limiter.admit(limited);
+  });
+
   test("requests in flight are counted, and a release counts once", () => {
     const limiter = new AgentLimiter(new ManualClock());
     const windu = agent({ maxConcurrent: 2 });

@@ -13,9 +13,10 @@ interface State {
   inFlight: number;
 }
 
-const releaseNothing = (): void => undefined;
-
-/** An agent's own limits. Kept by name, so that a reload does not refill anything. */
+/**
+ * An agent's own limits. Kept by name, so that a reload does not refill anything; what runs is counted for agents without
+ * a limit too, so that a reload which brings one counts what began before it.
+ */
 export class AgentLimiter {
   readonly #clock: Clock;
   readonly #agents = new Map<string, State>();
@@ -30,7 +31,6 @@ export class AgentLimiter {
    */
   admit(agent: Agent): () => void {
     const { requestsPerMinute, maxConcurrent } = agent;
-    if (requestsPerMinute === undefined && maxConcurrent === undefined) return releaseNothing;
     const now = this.#clock.monotonic();
     const state = this.#state(agent.name, now);
     if (maxConcurrent !== undefined && state.inFlight >= maxConcurrent) {
