@@ -1,6 +1,7 @@
 // Promise: only what is in the route table, said in plain HTTP by a program on an address we know, gets in.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { smallBody, startHouse, type House } from "../fakes/house.ts";
 import { rawExchange, rawPost, requestBytes, type RawPost, type RawResponse } from "../fakes/raw-client.ts";
 
@@ -41,24 +42,65 @@ test("a plain request passes, with `?beta=true` too, and under every prefix", as
 });
 
 describe("a Host that is not ours is 421", () => {
+  const port = (): string => new URL(house.gateway.url).port;
+  // PORT stands for the port of the gateway.
   const wrong = [
     "evil.example",
+    "evil.example:PORT",
     "127.0.0.1.evil.example",
+    "127.0.0.1.evil.example:PORT",
     "127.0.0.1:1",
-    "localhost:1",
+    "127.0.0.1:PORT0",
+    "127.0.0.1:0PORT",
+    "127.0.0.1:+PORT",
+    "127.0.0.1:",
+    "127.0.0.1.",
+    "127.0.0.1.:PORT",
+    "127.0.0.1:PORT.",
+    "127.0.0.1:PORT:PORT",
+    "127.0.0.1:PORT/",
+    "127.0.0.1:PORT?x",
+    "127.0.0.1:PORT#x",
+    "127.0.0.1:PORT@evil.example",
     "127.0.0.1@evil.example",
-    "[::1",
+    "evil.example@127.0.0.1:PORT",
+    "127.0.0.1:PORT, evil.example",
+    "evil.example, 127.0.0.1:PORT",
+    "http://127.0.0.1:PORT",
+    "127.0.0.1%00.evil.example",
+    "127.1:PORT",
+    "127.0.1:PORT",
+    "127.0.0.2:PORT",
+    "0127.0.0.1:PORT",
+    "0x7f.0.0.1:PORT",
+    "0x7f000001:PORT",
+    "2130706433:PORT",
     "0.0.0.0",
+    "0.0.0.0:PORT",
+    "[::]:PORT",
+    "[::ffff:127.0.0.1]:PORT",
+    "[::1",
+    "::1",
     "169.254.169.254",
+    "localhost:1",
     "localhost.",
+    "localhost.:PORT",
+    "localhost.localdomain:PORT",
+    "localhost.evil.example:PORT",
+    "evil-localhost:PORT",
+    "%6cocalhost:PORT",
     "xn--localhost",
-  ];
+    "loca\u017fhost:PORT",
+  ].map((host) => Buffer.from(host).toString("latin1"));
+  test("in forty ways and more", () => {
+    expect(new Set(wrong).size).toBeGreaterThan(40);
+  });
   for (const host of wrong) {
-    test(host, async () => {
+    test(JSON.stringify(host), async () => {
       for (const path of ["/v1/messages", "/stats", "/"]) {
         const answer = await knock({
           path,
-          headers: { host },
+          headers: { host: host.replaceAll("PORT", port()) },
           ...(path === "/v1/messages" ? {} : { method: "GET", body: "" }),
         });
         expect([400, 421]).toContain(answer.status);
@@ -76,10 +118,11 @@ describe("a Host that is not ours is 421", () => {
     }
   });
 
-  test("localhost with our port is ours", async () => {
-    const { port } = new URL(house.gateway.url);
-    expect((await knock({ headers: { host: `localhost:${port}` } })).status).toBe(200);
-    expectedAtCloud++;
+  test("localhost with our port is ours, in whatever letters", async () => {
+    for (const host of [`localhost:${port()}`, `LocalHost:${port()}`]) {
+      expect((await knock({ headers: { host } })).status).toBe(200);
+      expectedAtCloud++;
+    }
   });
 });
 
@@ -102,6 +145,38 @@ describe("a web page gets nothing", () => {
       }
     });
   }
+
+  test("a form, an image, a beacon and a script of another origin are refused, with or without a token", async () => {
+    const bodies = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "text/plain;charset=UTF-8"];
+    const simple: Record<string, string>[] = bodies.map((type) => ({
+      "content-type": type,
+      "sec-fetch-mode": "no-cors",
+    }));
+    const old: Record<string, string>[] = bodies.map((type) => ({ "content-type": type }));
+    const module = { "content-type": "application/json", "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors" };
+    for (const headers of [...simple, ...old, module]) {
+      for (const credential of [{}, { cookie: "token=x" }, { authorization: "Bearer anonymous" }]) {
+        const answer = await knock({ headers: { ...headers, ...credential } });
+        // A browser that is too old to say where it comes from still says what a page may send.
+        expect([403, 415]).toContain(answer.status);
+      }
+    }
+    for (const destination of ["image", "script", "iframe", "document"]) {
+      const headers = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": destination };
+      for (const path of ["/stats", "/metrics", "/healthz", "/v1/models", "/"])
+        expect((await knock({ path, method: "GET", body: "", headers })).status).toBe(403);
+    }
+  });
+
+  test("no answer, whoever asks, sets a cookie or allows another origin", async () => {
+    const answers = [
+      await knock({ path: "/stats", method: "GET", body: "" }),
+      await knock({ path: "/v1/unknown" }),
+      await knock({ headers: { authorization: "Bearer wrong" } }),
+    ];
+    for (const { headers } of answers)
+      expect(Object.keys(headers).filter((name) => /^(access-control-|set-cookie)/.test(name))).toEqual([]);
+  });
 
   test("a preflight is refused without any access-control header", async () => {
     const answer = await knock({
@@ -203,6 +278,107 @@ describe("methods and upgrades", () => {
       expect(other.status).not.toBe(101);
       expect(other.status).toBeGreaterThanOrEqual(200);
     }
+  });
+});
+
+describe("another protocol on the port", () => {
+  const json = "content-type: application/json";
+  const bytes = (line: string, ...headers: readonly string[]): string =>
+    [
+      line,
+      `host: ${new URL(house.gateway.url).host}`,
+      json,
+      `content-length: ${body.length}`,
+      ...headers,
+      "",
+      body,
+    ].join("\r\n");
+  const refused: readonly [string, () => string][] = [
+    ["HTTP/2.0 by name", () => bytes("POST /v1/messages HTTP/2.0")],
+    ["HTTP/3 by name", () => bytes("POST /v1/messages HTTP/3")],
+    ["HTTP/1.2", () => bytes("POST /v1/messages HTTP/1.2")],
+    ["no version", () => bytes("POST /v1/messages")],
+    ["a version in small letters", () => bytes("POST /v1/messages http/1.1")],
+    ["the preface of HTTP/2", () => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"],
+    ["a method in small letters", () => bytes("post /v1/messages HTTP/1.1", "connection: close")],
+    ["an unknown method", () => bytes("TUNNEL /v1/messages HTTP/1.1", "connection: close")],
+    ["CONNECT to a route", () => bytes("CONNECT /v1/messages HTTP/1.1")],
+    ["TRACE with a body", () => bytes("TRACE /v1/messages HTTP/1.1")],
+    ["the target *", () => bytes("POST * HTTP/1.1")],
+    ["a WebSocket by POST", () => bytes("POST /v1/messages HTTP/1.1", "connection: upgrade", "upgrade: websocket")],
+    ["a WebSocket among others", () => bytes("POST /v1/messages HTTP/1.1", "upgrade: h2c, WebSocket")],
+    ["a blank before a colon", () => bytes("POST /v1/messages HTTP/1.1", "authorization : Bearer anonymous")],
+  ];
+  for (const [name, request] of refused) {
+    test(`is refused, without a tunnel: ${name}`, async () => {
+      const answer = await rawExchange(house.gateway.url, request());
+      expect([0, 400, 405, 426, 501, 505]).toContain(answer.status);
+    });
+  }
+
+  test("is not switched to: an offer of h2c or TLS is answered in HTTP/1.1", async () => {
+    for (const offer of ["h2c", "TLS/1.0"]) {
+      const answer = await rawExchange(
+        house.gateway.url,
+        bytes("POST /v1/messages HTTP/1.1", `connection: upgrade, close`, `upgrade: ${offer}`),
+      );
+      expect([offer, answer.status, answer.headers["upgrade"]]).toEqual([offer, 200, undefined]);
+      expectedAtCloud++;
+    }
+  });
+});
+
+describe("a way to manage the gateway", () => {
+  const paths = [
+    ...[
+      "/admin",
+      "/admin/",
+      "/api/admin",
+      "/config",
+      "/api/config",
+      "/settings",
+      "/login",
+      "/logout",
+      "/signup",
+      "/ui",
+    ],
+    ...["/run", "/reload", "/stop", "/addresses", "/keys", "/keys/refresh", "/agents", "/tokens", "/run/admin.sock"],
+    ...[
+      "/key/generate",
+      "/key/info",
+      "/user/new",
+      "/team/new",
+      "/model/new",
+      "/budget/new",
+      "/spend/logs",
+      "/sso/callback",
+    ],
+    ...["/v1/keys", "/v1/agents", "/v1/admin", "/v1/organizations", "/v1/organization/admin_api_keys", "/v1/users"],
+    ...["/debug", "/debug/pprof", "/debug/vars", "/server-status", "/actuator", "/actuator/env", "/env", "/inspect"],
+    ...["/.env", "/.git/config", "/config.yaml", "/sanctum-proxy/config.yaml", "/ledger.sqlite", "/audit", "/logs"],
+    ...["/agent/windu", "/agent/windu/", "/agent/windu/tokens", "/agent/windu/stats", "/agent/windu/metrics"],
+    ...["/graphql", "/rpc", "/mcp", "/openapi.json", "/docs", "/swagger", "/json/version", "/shutdown", "/restart"],
+  ];
+  test("is on no path and by no method: nothing outside the table answers anything but 404", async () => {
+    for (const path of paths) {
+      for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"]) {
+        const answer = await knock({ path, method, ...(method === "GET" ? { body: "" } : {}) });
+        expect([method, path, answer.status]).toEqual([method, path, 404]);
+      }
+    }
+  });
+
+  test("is not among the routes: every path of the table asks a model, lists models or tells numbers", async () => {
+    const table = readFileSync(new URL("../../docs/reference/routes.md", import.meta.url), "utf8");
+    const told = new Set([...table.matchAll(/`(?:(?:GET|POST) )?(\/[a-z_/0-9]*)`/g)].map(([, path]) => path));
+    for (const path of told) {
+      const changes = await knock({ path: path!, method: "DELETE", body: "" });
+      expect([path, [404, 405].includes(changes.status)]).toEqual([path, true]);
+    }
+    expect(told.size).toBeGreaterThan(8);
+    for (const path of ["/stats", "/metrics", "/healthz", "/readyz", "/v1/models", "/"])
+      for (const method of ["POST", "PUT", "PATCH", "DELETE"])
+        expect([path, method, (await knock({ path, method })).status]).toEqual([path, method, 405]);
   });
 });
 
