@@ -48,7 +48,21 @@ function described({ words, command }: Leaf): string[] {
     ),
     sentence(command.description()),
     ...(rows.length > 0 ? [table(["", "What it is"], rows)] : []),
+    ...moreOf(command),
   ];
+}
+
+/** What `--help` tells behind the options: notes and examples. */
+function moreOf(command: Command): string[] {
+  let help = "";
+  command.configureOutput({
+    writeOut: (text) => {
+      help += text;
+    },
+  });
+  command.outputHelp();
+  const more = help.slice(command.helpInformation().length).trim();
+  return more === "" ? [] : [`\`\`\`text\n${more}\n\`\`\``];
 }
 
 function argumentWords(argument: Argument): string {

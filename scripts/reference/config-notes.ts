@@ -52,7 +52,9 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
     restart: true,
     more:
       "IP addresses with their port, `localhost`, or `unix:/path`. Off loopback there are no anonymous callers and " +
-      "`/stats` needs a token. A public address needs `tls`.",
+      "`/stats` needs a token. A public address needs `tls`. A loopback address takes its port on both `127.0.0.1` and " +
+      "`::1`, so that nobody else answers under `localhost`. A Unix socket is made with mode 0600; who can open it is a " +
+      "caller of this machine.",
   },
   host_names: {
     yaml: "[]",
@@ -94,7 +96,10 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   },
   "agents.NAME.tokens": {
     yaml: "[]",
-    more: "Without one, nobody can call as this agent, `default` excepted. The token itself is never in the file.",
+    more:
+      "Without one, nobody can call as this agent, `default` excepted. The token itself is never in the file. One that " +
+      "ends by itself has its moment behind it, in UTC: `sha256:… until 2026-11-28T06:45:00Z`, as " +
+      "`sanctum agents rotate NAME --overlap 1h` writes it; from then on it is unknown, and the entry can stay or go.",
   },
   providers: { says: "`anthropic`, `openrouter`, `openai`, and local servers found on their usual ports" },
   "providers.NAME": { says: "–", more: "What is written for a built-in provider changes it; the rest stays." },

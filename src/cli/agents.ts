@@ -217,6 +217,7 @@ async function showToken(
   if (address !== undefined && "url" in address) {
     io.out(`Claude Code:  ANTHROPIC_BASE_URL=${address.url} ANTHROPIC_AUTH_TOKEN=${text} claude\n`);
     io.out(`OpenAI SDKs:  OPENAI_BASE_URL=${address.url}/v1 OPENAI_API_KEY=${text}\n`);
+    io.out(`Without it:   sanctum run ${name} -- claude   (a token of its own for each run)\n`);
   } else if (address !== undefined) io.out(`Over the socket:  ${curlLine(address.socketPath, text)}\n`);
 }
 

@@ -5,9 +5,9 @@ const at = { url: "http://127.0.0.1:4040" };
 
 describe("the environment of a client that runs as an agent", () => {
   test("leads every client that goes by its environment to the gateway, and holds the rest of the caller's", () => {
-    const { env, replaced, removed } = clientEnvironment({ HOME: "/home/a", EMPTY: "", NONE: undefined }, at, "T", "x");
+    const { env, replaced, removed } = clientEnvironment({ LANG: "de_DE", EMPTY: "", NONE: undefined }, at, "T", "x");
     expect(env).toEqual({
-      HOME: "/home/a",
+      LANG: "de_DE",
       EMPTY: "",
       ANTHROPIC_BASE_URL: "http://127.0.0.1:4040",
       ANTHROPIC_AUTH_TOKEN: "T",

@@ -32,7 +32,7 @@ export async function runChild(argv: readonly string[], { env, terminal }: RunOp
   });
   try {
     const child = Bun.spawn([...argv], { env, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
-    send = (signal) => void child.kill(signal);
+    send = (signal) => child.kill(signal);
     for (const signal of held) send(signal);
     await child.exited;
     return child.signalCode === null ? { code: child.exitCode ?? 1 } : { signal: child.signalCode };

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { repositoryFiles, root, textOf } from "./repository-files.ts";
 
 interface Row {
+  /** The threat's own, such as `I5`; null in tables without. */
+  readonly id: string | null;
   readonly promise: string;
   /** The last cell. */
   readonly heldBy: string;
@@ -19,15 +21,17 @@ interface Reference {
 
 const page = textOf("docs/threat-model.md");
 
-/** The rows of all tables of promises. */
+/** The rows of all tables of promises. Those that go row by row through the list of threats begin with its number. */
 function rowsOf(markdown: string): Row[] {
-  return [...markdown.matchAll(/^\| Promise \|.*\n\|[-|]+\|\n((?:\|.*\n)+)/gm)].flatMap((table) =>
-    table[1]!
+  const tables = markdown.matchAll(/^\| (Row \| )?Promise \|.*\n\|[-|]+\|\n((?:\|.*\n)+)/gm);
+  return [...tables].flatMap(([, numbered, body]) =>
+    body!
       .trimEnd()
       .split("\n")
       .map((line) => {
         const cells = line.slice(2, -2).split(" | ");
-        return { promise: cells[0]!, heldBy: cells.at(-1)! };
+        const [id, promise] = numbered === undefined ? [null, cells[0]!] : [cells[0]!, cells[1]!];
+        return { id, promise, heldBy: cells.at(-1)! };
       }),
   );
 }
@@ -59,6 +63,11 @@ describe("the promises of the threat model", () => {
     expect(rows.length).toBeGreaterThan(50);
     expect(references.length).toBeGreaterThan(rows.length);
     expect(rows.filter(({ promise }) => promise.length < 10)).toEqual([]);
+  });
+
+  test("go through every threat to identity, each once", () => {
+    const ids = rows.flatMap(({ id }) => (id?.startsWith("I") === true ? [id] : []));
+    expect(ids).toEqual(Array.from({ length: 13 }, (_, index) => `I${index + 1}`));
   });
 
   test("each name a test file that exists", () => {

@@ -60,7 +60,7 @@ function sanctumRun(words: readonly string[], { env, home }: Options = {}): Star
     pid: child.pid,
     exited: child.exited,
     signal: () => child.signalCode,
-    kill: (signal) => void child.kill(signal),
+    kill: (signal) => child.kill(signal),
     said,
     type: (text) => {
       void child.stdin.write(text);

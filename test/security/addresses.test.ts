@@ -37,15 +37,13 @@ describe("a gateway that listens on loopback", () => {
     expect(await statusAt(house.gateway.url)).toBe(200);
   });
 
-  test.if(hasIpv6)(
-    "answers under both addresses that `localhost` can mean, and tells of the one that was asked for",
-    async () => {
-      await using house = await startHouse();
-      for (const host of ["127.0.0.1", "[::1]", "localhost"])
-        expect([host, await statusAt(`http://${host}:${portOf(house)}`)]).toEqual([host, 200]);
-      expect(house.gateway.output().match(/listening on/g)).toHaveLength(1);
-    },
-  );
+  test("answers under both addresses that `localhost` can mean, and tells of the one that was asked for", async () => {
+    if (!hasIpv6) return;
+    await using house = await startHouse();
+    for (const host of ["127.0.0.1", "[::1]", "localhost"])
+      expect([host, await statusAt(`http://${host}:${portOf(house)}`)]).toEqual([host, 200]);
+    expect(house.gateway.output().match(/listening on/g)).toHaveLength(1);
+  });
 
   test.if(hasIpv6).each([
     ["127.0.0.1", "::1"],

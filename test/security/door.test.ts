@@ -329,36 +329,17 @@ describe("another protocol on the port", () => {
 });
 
 describe("a way to manage the gateway", () => {
-  const paths = [
-    ...[
-      "/admin",
-      "/admin/",
-      "/api/admin",
-      "/config",
-      "/api/config",
-      "/settings",
-      "/login",
-      "/logout",
-      "/signup",
-      "/ui",
-    ],
-    ...["/run", "/reload", "/stop", "/addresses", "/keys", "/keys/refresh", "/agents", "/tokens", "/run/admin.sock"],
-    ...[
-      "/key/generate",
-      "/key/info",
-      "/user/new",
-      "/team/new",
-      "/model/new",
-      "/budget/new",
-      "/spend/logs",
-      "/sso/callback",
-    ],
-    ...["/v1/keys", "/v1/agents", "/v1/admin", "/v1/organizations", "/v1/organization/admin_api_keys", "/v1/users"],
-    ...["/debug", "/debug/pprof", "/debug/vars", "/server-status", "/actuator", "/actuator/env", "/env", "/inspect"],
-    ...["/.env", "/.git/config", "/config.yaml", "/sanctum-proxy/config.yaml", "/ledger.sqlite", "/audit", "/logs"],
-    ...["/agent/windu", "/agent/windu/", "/agent/windu/tokens", "/agent/windu/stats", "/agent/windu/metrics"],
-    ...["/graphql", "/rpc", "/mcp", "/openapi.json", "/docs", "/swagger", "/json/version", "/shutdown", "/restart"],
-  ];
+  const paths = `
+    /admin /admin/ /api/admin /config /api/config /settings /login /logout /signup /ui /run /reload /stop
+    /addresses /keys /keys/refresh /agents /tokens /run/admin.sock /key/generate /key/info /user/new /team/new
+    /model/new /budget/new /spend/logs /sso/callback /v1/keys /v1/agents /v1/admin /v1/organizations
+    /v1/organization/admin_api_keys /v1/users /debug /debug/pprof /debug/vars /server-status /actuator
+    /actuator/env /env /inspect /.env /.git/config /config.yaml /sanctum-proxy/config.yaml /ledger.sqlite /audit
+    /logs /agent/windu /agent/windu/ /agent/windu/tokens /agent/windu/stats /agent/windu/metrics /graphql /rpc
+    /mcp /openapi.json /docs /swagger /json/version /shutdown /restart
+  `
+    .trim()
+    .split(/\s+/);
   test("is on no path and by no method: nothing outside the table answers anything but 404", async () => {
     for (const path of paths) {
       for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"]) {
