@@ -292,6 +292,7 @@ export interface Stats {
   >;
   readonly audit: { readonly entries: number; readonly head: string; readonly fault: unknown };
   readonly totals: { readonly requests: number; readonly spent_usd: number };
+  readonly ledger: { readonly fault: string | null; readonly exceeded: number; readonly notes: readonly string[] };
 }
 
 export interface AgentStats {

@@ -167,6 +167,7 @@ export function sampleStats(): { readonly stats: StatsDocument; readonly tally: 
         },
       ],
     ],
+    ledger: () => ({ fault: null, exceeded: 0, expired: 0, notes: [] }),
     audit: () => ({
       entries: lines.length,
       head: hashLine(lines.at(-1)!),

@@ -48,6 +48,12 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "audit.head": "Its hash.",
   "audit.last_written_at": "When it was written; null where none was since the start.",
   "audit.fault": "Null, or since when lines can't be written (`since`) and why (`message`).",
+  "ledger.fault": "Null, or why nothing is spent at present, and what to do.",
+  "ledger.exceeded": "Settlements above their hold since the start: a bound was wrong. The real cost is charged.",
+  "ledger.expired": "Holds that nobody ended before their deadline, since the start. They are charged in full.",
+  "ledger.notes":
+    "What was odd since the start, newest last, twenty at most: a clock that was set, holds that were forgotten, charges " +
+    "that were restored from the audit trail. The ledger's file keeps the last thousand, in the table `notes`.",
   "totals.requests": "Requests of the day that have ended, with or without an agent.",
   "totals.spent_usd": "Spent by all agents.",
   "totals.saved_usd": "What local answers would have cost at the models that were asked for.",

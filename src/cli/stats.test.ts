@@ -8,7 +8,11 @@ afterEach(() => {
   process.exitCode = 0;
 });
 
-function document(provider: Partial<ProviderStatus> = {}, configFault: readonly string[] | null = null): StatsDocument {
+function document(
+  provider: Partial<ProviderStatus> = {},
+  configFault: readonly string[] | null = null,
+  ledger: Partial<StatsDocument["ledger"]> = {},
+): StatsDocument {
   const clock = new StandingClock();
   const tally = new Tally(() => "2026-11-23");
   tally.opened();
@@ -36,6 +40,7 @@ function document(provider: Partial<ProviderStatus> = {}, configFault: readonly 
       lost: 0,
       notes: [],
     }),
+    ledger: () => ({ fault: null, exceeded: 0, expired: 0, notes: [], ...ledger }),
   })();
 }
 
@@ -120,4 +125,19 @@ test("status is quiet when all is well, and otherwise names each thing with what
   const json = captured(false);
   await statusCommand(json, async () => faulty).parseAsync(["--json"], { from: "user" });
   expect(JSON.parse(json.text)).toMatchObject({ ok: false, version: "1.0.0" });
+});
+
+test("status says that nothing is spent and why, and what the ledger found odd", async () => {
+  const halted = captured(false);
+  const fault = "The ledger's sums are wrong; check the disk and restart the gateway.";
+  await statusCommand(halted, async () => document({}, null, { fault })).parseAsync([], { from: "user" });
+  expect(halted.text).toContain(`nothing is spent: ${fault}`);
+  expect(process.exitCode).toBe(1);
+  process.exitCode = 0;
+  const odd = captured(false);
+  const notes = ["the clock was set forward by 24 h; the budget's day is 2026-11-24 instead of 2026-11-23"];
+  await statusCommand(odd, async () => document({}, null, { notes })).parseAsync([], { from: "user" });
+  expect(odd.text).toContain(`ledger: ${notes[0]}`);
+  expect(odd.text).toContain("all is well");
+  expect(process.exitCode).toBe(0);
 });

@@ -182,6 +182,7 @@ export function statusText(stats: StatsDocument, colour: boolean): string {
   if (problems.length === 0) text += painted("all is well\n", "green", colour);
   const keyless = Object.entries(stats.providers).flatMap(([name, { key }]) => (key === "missing" ? name : []));
   if (keyless.length > 0) text += painted(`without a key: ${printable(keyless.join(", "))}\n`, "dim", colour);
+  for (const note of stats.ledger.notes) text += painted(`ledger: ${printable(note)}\n`, "yellow", colour);
   for (const problem of problems) text += `${painted(printable(problem), "yellow", colour)}\n`;
   return text;
 }
@@ -196,6 +197,7 @@ function problemsOf(stats: StatsDocument): string[] {
   if (stats.audit.fault !== null) {
     problems.push(`the audit trail: ${stats.audit.fault.message}, since ${clockTime(stats.audit.fault.since)}`);
   }
+  if (stats.ledger.fault !== null) problems.push(`nothing is spent: ${stats.ledger.fault}`);
   // Nobody has an account everywhere: a built-in provider without a key is a problem only where nothing else could serve.
   const usable = Object.values(stats.providers).some(({ key }) => key === "ok" || key === "none");
   for (const [name, provider] of Object.entries(stats.providers)) {

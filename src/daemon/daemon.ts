@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { serveAdmin, type LentToken } from "../admin/admin-server.ts";
-import type { Clock, Random } from "../clock.ts";
+import { systemSinceBootMs, type Clock, type Random } from "../clock.ts";
 import { createToken } from "../config/agent-token.ts";
 import { localProvider } from "../config/build.ts";
 import { formatFault } from "../config/fault.ts";
@@ -23,9 +23,10 @@ import {
   metricsText,
   recordInterrupted,
   recordedCosts,
+  trailSince,
   type StatsDocument,
 } from "../layers/audit/index.ts";
-import { openSqliteLedger, type Ledger } from "../layers/budget/index.ts";
+import { openSqliteLedger, type Ledger, type SqliteLedgerOptions } from "../layers/budget/index.ts";
 import { RunTokens, digestOf } from "../layers/identity/index.ts";
 import { AgentLimiter, Limits } from "../layers/limits/index.ts";
 import { AnswerStore } from "../layers/replay/index.ts";
@@ -52,6 +53,8 @@ export interface DaemonOptions {
   readonly random: Random;
   /** The operational log, a line at a time. */
   readonly report: (line: string) => void;
+  /** Another way to keep the books than the file: for measuring what the file costs. */
+  readonly openLedger?: (options: SqliteLedgerOptions) => Ledger;
 }
 
 /** The configuration can't be used: each fault says where and what to do. */
@@ -121,6 +124,7 @@ export class Daemon {
       config: () => configStatusOf(this.#generations),
       providers: () => providerStatuses(this.#generations.current.value, this.#limits, this.#keys),
       audit: () => sink.health(),
+      ledger: () => ledger.health(),
     });
     // What changes without a request (a reload, a key) shows within the text's own age.
     this.#statsText = createStatsText({ clock, build: this.#stats, revision: () => this.#tally.revision });
@@ -137,18 +141,25 @@ export class Daemon {
     const loaded = await loadConfigApart(configFile, { home }, source);
     if ("faults" in loaded) throw new ConfigurationError(loaded.faults);
     const { config } = loaded;
-    const ledger = openSqliteLedger({
+    let sink: FileSink | null = null;
+    const ledger = (options.openLedger ?? openSqliteLedger)({
       file: join(home, "state/ledger.sqlite"),
       clock,
       timezone: config.timezone,
+      sinceBootMs: systemSinceBootMs,
       recordedCosts: (ids) => recordedCosts(config.audit.file, ids),
+      trail: {
+        since: (mark, fromMs) => trailSince(config.audit.file, mark, fromMs),
+        durable: () => sink?.durable() ?? null,
+      },
+      onNote: (note) => report(`ledger: ${note}`),
       onFault: (fault) => report(fault === null ? "ledger: works again" : `ledger: ${fault}`),
     });
     let daemon: Daemon | null = null;
     try {
       const { file, rotate } = config.audit;
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-      const sink = new FileSink({ path: file, clock, rotate, onNote: (note) => report(`audit: ${note}`) });
+      sink = new FileSink({ path: file, clock, rotate, onNote: (note) => report(`audit: ${note}`) });
       daemon = new Daemon(options, config, ledger, sink);
       await daemon.#open(config, source);
       return daemon;

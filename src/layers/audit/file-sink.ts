@@ -6,7 +6,7 @@
 import { setImmediate } from "node:timers";
 import type { Clock } from "../../clock.ts";
 import { AuditFile, codeOf, type FileCalls } from "./audit-file.ts";
-import { hashLine } from "./chain.ts";
+import { hashLine, type ChainPosition } from "./chain.ts";
 import { entryLine } from "./entry.ts";
 import { recordedCosts } from "./recorded-costs.ts";
 import type { AuditFacts, AuditHealth, AuditSink } from "./sink.ts";
@@ -52,6 +52,9 @@ export class FileSink implements AuditSink, AsyncDisposable {
 
   #seq: number;
   #head: string;
+  /** The last line that is in the file, and the last one that a sync has covered. */
+  #written: ChainPosition;
+  #durable: ChainPosition | null = null;
   #lastWrittenAt: number | null = null;
   #lost = 0;
   #fault: { message: string; since: number } | null = null;
@@ -91,6 +94,7 @@ export class FileSink implements AuditSink, AsyncDisposable {
     const position = this.#file.start(options.clock.now());
     this.#seq = position.seq;
     this.#head = position.head;
+    this.#written = position;
   }
 
   append(facts: AuditFacts): Promise<boolean> {
@@ -127,6 +131,11 @@ export class FileSink implements AuditSink, AsyncDisposable {
 
   async recorded(ids: ReadonlySet<string>): Promise<Set<string>> {
     return new Set(recordedCosts(this.#path, ids).keys());
+  }
+
+  /** The last line that is known to be on the disk; null: no sync has ended since the start. */
+  durable(): ChainPosition | null {
+    return this.#durable;
   }
 
   /** A reload has changed when the file is rotated; `audit.file` itself needs a restart. */
@@ -196,8 +205,10 @@ export class FileSink implements AuditSink, AsyncDisposable {
         next = end;
       }
     } finally {
-      if (next === this.#queue.length) this.#queue = [];
-      else if (next > 0) this.#queue.splice(0, next);
+      if (next === this.#queue.length) {
+        this.#queue = [];
+        this.#written = { seq: this.#seq, head: this.#head };
+      } else if (next > 0) this.#queue.splice(0, next);
     }
   }
 
@@ -222,6 +233,7 @@ export class FileSink implements AuditSink, AsyncDisposable {
   async #sync(): Promise<void> {
     const group = this.#group;
     const batches = this.#unsynced.length;
+    const reached = this.#written;
     this.#group = Promise.withResolvers<boolean>();
     try {
       await this.#file.sync();
@@ -231,6 +243,7 @@ export class FileSink implements AuditSink, AsyncDisposable {
       return;
     }
     this.#unsynced.splice(0, batches);
+    this.#durable = reached;
     group.resolve(true);
     this.#coolDown();
   }
@@ -278,9 +291,11 @@ export class FileSink implements AuditSink, AsyncDisposable {
       this.#group = Promise.withResolvers<boolean>();
       this.#waiting.push(group);
       const batches = this.#unsynced.length;
+      const reached = this.#written;
       step = "sync";
       await this.#file.sync();
       this.#unsynced.splice(0, batches);
+      this.#durable = reached;
     } catch (error) {
       this.#fail(`${step} failed: ${codeOf(error)}`);
       return;

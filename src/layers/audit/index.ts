@@ -26,6 +26,8 @@ export type {
 } from "./stats.ts";
 export { lastLines } from "./tail.ts";
 export { Tally } from "./tally.ts";
+export { trailSince } from "./trail-since.ts";
+export type { LinesSince } from "./trail-since.ts";
 export type { TallySnapshot } from "./tally.ts";
 export { verifyAudit } from "./verify.ts";
 export type { AuditBreak, BreakRule, VerifyResult } from "./verify.ts";

@@ -21,6 +21,13 @@ export function metricsText(stats: StatsDocument, tally: Tally): string {
     ]),
     family("sanctum_audit_entries", "gauge", "Number of the last audit line.", [[{}, stats.audit.entries]]),
     family("sanctum_audit_up", "gauge", "1: audit lines can be written.", [[{}, stats.audit.fault === null ? 1 : 0]]),
+    family("sanctum_ledger_up", "gauge", "1: money can be spent.", [[{}, stats.ledger.fault === null ? 1 : 0]]),
+    family("sanctum_ledger_holds_exceeded_total", "counter", "Settlements above their hold since the start.", [
+      [{}, stats.ledger.exceeded],
+    ]),
+    family("sanctum_ledger_holds_expired_total", "counter", "Holds that nobody ended, since the start.", [
+      [{}, stats.ledger.expired],
+    ]),
     family("sanctum_config_generation", "gauge", "Configurations loaded since the start.", [
       [{}, stats.config.generation],
     ]),

@@ -21,6 +21,7 @@ function newStage(changes: Partial<StatsParts> = {}) {
     config: () => ({ generation: 4, loadedAt: Date.UTC(2026, 10, 23, 16), fault: null }),
     providers: () => [["anthropic", { state: "closed", key: "ok", limits: {}, backoffUntil: null }]],
     audit: () => ({ entries: 24, head: "sha256:aa", lastWrittenAt: null, fault: null, pending: 0, lost: 0, notes: [] }),
+    ledger: () => ({ fault: null, exceeded: 0, expired: 0, notes: [] }),
     ...changes,
   };
   return { clock, tally, stats: createStats(parts) };
@@ -76,10 +77,11 @@ describe("the /stats document", () => {
         "anthropic/claude-sonnet-4-5": { requests: 1, spent_usd: 0.0087, input_tokens: 1200, output_tokens: 340 },
       },
       audit: { entries: 24, head: "sha256:aa", last_written_at: null, fault: null },
+      ledger: { fault: null, exceeded: 0, expired: 0, notes: [] },
       totals: { requests: 1, spent_usd: 0.312345, saved_usd: 0, local_share: 0 },
     });
     expect(Object.keys(document).join(" ")).toBe(
-      "version now day day_ends_at uptime_s in_flight config agents providers models audit totals",
+      "version now day day_ends_at uptime_s in_flight config agents providers models audit totals ledger",
     );
     expect(Object.keys(document.agents["windu"]!).join(" ")).toBe(
       "daily_usd spent_usd held_usd remaining_usd over_budget requests cloud local fallbacks refused errors " +

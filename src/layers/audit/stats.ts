@@ -36,6 +36,17 @@ export interface ConfigStatus {
   readonly fault: { readonly since: number; readonly messages: readonly string[] } | null;
 }
 
+/** What the books tell about themselves. */
+export interface LedgerStatus {
+  /** Why nothing is spent at present, and what to do; null: all is well. */
+  readonly fault: string | null;
+  /** Since the start: settlements above their hold, and holds that nobody ended. Both are faults of the gateway. */
+  readonly exceeded: number;
+  readonly expired: number;
+  /** What was odd since the start, newest last. */
+  readonly notes: readonly string[];
+}
+
 export interface StatsParts {
   readonly version: string;
   readonly clock: Clock;
@@ -52,6 +63,7 @@ export interface StatsParts {
   /** The providers in use. */
   providers(): Iterable<readonly [name: string, status: ProviderStatus]>;
   audit(): AuditHealth;
+  ledger(): LedgerStatus;
 }
 
 export interface AgentStats {
@@ -114,6 +126,7 @@ export interface StatsDocument {
     readonly saved_usd: number;
     readonly local_share: number;
   };
+  readonly ledger: LedgerStatus;
 }
 
 /** Returns a function that builds the document of this moment; `uptime_s` counts from now. */
@@ -147,6 +160,7 @@ export function createStats(parts: StatsParts): () => StatsDocument {
         fault: health.fault === null ? null : { since: zoned(health.fault.since), message: health.fault.message },
       },
       totals: totalStats(parts.tally, spentMicros),
+      ledger: parts.ledger(),
     };
   };
 }

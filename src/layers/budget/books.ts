@@ -54,9 +54,9 @@ export class Books {
     return next;
   }
 
-  /** Each agent's balance of the day that its book is in. */
-  days(): ReadonlyMap<string, Balance> {
-    return new Map([...this.#books].map(([agent, book]) => [agent, book.day]));
+  /** Each agent's book as it is, which may be of windows that are over. */
+  all(): ReadonlyMap<string, Book> {
+    return new Map(this.#books);
   }
 
   #keep(agent: string, current: Balance | undefined, key: string): Balance {

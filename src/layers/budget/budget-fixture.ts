@@ -12,17 +12,27 @@ import { openSqliteLedger } from "./sqlite-ledger.ts";
 
 export class ManualClock implements Clock {
   ms: number;
+  /** By how much the wall clock was set, and how long the machine slept; milliseconds. */
+  setBy = 0;
+  slept = 0;
 
   constructor(iso: string) {
     this.ms = Date.parse(iso);
   }
 
   now(): number {
-    return this.ms;
+    return this.ms + this.setBy;
   }
 
   monotonic(): number {
-    return this.ms;
+    return this.ms - this.slept;
+  }
+
+  readonly sinceBoot = (): number => this.ms;
+
+  sleep(ms: number): void {
+    this.ms += ms;
+    this.slept += ms;
   }
 }
 

@@ -1,7 +1,7 @@
 import { bareName, ceilingOf, priceOf } from "../../catalogue/index.ts";
 import { AttemptError } from "../../errors.ts";
 import type { Nanos } from "../../money.ts";
-import type { AttemptRecord, Finish, Funded, Handler, Layer, Paced, Planned, Price } from "../../request.ts";
+import type { AttemptRecord, Finish, Funded, Handler, Layer, Paced, Planned, Price, Provider } from "../../request.ts";
 import type { Usage } from "../../wire/neutral.ts";
 import { serverKindOf } from "../../wire/profiles/server-kind.ts";
 import { DrawnAllowance, fixedAllowance, needOf } from "./allowance.ts";
@@ -14,6 +14,9 @@ export interface FundParts {
   /** JSON text about a request, kept with its first hold until its audit line is durable. */
   readonly facts: (request: Planned) => string;
 }
+
+/** Longer than any vendor answers one request, and than a stream goes on without drawing a slice; milliseconds. */
+const longestAnswerMs = 6 * 3_600_000;
 
 const free = fixedAllowance(Number.MAX_SAFE_INTEGER, undefined);
 
@@ -86,8 +89,13 @@ function holdFor({ ledger, facts }: FundParts, { request, candidate }: Paced, na
     caps: request.agent.caps,
     nanos,
     candidate: candidate.name,
+    lifeMs: longestLifeMs(candidate.provider.timeouts),
     facts: () => facts(request),
   });
+}
+
+function longestLifeMs({ connectMs, firstByteMs, firstContentMs }: Provider["timeouts"]): number {
+  return connectMs + firstByteMs + firstContentMs + longestAnswerMs;
 }
 
 /** Calls `next` and one of the two closing steps: before its error goes on, or once the answer has ended. */

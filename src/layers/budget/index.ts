@@ -5,3 +5,4 @@ export type { FundParts } from "./fund.ts";
 export type { Balances, Hold, HoldAsk, HoldEnd, Ledger, LedgerHealth, OpenRequest } from "./ledger.ts";
 export { openSqliteLedger } from "./sqlite-ledger.ts";
 export type { SqliteLedgerOptions } from "./sqlite-ledger.ts";
+export type { Trail, TrailCharge, TrailMark, TrailSince } from "./trail.ts";

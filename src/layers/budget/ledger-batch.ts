@@ -1,7 +1,8 @@
 // What one transaction of the ledger writes, while it gathers.
 
-import type { EndRow, HoldRow, LedgerBatch } from "./ledger-store.ts";
+import type { EndRow, HoldRow, LedgerBatch, NoteRow } from "./ledger-store.ts";
 import type { OpenHold } from "./open-hold.ts";
+import type { TrailMark } from "./trail.ts";
 import type { WindowKeys } from "./windows.ts";
 
 export class Batch implements LedgerBatch {
@@ -10,7 +11,9 @@ export class Batch implements LedgerBatch {
   readonly ends: EndRow[] = [];
   readonly closed: number[] = [];
   readonly counters = new Map<string, string>();
+  readonly notes: NoteRow[] = [];
   windows: WindowKeys | null = null;
+  trail: TrailMark | null = null;
   /** Settled when the batch is durable; made only where somebody waits. */
   durable: PromiseWithResolvers<void> | null = null;
 
@@ -21,6 +24,7 @@ export class Batch implements LedgerBatch {
       this.ends.length === 0 &&
       this.closed.length === 0 &&
       this.counters.size === 0 &&
+      this.notes.length === 0 &&
       this.windows === null
     );
   }
@@ -32,6 +36,7 @@ export class Batch implements LedgerBatch {
     this.ends.unshift(...failed.ends);
     this.closed.unshift(...failed.closed);
     for (const [key, json] of failed.counters) if (!this.counters.has(key)) this.counters.set(key, json);
+    this.notes.unshift(...failed.notes);
     this.windows ??= failed.windows;
   }
 }

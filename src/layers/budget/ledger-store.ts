@@ -9,7 +9,8 @@ import { dirname } from "node:path";
 import { GatewayError } from "../../errors.ts";
 import type { Nanos } from "../../money.ts";
 import type { HoldEnd, OpenRequest } from "./ledger.ts";
-import { readOpenRequests, schema } from "./ledger-schema.ts";
+import { applySchema, NewerLedger, readOpenRequests } from "./ledger-schema.ts";
+import type { TrailCharge, TrailMark } from "./trail.ts";
 import type { WindowKeys } from "./windows.ts";
 
 /** One row of `holds`. */
@@ -24,6 +25,14 @@ export interface HoldRow {
   readonly takenAt: number;
   /** On a request's first hold, until its audit line is durable. */
   readonly facts: string | null;
+  /** Wall clock, milliseconds. */
+  readonly deadline: number;
+}
+
+export interface NoteRow {
+  /** Wall clock, milliseconds. */
+  readonly at: number;
+  readonly text: string;
 }
 
 export interface EndRow {
@@ -42,19 +51,25 @@ export interface LedgerBatch {
   /** First holds of requests whose audit line is durable. */
   readonly closed: readonly number[];
   readonly counters: ReadonlyMap<string, string>;
+  readonly notes: readonly NoteRow[];
   /** The windows now in use, where they changed. */
   readonly windows: WindowKeys | null;
+  /** The last durable line of the audit trail, where requests are closed: what is folded away is never after it. */
+  readonly trail: TrailMark | null;
 }
 
 // About 6 MB of log; the pages of a batch are counted roughly.
 const pagesBeforeCheckpoint = 1_500;
 const keptDays = 400;
+const keptNotes = 1_000;
 
 export class LedgerStore {
   readonly #db: Database;
   readonly #mainFd: number;
   readonly #logFd: number;
   readonly #statements: ReturnType<typeof prepare>;
+  /** The file was empty, or not there at all. */
+  readonly isNew: boolean;
   #pages = 0;
 
   /**
@@ -67,9 +82,11 @@ export class LedgerStore {
     let db: Database | undefined;
     try {
       createPrivate(file);
-      db = connect(file);
-      this.#db = db;
-      this.#statements = prepare(db);
+      const opened = connect(file);
+      ({ db } = opened);
+      this.#db = opened.db;
+      this.isNew = opened.isNew;
+      this.#statements = prepare(opened.db);
       // Opened after the lock is ours and closed after the connection: closing any descriptor of the main file drops all
       // of the process's locks on it (POSIX, fcntl).
       this.#mainFd = openSync(file, "r+");
@@ -89,13 +106,16 @@ export class LedgerStore {
     this.#transaction(() => {
       for (const h of batch.holds) {
         const { day, hour, month } = h.keys;
-        s.hold.run(h.id, h.requestId, h.attempt, h.agent, day, hour, month, h.nanos, h.candidate, h.takenAt, h.facts);
+        const { id, requestId, attempt, agent, nanos, candidate, takenAt, facts, deadline } = h;
+        s.hold.run(id, requestId, attempt, agent, day, hour, month, nanos, candidate, takenAt, facts, deadline);
       }
-      for (const hold of batch.grown) s.grow.run(hold.nanos, hold.id);
+      for (const hold of batch.grown) s.grow.run(hold.nanos, hold.deadline, hold.id);
       for (const end of batch.ends) s.end.run(end.hold, end.ended, end.nanos, end.why);
       for (const id of batch.closed) s.close.run(id);
       for (const [key, json] of batch.counters) s.counter.run(key, json);
+      for (const { at, text } of batch.notes) s.note.run(at, text);
       if (batch.windows !== null) s.meta.run("windows", JSON.stringify(batch.windows));
+      if (batch.trail !== null) s.meta.run("trail", JSON.stringify(batch.trail));
     });
     this.#pages += 4 + (batch.holds.length + batch.ends.length) / 10;
   }
@@ -167,9 +187,54 @@ export class LedgerStore {
     return sums;
   }
 
-  /** What the records say an agent spent on a day. */
-  spentOn(agent: string, day: string): Nanos {
-    return this.#statements.spentOn.get(agent, day, agent, day)?.nanos ?? 0;
+  /** What the records say is held, by agent. */
+  held(): Map<string, Nanos> {
+    const rows = this.#db.query<{ agent: string; nanos: Nanos }, []>(
+      "SELECT agent, sum(nanos) AS nanos FROM holds WHERE id NOT IN (SELECT hold FROM ends) GROUP BY agent",
+    );
+    return new Map(rows.all().map((row) => [row.agent, row.nanos]));
+  }
+
+  /** The last line of the audit trail that was durable when a request was last closed. */
+  trailMark(): TrailMark | null {
+    const row = this.#db.query<{ value: string }, []>("SELECT value FROM meta WHERE key = 'trail'").get();
+    return row === null ? null : (JSON.parse(row.value) as TrailMark);
+  }
+
+  /**
+   * Charges what the trail says and no record does, by agent and hour, and remembers the trail's end. Durable when it
+   * returns. Returns what was charged, by agent.
+   */
+  restore(
+    charges: readonly TrailCharge[],
+    end: TrailMark,
+    keysAt: (ms: number) => WindowKeys,
+    nowMs: number,
+  ): Map<string, Nanos> {
+    const known = new Set<string>();
+    if (charges.length > 0) {
+      const rows = this.#db.query<{ request: string }, []>("SELECT DISTINCT request FROM holds").all();
+      for (const { request } of rows) known.add(request);
+    }
+    const missing = charges.filter(({ requestId }) => !known.has(requestId));
+    const groups = Map.groupBy(missing, ({ agent, at }) => JSON.stringify([agent, keysAt(at).hour]));
+    const restored = new Map<string, Nanos>();
+    const s = this.#statements;
+    this.#transaction(() => {
+      let id = this.lastHoldId();
+      for (const group of groups.values()) {
+        const { agent, at } = group[0]!;
+        const { day, hour, month } = keysAt(at);
+        const nanos = group.reduce((sum, charge) => sum + charge.nanos, 0);
+        id++;
+        s.hold.run(id, `restored-${end.seq}-${id}`, 1, agent, day, hour, month, nanos, "-", nowMs, null, nowMs);
+        s.end.run(id, "settled", nanos, "restored from the audit trail");
+        restored.set(agent, (restored.get(agent) ?? 0) + nanos);
+      }
+      s.meta.run("trail", JSON.stringify(end));
+    });
+    fdatasyncSync(this.#logFd);
+    return restored;
   }
 
   openRequests(): OpenRequest[] {
@@ -216,7 +281,10 @@ export class LedgerStore {
           s.dropEnd.run(row.id);
           s.dropHold.run(row.id);
         }
-        if (rows.length < limit) s.prune.run(before.day, `-${keptDays} days`);
+        if (rows.length < limit) {
+          s.prune.run(before.day, `-${keptDays} days`);
+          s.pruneNotes.run(keptNotes);
+        }
       });
       this.#pages += rows.length / 10;
       return rows.length === limit;
@@ -271,18 +339,18 @@ function createPrivate(file: string): void {
   }
 }
 
-function connect(file: string): Database {
+function connect(file: string): { readonly db: Database; readonly isNew: boolean } {
   const db = new Database(file, { readwrite: true, create: false, strict: true });
   try {
-    configure(db);
-    return db;
+    return { db, isNew: configure(db) };
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
-function configure(db: Database): void {
+/** True: the file was empty. */
+function configure(db: Database): boolean {
   // EXCLUSIVE before the first access: the lock is an advisory one of the operating system, so it goes with the process.
   db.run("PRAGMA locking_mode = EXCLUSIVE");
   db.run("PRAGMA journal_mode = WAL");
@@ -291,8 +359,9 @@ function configure(db: Database): void {
   db.run("PRAGMA trusted_schema = OFF");
   db.run("PRAGMA cache_size = -1024");
   db.run("BEGIN IMMEDIATE");
-  for (const statement of schema) db.run(statement);
+  const isNew = applySchema(db);
   db.run("COMMIT");
+  return isNew;
 }
 
 type Row = readonly (string | number | null)[];
@@ -303,16 +372,13 @@ function prepare(db: Database) {
     begin: write("BEGIN IMMEDIATE"),
     commit: write("COMMIT"),
     rollback: write("ROLLBACK"),
-    hold: write("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-    grow: write("UPDATE holds SET nanos = ? WHERE id = ?"),
+    hold: write("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+    grow: write("UPDATE holds SET nanos = ?, deadline = ? WHERE id = ?"),
     end: write("INSERT INTO ends VALUES (?, ?, ?, ?)"),
     close: write("UPDATE holds SET facts = NULL WHERE id = ?"),
     counter: write("INSERT INTO counters VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET json = excluded.json"),
     meta: write("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"),
-    spentOn: db.prepare<{ nanos: Nanos | null }, [string, string, string, string]>(
-      `SELECT coalesce((SELECT sum(e.nanos) FROM holds JOIN ends e ON e.hold = id WHERE agent = ? AND day = ?), 0)
-            + coalesce((SELECT nanos FROM totals WHERE agent = ? AND day = ?), 0) AS nanos`,
-    ),
+    note: write("INSERT INTO notes (at, text) VALUES (?, ?)"),
     foldable: db.prepare<{ id: number; agent: string; day: string; month: string; nanos: Nanos }, [string, number]>(
       `SELECT id, agent, day, month, e.nanos AS nanos FROM holds JOIN ends e ON e.hold = id
        WHERE hour < ? AND facts IS NULL ORDER BY id LIMIT ?`,
@@ -323,6 +389,7 @@ function prepare(db: Database) {
     dropEnd: write("DELETE FROM ends WHERE hold = ?"),
     dropHold: write("DELETE FROM holds WHERE id = ?"),
     prune: write("DELETE FROM totals WHERE day < date(?, ?)"),
+    pruneNotes: write("DELETE FROM notes WHERE id <= (SELECT max(id) FROM notes) - ?"),
   };
 }
 
@@ -333,12 +400,20 @@ function datasync(fd: number): Promise<void> {
 }
 
 function openFault(cause: unknown): GatewayError {
-  const code = cause instanceof SQLiteError ? cause.code : undefined;
-  const publicMessage =
-    code === "SQLITE_BUSY"
-      ? "The ledger is in use by another running gateway; stop it first."
-      : code === "SQLITE_NOTADB" || code === "SQLITE_CORRUPT"
-        ? "The ledger file is damaged; restore it from a backup, or move it away to begin with empty balances."
-        : "The ledger file cannot be opened; check the owner and mode of the state folder and the space on its disk.";
-  return new GatewayError("BUDGET_LEDGER", { publicMessage, cause });
+  return new GatewayError("BUDGET_LEDGER", { publicMessage: whyNotOpened(cause), cause });
+}
+
+function whyNotOpened(cause: unknown): string {
+  if (cause instanceof NewerLedger) {
+    return "The ledger was written by a newer version of the gateway; start that one, or put back the ledger's backup.";
+  }
+  switch (cause instanceof SQLiteError ? cause.code : undefined) {
+    case "SQLITE_BUSY":
+      return "The ledger is in use by another running gateway; stop it first.";
+    case "SQLITE_NOTADB":
+    case "SQLITE_CORRUPT":
+      return "The ledger file is damaged; restore it from a backup, or move it away: then what the audit trail says was spent this month is taken over.";
+    default:
+      return "The ledger file cannot be opened; check the owner and mode of the state folder and the space on its disk.";
+  }
 }

@@ -13,6 +13,11 @@ export interface HoldAsk {
   /** The worst case; 0 for a free candidate. */
   readonly nanos: Nanos;
   readonly candidate: string;
+  /**
+   * Milliseconds after which an attempt has certainly ended; absent: a day. A hold that is still open then was forgotten:
+   * it is charged in full and told. Each `extend` begins the time anew.
+   */
+  readonly lifeMs?: number;
   /** JSON text about the request, for its audit line should the process die. Called once a request, on its first hold. */
   readonly facts: () => string;
 }
@@ -57,14 +62,18 @@ export interface OpenRequest {
   }[];
 }
 
-/** How a hold ended; `crashed`: found open at start-up and charged in full. */
-export type HoldEnd = "settled" | "voided" | "crashed";
+/** How a hold ended; `crashed`: found open at start-up, `expired`: open past its deadline. Both are charged in full. */
+export type HoldEnd = "settled" | "voided" | "crashed" | "expired";
 
 export interface LedgerHealth {
   /** Why nothing is spent at present, and what to do; null: all is well. */
   readonly fault: string | null;
   /** Settlements above their hold since the start: a bound was wrong. */
   readonly exceeded: number;
+  /** Holds that nobody ended before their deadline, since the start: a fault of the gateway. */
+  readonly expired: number;
+  /** What was odd since the start (a clock that was set, charges that were restored), newest last, a bounded list. */
+  readonly notes: readonly string[];
 }
 
 export interface Ledger {

@@ -5,6 +5,8 @@ import type { Hold, HoldAsk, HoldEnd } from "./ledger.ts";
 import type { HoldRow } from "./ledger-store.ts";
 import type { WindowKeys } from "./windows.ts";
 
+const dayMs = 24 * 3_600_000;
+
 /** Who keeps the books of a hold. */
 export interface HoldKeeper {
   extend(hold: OpenHold, nanos: Nanos): boolean;
@@ -20,6 +22,11 @@ export class OpenHold implements Hold, HoldRow {
   readonly keys: WindowKeys;
   readonly candidate: string;
   readonly takenAt: number;
+  /** Wall clock, milliseconds: what `expiresAt` was when it was last written. */
+  deadline: number;
+  /** Monotonic milliseconds after which it counts as forgotten. */
+  expiresAt: number;
+  readonly lifeMs: number;
   readonly facts: string | null;
   readonly caps: Caps;
   readonly book: Book;
@@ -36,7 +43,7 @@ export class OpenHold implements Hold, HoldRow {
     ask: HoldAsk,
     keys: WindowKeys,
     book: Book,
-    now: number,
+    now: { readonly wall: number; readonly monotonic: number },
     facts: string | null,
   ) {
     this.#ledger = ledger;
@@ -46,7 +53,10 @@ export class OpenHold implements Hold, HoldRow {
     this.agent = ask.agent;
     this.keys = keys;
     this.candidate = ask.candidate;
-    this.takenAt = now;
+    this.takenAt = now.wall;
+    this.lifeMs = ask.lifeMs ?? dayMs;
+    this.deadline = now.wall + this.lifeMs;
+    this.expiresAt = now.monotonic + this.lifeMs;
     this.facts = facts;
     this.caps = ask.caps;
     this.book = book;

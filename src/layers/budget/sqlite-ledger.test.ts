@@ -4,6 +4,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, stat
 import { dirname, join } from "node:path";
 import { systemClock } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
+import type { Book } from "./books.ts";
 import { askFor, capOf, failureOf, ManualClock, openAt, temporaryFolder } from "./budget-fixture.ts";
 import { OpenHold } from "./open-hold.ts";
 import { openSqliteLedger } from "./sqlite-ledger.ts";
@@ -89,7 +90,7 @@ describe("a hold", () => {
     const hold = (await ledger.hold(askFor(100, capOf(100))))!;
     hold.settle(250, "usage");
     expect(ledger.balances("windu")).toEqual({ spentNanos: 250, heldNanos: 0 });
-    expect(ledger.health()).toEqual({ fault: null, exceeded: 1 });
+    expect(ledger.health()).toMatchObject({ fault: null, exceeded: 1 });
     expect(await ledger.hold(askFor(1, capOf(100)))).toBeNull();
   });
 
@@ -284,6 +285,207 @@ describe("a restart", () => {
   });
 });
 
+describe("a hold that nobody ends", () => {
+  test("is charged in full once its deadline has passed, and that is told", async () => {
+    using folder = temporaryFolder();
+    const clock = new ManualClock("2026-11-23T12:00:00Z");
+    const notes: string[] = [];
+    const onNote = (note: string): void => void notes.push(note);
+    await using ledger = closing(openSqliteLedger({ file: folder.file, timezone: "UTC", clock, gatherMs: 0, onNote }));
+    const caps = capOf(1_000);
+    const forgotten = (await ledger.hold(askFor(100, caps, { requestId: "req_forgotten", lifeMs: 3_600_000 })))!;
+    const slow = (await ledger.hold(askFor(200, caps, { lifeMs: 3_600_000 })))!;
+    clock.ms += 50 * 60_000;
+    expect(slow.extend(10)).toBe(true);
+    expect(ledger.balances("windu")).toEqual({ spentNanos: 0, heldNanos: 310 });
+    clock.ms += 11 * 60_000;
+    expect(ledger.balances("windu")).toEqual({ spentNanos: 100, heldNanos: 210 });
+    expect([forgotten.settle(1, "late"), forgotten.void("late"), forgotten.extend(1)]).toEqual([false, false, false]);
+    expect(ledger.health()).toMatchObject({ fault: null, expired: 1 });
+    expect(notes).toEqual([expect.stringContaining("1 holds were open past their deadline and are charged in full")]);
+    expect(notes[0]).toContain("req_forgotten");
+    slow.settle(20, "usage");
+    await ledger.close();
+    using db = new Database(folder.file);
+    expect(db.query("SELECT ended, nanos FROM ends ORDER BY hold").all()).toEqual([
+      { ended: "expired", nanos: 100 },
+      { ended: "settled", nanos: 20 },
+    ]);
+    expect(db.query("SELECT text FROM notes").all()).toEqual([{ text: notes[0] }]);
+    const taken = Date.parse("2026-11-23T12:00:00Z");
+    expect(db.query("SELECT deadline FROM holds ORDER BY id").all()).toEqual([
+      { deadline: taken + 3_600_000 },
+      { deadline: taken + 50 * 60_000 + 3_600_000 },
+    ]);
+  });
+});
+
+describe("a clock that is set", () => {
+  const caps = capOf(100);
+
+  async function spendAll(ledger: ReturnType<typeof openAt>): Promise<number> {
+    let spent = 0;
+    for (let hold = await ledger.hold(askFor(10, caps)); hold !== null; hold = await ledger.hold(askFor(10, caps))) {
+      hold.settle(10, "usage");
+      spent += 10;
+    }
+    return spent;
+  }
+
+  test("a day forward and back again gives two days' caps for the two days, and is told both times", async () => {
+    using folder = temporaryFolder();
+    const clock = new ManualClock("2026-11-23T12:00:00Z");
+    const notes: string[] = [];
+    const open = (): ReturnType<typeof openAt> =>
+      openSqliteLedger({
+        file: folder.file,
+        timezone: "UTC",
+        clock,
+        sinceBootMs: clock.sinceBoot,
+        gatherMs: 0,
+        onNote: (note) => notes.push(note),
+      });
+    let ledger = open();
+    let total = await spendAll(ledger);
+    clock.setBy = 24 * 3_600_000;
+    total += await spendAll(ledger);
+    expect(notes).toEqual([
+      expect.stringContaining(
+        "the clock was set forward by 24 h; the budget's day is 2026-11-24 instead of 2026-11-23",
+      ),
+    ]);
+    clock.setBy = 0;
+    total += await spendAll(ledger);
+    expect(notes[1]).toContain("the clock was set back by 24 h; the budget's day stays 2026-11-24");
+    await ledger.close();
+    ledger = open();
+    expect(notes[2]).toContain("the clock says 2026-11-23, but the budget's day is 2026-11-24 already");
+    // Through the rest of both days, forward and back once more.
+    for (const [hours, set] of [
+      [6, 0],
+      [6, 24],
+      [11, 0],
+      [0, -48],
+      [12, 0],
+    ] as const) {
+      clock.ms += hours * 3_600_000;
+      clock.setBy = set * 3_600_000;
+      if (set !== 24) total += await spendAll(ledger);
+    }
+    expect(new Date(clock.now()).toISOString()).toBe("2026-11-24T23:00:00.000Z");
+    expect(total).toBe(200);
+    await ledger.close();
+    using db = new Database(folder.file);
+    expect(
+      db
+        .query<{ text: string }, []>("SELECT text FROM notes")
+        .all()
+        .map(({ text }) => text),
+    ).toEqual(notes);
+  });
+
+  test("is not suspected where the machine slept, or where the clock was put right by a few minutes", async () => {
+    using folder = temporaryFolder();
+    const clock = new ManualClock("2026-11-23T12:00:00Z");
+    const options = { file: folder.file, timezone: "UTC", clock, sinceBootMs: clock.sinceBoot, gatherMs: 0 };
+    await using ledger = closing(openSqliteLedger(options));
+    clock.sleep(20 * 3_600_000);
+    expect(ledger.day().key).toBe("2026-11-24");
+    clock.setBy = 5 * 60_000;
+    expect(ledger.room("windu", caps)).toBe(100);
+    expect(ledger.health().notes).toEqual([]);
+    clock.setBy = 3_600_000;
+    expect(ledger.room("windu", caps)).toBe(100);
+    expect(ledger.health().notes).toEqual([
+      expect.stringContaining("the clock was set forward by 60 min; the budget's day is still 2026-11-24"),
+    ]);
+  });
+});
+
+describe("caps of day, hour and month together", () => {
+  test("hold over restarts, a day of 25 hours and the turn of the month", async () => {
+    using folder = temporaryFolder();
+    const clock = new ManualClock("2026-10-24T21:30:00Z");
+    const caps = capOf(60, { hourly: 10, monthly: 150 });
+    const spent: Record<string, number> = {};
+    // Each quarter of an hour as much as is granted, with a restart every three hours.
+    let ledger = openAt(folder.file, clock, "Europe/Berlin");
+    for (let quarter = 0; quarter < 9 * 96; quarter++) {
+      if (quarter % 12 === 11) {
+        await ledger.close();
+        ledger = openAt(folder.file, clock, "Europe/Berlin");
+      }
+      const { key } = ledger.day();
+      for (;;) {
+        const ask = askFor(4, caps);
+        const hold = await ledger.hold(ask);
+        if (hold === null) break;
+        hold.settle(3, "usage");
+        ledger.closeRequest(ask.requestId);
+        spent[key] = (spent[key] ?? 0) + 3;
+      }
+      clock.ms += 900_000;
+    }
+    await ledger.close();
+    // An hour: three times 3, for a fourth hold of 4 does not fit into 10. A day: nineteen, for 57 + 4 is over 60. The month: 150.
+    expect(spent).toEqual({
+      "2026-10-24": 9,
+      "2026-10-25": 57,
+      "2026-10-26": 57,
+      "2026-10-27": 24,
+      "2026-11-01": 57,
+      "2026-11-02": 57,
+    });
+  });
+});
+
+describe("a ledger of version 1", () => {
+  test("is brought up to date and keeps what was spent, held and open", async () => {
+    using folder = temporaryFolder();
+    mkdirSync(dirname(folder.file), { recursive: true });
+    using old = new Database(folder.file);
+    for (const statement of version1) old.run(statement);
+    old.close();
+    await using ledger = closing(openAt(folder.file));
+    expect(ledger.balances("windu")).toEqual({ spentNanos: 5 + 7 + 11, heldNanos: 0 });
+    expect(ledger.openRequests().map(({ requestId, chargedNanos }) => [requestId, chargedNanos])).toEqual([
+      ["req_2", 7],
+    ]);
+    expect(ledger.health().notes).toEqual([]);
+    expect(await ledger.hold(askFor(1, capOf(24)))).not.toBeNull();
+  });
+
+  test("and one of a later version is not opened", () => {
+    using folder = temporaryFolder();
+    mkdirSync(dirname(folder.file), { recursive: true });
+    using later = new Database(folder.file);
+    later.run("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID");
+    later.run("INSERT INTO meta VALUES ('schema', '3')");
+    later.close();
+    expect(() => openAt(folder.file)).toThrow(/newer version/u);
+  });
+});
+
+const version1 = [
+  `CREATE TABLE holds (
+     id INTEGER PRIMARY KEY, request TEXT NOT NULL, attempt INTEGER NOT NULL, agent TEXT NOT NULL,
+     day TEXT NOT NULL, hour TEXT NOT NULL, month TEXT NOT NULL, nanos INTEGER NOT NULL CHECK (nanos >= 0),
+     candidate TEXT NOT NULL, taken_at INTEGER NOT NULL, facts TEXT) STRICT`,
+  `CREATE TABLE ends (
+     hold INTEGER PRIMARY KEY, ended TEXT NOT NULL CHECK (ended IN ('settled', 'voided', 'crashed')),
+     nanos INTEGER NOT NULL CHECK (nanos >= 0), why TEXT NOT NULL) STRICT`,
+  `CREATE TABLE totals (
+     agent TEXT NOT NULL, day TEXT NOT NULL, month TEXT NOT NULL, nanos INTEGER NOT NULL CHECK (nanos >= 0),
+     PRIMARY KEY (agent, day)) STRICT, WITHOUT ROWID`,
+  "CREATE TABLE counters (key TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT, WITHOUT ROWID",
+  "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+  "INSERT INTO meta VALUES ('schema', '1')",
+  "INSERT INTO totals VALUES ('windu', '2026-11-23', '2026-11', 11)",
+  "INSERT INTO holds VALUES (1, 'req_1', 1, 'windu', '2026-11-23', '2026-11-23T12:00Z', '2026-11', 9, 'a/b', 0, NULL)",
+  "INSERT INTO ends VALUES (1, 'settled', 5, 'usage')",
+  "INSERT INTO holds VALUES (2, 'req_2', 1, 'windu', '2026-11-23', '2026-11-23T12:00Z', '2026-11', 7, 'a/b', 0, '{}')",
+];
+
 describe("a ledger that cannot be trusted", () => {
   test("is not opened while another process has it", async () => {
     using folder = temporaryFolder();
@@ -322,17 +524,37 @@ describe("a ledger that cannot be trusted", () => {
     await ledger.close();
   });
 
-  test("stops when its records and its balances differ", async () => {
+  test.each([
+    ["spent in the day", (book: Book) => (book.day.spent -= 1)],
+    ["spent in the hour", (book: Book) => (book.hour.spent += 1)],
+    ["spent in the month", (book: Book) => (book.month.spent -= 1)],
+  ])("stops when its records and its balances differ in what was %s", async (_, tamper) => {
+    using folder = temporaryFolder();
+    const clock = new ManualClock("2026-11-23T12:00:00Z");
+    const faults: (string | null)[] = [];
+    const onFault = (fault: string | null): void => void faults.push(fault);
+    await using ledger = closing(openSqliteLedger({ file: folder.file, timezone: "UTC", clock, gatherMs: 0, onFault }));
+    const hold = await ledger.hold(askFor(10, capOf(100)));
+    if (!(hold instanceof OpenHold)) throw new Error("not granted");
+    hold.settle(5, "usage");
+    tamper(hold.book);
+    clock.ms += 3_600_000;
+    expect(await failureOf(ledger.hold(askFor(10, capOf(100))))).toMatchObject({ code: "BUDGET_LEDGER" });
+    expect(ledger.health().fault).toContain("records and balances differ");
+    expect(await failureOf(ledger.hold(askFor(0, capOf(100))))).toMatchObject({ code: "BUDGET_LEDGER" });
+    expect(faults).toHaveLength(1);
+  });
+
+  test("stops when its open holds differ from what is held", async () => {
     using folder = temporaryFolder();
     const clock = new ManualClock("2026-11-23T12:00:00Z");
     await using ledger = closing(openAt(folder.file, clock));
     const hold = await ledger.hold(askFor(10, capOf(100)));
     if (!(hold instanceof OpenHold)) throw new Error("not granted");
-    hold.settle(5, "usage");
-    hold.book.day.spent -= 1;
-    clock.ms += 24 * 3_600_000;
+    hold.nanos -= 1;
+    clock.ms += 3_600_000;
     expect(await failureOf(ledger.hold(askFor(10, capOf(100))))).toMatchObject({ code: "BUDGET_LEDGER" });
-    expect(ledger.health().fault).toContain("records and balances differ");
+    expect(ledger.health().fault).toContain("open holds of windu do not add up");
   });
 
   test("on a full disk refuses, gives back what it took, and goes on when there is room again", async () => {

@@ -4,14 +4,16 @@
 
 import type { Clock } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
-import type { Nanos } from "../../money.ts";
+import { usdFromNanos, type Nanos } from "../../money.ts";
 import type { Caps } from "../../request.ts";
-import { type Balance, Books, give, LedgerBreach, roomIn, take } from "./books.ts";
+import { type Balance, type Book, Books, give, LedgerBreach, roomIn, take } from "./books.ts";
+import { ClockWatch } from "./clock-watch.ts";
 import type { Balances, Hold, HoldAsk, HoldEnd, Ledger, LedgerHealth, OpenRequest } from "./ledger.ts";
 import { Batch } from "./ledger-batch.ts";
 import { LedgerStore } from "./ledger-store.ts";
 import { type HoldKeeper, OpenHold } from "./open-hold.ts";
-import { type WindowKeys, Windows } from "./windows.ts";
+import type { Trail } from "./trail.ts";
+import { monthStart, type WindowKeys, Windows, windowsOf } from "./windows.ts";
 
 // A sync costs as much processor time as serving several requests: under load, batches begin at least so far apart, and
 // whoever comes meanwhile shares the next one. A lone request never waits for this.
@@ -20,6 +22,9 @@ const defaultGatherMs = 1.5;
 const lazyMs = 10;
 const retryMs = 1_000;
 const foldStep = 500;
+/** How often it is looked for holds past their deadline, monotonic milliseconds. */
+const sweepEveryMs = 60_000;
+const maxNotes = 20;
 
 export interface SqliteLedgerOptions {
   readonly file: string;
@@ -31,10 +36,16 @@ export interface SqliteLedgerOptions {
    * is ours: a process that was killed between a line and its settlement is charged what the line says.
    */
   readonly recordedCosts?: (requestIds: ReadonlySet<string>) => ReadonlyMap<string, Nanos>;
+  /** Held against the ledger at start-up, and remembered by it; absent: there is no trail. */
+  readonly trail?: Trail;
+  /** Milliseconds since the machine was started, its sleep included; absent: it does not sleep. */
+  readonly sinceBootMs?: () => number;
   /** Under load, batches begin at least so far apart; milliseconds. */
   readonly gatherMs?: number;
   /** Told once for each fault: why nothing is spent any more, and null when that is over. For the log. */
   readonly onFault?: (fault: string | null) => void;
+  /** Told what is odd but stops nothing: a clock that was set, a hold that was forgotten, charges that were restored. */
+  readonly onNote?: (text: string) => void;
 }
 
 /**
@@ -45,9 +56,9 @@ export function openSqliteLedger(options: SqliteLedgerOptions): Ledger {
   return new SqliteLedger(options);
 }
 
-interface EndedDay {
-  readonly day: string;
-  readonly balances: ReadonlyMap<string, Balance>;
+interface Ended {
+  readonly keys: WindowKeys;
+  readonly books: ReadonlyMap<string, Book>;
 }
 
 class SqliteLedger implements Ledger, HoldKeeper {
@@ -55,7 +66,13 @@ class SqliteLedger implements Ledger, HoldKeeper {
   readonly #store: LedgerStore;
   readonly #windows: Windows;
   readonly #books: Books;
+  readonly #watch: ClockWatch;
+  readonly #trail: Trail | undefined;
   readonly #onFault: (fault: string | null) => void;
+  readonly #onNote: (text: string) => void;
+  readonly #notes: string[] = [];
+  /** Priced holds that have not ended. */
+  readonly #held = new Set<OpenHold>();
   /** First hold of each request that has no audit line yet. */
   readonly #open: Map<string, number>;
   readonly #openAtStart: readonly OpenRequest[];
@@ -66,8 +83,10 @@ class SqliteLedger implements Ledger, HoldKeeper {
   #soon = false;
   #later: ReturnType<typeof setTimeout> | null = null;
   #folding = true;
-  /** A day that has ended since the last write, with the balances that its records must bear out. */
-  #passed: EndedDay | null = null;
+  /** Windows that have ended since the last write, with the balances that their records must bear out. */
+  #passed: Ended | null = null;
+  #sweepAt: number;
+  #expired = 0;
   #fault: string | null = null;
   #hopeless = false;
   #exceeded = 0;
@@ -78,11 +97,18 @@ class SqliteLedger implements Ledger, HoldKeeper {
     this.#clock = options.clock;
     this.#gatherMs = options.gatherMs ?? defaultGatherMs;
     this.#onFault = options.onFault ?? (() => undefined);
+    this.#onNote = options.onNote ?? (() => undefined);
+    this.#trail = options.trail;
+    const { clock } = options;
+    this.#watch = new ClockWatch(clock, options.sinceBootMs ?? (() => clock.monotonic()));
+    this.#sweepAt = clock.monotonic() + sweepEveryMs;
     this.#store = new LedgerStore(options.file);
     try {
       this.#windows = new Windows(options.timezone, this.#store.windows());
       this.#store.chargeOpenHolds(options.recordedCosts ?? (() => new Map<string, Nanos>()));
+      if (options.trail !== undefined) this.#compareWithTrail(options.trail);
       this.#keys = this.#windows.at(this.#clock.now());
+      this.#tellOfFuture();
       // Windows never go back, so what was spent matters in the present ones only.
       const spent = this.#store.spentIn(this.#keys);
       this.#books = new Books((agent, window) => spent.get(agent)?.get(window) ?? 0);
@@ -108,14 +134,16 @@ class SqliteLedger implements Ledger, HoldKeeper {
     if (!granted) return Promise.resolve(null);
 
     const id = this.#nextId++;
+    const moment = { wall: now, monotonic: this.#clock.monotonic() };
     const first = !this.#open.has(ask.requestId);
     if (first) this.#open.set(ask.requestId, id);
-    const hold = new OpenHold(this, id, ask, keys, book, now, first ? ask.facts() : null);
+    const hold = new OpenHold(this, id, ask, keys, book, moment, first ? ask.facts() : null);
     this.#batch.holds.push(hold);
     if (ask.nanos === 0) {
       this.#writeLater();
       return Promise.resolve(hold);
     }
+    this.#held.add(hold);
     this.#batch.durable ??= Promise.withResolvers<void>();
     this.#writeSoon();
     return this.#batch.durable.promise.then(
@@ -131,6 +159,8 @@ class SqliteLedger implements Ledger, HoldKeeper {
     if (hold.over || this.#fault !== null || this.#closing) return false;
     if (this.#checked(() => take(hold.book, hold.caps, nanos)) !== true) return false;
     hold.nanos += nanos;
+    hold.expiresAt = this.#clock.monotonic() + hold.lifeMs;
+    hold.deadline = this.#clock.now() + hold.lifeMs;
     this.#batch.grown.add(hold);
     this.#writeSoon();
     return true;
@@ -139,6 +169,7 @@ class SqliteLedger implements Ledger, HoldKeeper {
   end(hold: OpenHold, ended: HoldEnd, nanos: Nanos, why: string): boolean {
     if (hold.over) return false;
     hold.over = true;
+    this.#held.delete(hold);
     if (nanos > hold.nanos) this.#exceeded++;
     this.#checked(() => give(hold.book, hold.nanos, nanos));
     this.#batch.ends.push({ hold: hold.id, ended, nanos, why });
@@ -188,7 +219,7 @@ class SqliteLedger implements Ledger, HoldKeeper {
   }
 
   health(): LedgerHealth {
-    return { fault: this.#fault, exceeded: this.#exceeded };
+    return { fault: this.#fault, exceeded: this.#exceeded, expired: this.#expired, notes: this.#notes };
   }
 
   async close(): Promise<void> {
@@ -196,7 +227,10 @@ class SqliteLedger implements Ledger, HoldKeeper {
     this.#closing = true;
     if (this.#later !== null) clearTimeout(this.#later);
     while (this.#flushing) await this.#flushed;
-    if (!this.#hopeless) await this.#flush();
+    if (!this.#hopeless) {
+      this.#passed ??= { keys: this.#keys, books: this.#books.all() };
+      await this.#flush();
+    }
     if (this.#fault === null) await this.#store.close();
     else this.#store.abandon();
   }
@@ -261,6 +295,7 @@ class SqliteLedger implements Ledger, HoldKeeper {
   }
 
   #write(batch: Batch): void {
+    if (batch.closed.length > 0) batch.trail = this.#trail?.durable() ?? null;
     if (!batch.empty) this.#store.write(batch);
     // Right after a write, and only then, file and memory must agree: nothing is queued.
     if (this.#passed !== null) this.#compare(this.#passed);
@@ -282,6 +317,7 @@ class SqliteLedger implements Ledger, HoldKeeper {
       if (hold.nanos === 0 || hold.over) continue;
       hold.over = true;
       hold.refused = true;
+      this.#held.delete(hold);
       this.#checked(() => give(hold.book, hold.nanos, 0));
     }
     batch.durable.reject(this.#refusal());
@@ -331,28 +367,135 @@ class SqliteLedger implements Ledger, HoldKeeper {
   // ------------------------------------------------------------------------------------------------- a new window
 
   #windowsAt(now: number): WindowKeys {
+    const monotonic = this.#clock.monotonic();
     const keys = this.#windows.at(now);
-    if (keys !== this.#keys) this.#turn(keys);
+    const before = this.#keys;
+    if (keys !== before) this.#turn(keys);
+    const setBy = this.#watch.look(now, monotonic);
+    if (setBy !== 0) this.#tellOfClock(setBy, before.day);
+    if (monotonic >= this.#sweepAt) this.#sweep(monotonic);
     return keys;
   }
 
   #turn(keys: WindowKeys): void {
-    if (keys.day !== this.#keys.day) {
-      this.#passed = { day: this.#keys.day, balances: this.#books.days() };
-    }
+    this.#passed ??= { keys: this.#keys, books: this.#books.all() };
     this.#folding = true;
     this.#keys = keys;
     this.#batch.windows = keys;
     this.#writeLater();
   }
 
-  #compare({ day, balances }: EndedDay): void {
-    for (const [agent, balance] of balances) {
-      if (balance.key === day && this.#store.spentOn(agent, day) !== balance.spent) {
-        throw new LedgerBreach(`the records of ${agent} on ${day} do not add up to the balance`);
+  /** What is spent in each window, and held in all, must be what the records say. */
+  #compare({ keys, books }: Ended): void {
+    const recorded = this.#store.spentIn(keys);
+    const check = (agent: string, { key, spent }: Balance, window: string): void => {
+      if (key === window && (recorded.get(agent)?.get(window) ?? 0) !== spent) {
+        throw new LedgerBreach(`the records of ${agent} in ${window} do not add up to the balance`);
       }
+    };
+    for (const [agent, book] of books) {
+      check(agent, book.day, keys.day);
+      check(agent, book.hour, keys.hour);
+      check(agent, book.month, keys.month);
+    }
+    const held = this.#store.held();
+    for (const { agent, nanos } of this.#held) held.set(agent, (held.get(agent) ?? 0) - nanos);
+    for (const [agent, rest] of held) {
+      if (rest !== 0) throw new LedgerBreach(`the open holds of ${agent} do not add up to what is held`);
     }
   }
+
+  // ------------------------------------------------------------------------------------------------ what is odd
+
+  /** Charges in full what nobody has ended, so that a fault of ours holds no money back and gives none away. */
+  #sweep(monotonic: number): void {
+    this.#sweepAt = monotonic + sweepEveryMs;
+    const forgotten = [...this.#held].filter((hold) => monotonic >= hold.expiresAt);
+    if (forgotten.length === 0) return;
+    for (const hold of forgotten) this.end(hold, "expired", hold.nanos, "open past its deadline");
+    this.#expired += forgotten.length;
+    const [{ requestId, candidate }] = forgotten as [OpenHold];
+    const nanos = forgotten.reduce((sum, hold) => sum + hold.nanos, 0);
+    this.#note(
+      `${forgotten.length} holds were open past their deadline and are charged in full, ${usd(nanos)} (first: ${requestId}, ` +
+        `${candidate}); please report this fault of the gateway`,
+    );
+  }
+
+  #tellOfClock(setByMs: number, dayBefore: string): void {
+    const { day } = this.#keys;
+    const size = duration(Math.abs(setByMs));
+    if (setByMs < 0)
+      this.#note(`the clock was set back by ${size}; the budget's day stays ${day}, and no cap is refilled`);
+    else if (day === dayBefore) this.#note(`the clock was set forward by ${size}; the budget's day is still ${day}`);
+    else {
+      this.#note(
+        `the clock was set forward by ${size}; the budget's day is ${day} instead of ${dayBefore}. If the clock goes back, ` +
+          `${day} goes on until the calendar has passed it`,
+      );
+    }
+  }
+
+  /** At start-up: the clock may have been set back meanwhile, or have been wrong before. */
+  #tellOfFuture(): void {
+    const now = this.#clock.now();
+    const { day } = windowsOf(now, this.#windows.zone);
+    if (this.#keys.day <= day) return;
+    this.#note(
+      `the clock says ${day}, but the budget's day is ${this.#keys.day} already and goes on until the calendar has passed it. ` +
+        "Where that day was a mistake of the clock: stop the gateway, move state/ledger.sqlite away, start it again; what " +
+        "the audit trail says was spent this month is taken over",
+    );
+  }
+
+  /** A ledger that was deleted or put back from a copy lacks charges: the trail knows them. */
+  #compareWithTrail(trail: Trail): void {
+    const { zone } = this.#windows;
+    const now = this.#clock.now();
+    const mark = this.#store.trailMark();
+    // The ledger of a version without marks is taken as it is.
+    const trusted = mark === null && !this.#store.isNew;
+    const { end, continues, charges } = trail.since(mark, trusted ? Number.POSITIVE_INFINITY : monthStart(now, zone));
+    if (!continues) {
+      this.#note(
+        `the audit trail ends with line ${end.seq} and does not go on from line ${mark?.seq ?? 0}, which the ledger ` +
+          "remembers: it was cut off, replaced or moved",
+      );
+    }
+    const windows = new Map<number, WindowKeys>();
+    const keysAt = (ms: number): WindowKeys => {
+      // One look at the calendar for a quarter of an hour: no zone changes its date or hour within one.
+      const quarter = Math.floor(ms / 900_000);
+      const keys = windows.get(quarter) ?? windowsOf(ms, zone);
+      windows.set(quarter, keys);
+      return keys;
+    };
+    const restored = this.#store.restore(continues ? charges : [], end, keysAt, now);
+    if (restored.size === 0) return;
+    const amounts = [...restored].map(([agent, nanos]) => `${agent} ${usd(nanos)}`);
+    this.#note(
+      `charges of the audit trail were missing, as after the ledger was deleted or put back from a copy; they are restored: ` +
+        amounts.join(", "),
+    );
+  }
+
+  #note(text: string): void {
+    this.#notes.push(text);
+    if (this.#notes.length > maxNotes) this.#notes.shift();
+    this.#batch.notes.push({ at: this.#clock.now(), text });
+    this.#writeLater();
+    this.#onNote(text);
+  }
+}
+
+function usd(nanos: Nanos): string {
+  return `$${usdFromNanos(nanos).toFixed(4)}`;
+}
+
+function duration(ms: number): string {
+  const minutes = Math.round(ms / 60_000);
+  if (minutes < 120) return `${minutes} min`;
+  return minutes < 48 * 60 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1_440)} days`;
 }
 
 function nameOf(cause: unknown): string {

@@ -68,6 +68,17 @@ export class Windows {
   }
 }
 
+/** The windows of a moment by the calendar alone. Throws a RangeError for an unknown zone. */
+export function windowsOf(ms: number, zone: string): WindowKeys {
+  return new Windows(zone).at(ms);
+}
+
+/** The first instant of the local month, milliseconds since the epoch. */
+export function monthStart(nowMs: number, zone: string): number {
+  const today = Temporal.Instant.fromEpochMilliseconds(nowMs).toZonedDateTimeISO(zone).toPlainDate();
+  return startOf(today.with({ day: 1 }), zone);
+}
+
 function hourStart(now: Temporal.ZonedDateTime): number {
   const intoHour = now.minute * 60_000 + now.second * 1_000 + now.millisecond;
   return now.epochMilliseconds - intoHour;
