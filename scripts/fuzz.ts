@@ -1,5 +1,6 @@
-// `npm run fuzz [-- NAME…] [--minutes N] [--seed N]`: the fuzzers of test/fuzz with random seeds, in turns, until the
-// time is over or a case fails. A find is made small and written to test/fuzz/corpus/; the exit code is then 1.
+// `npm run fuzz [-- NAME…] [--minutes N] [--seed N] [--seeds N]`: the fuzzers of test/fuzz with random seeds, in turns,
+// until the time is over or a case fails; then `ledger`, the ledger's simulator, over its number of seeds. A find of a
+// fuzzer is made small and written to test/fuzz/corpus/; a find of the simulator is its seed. The exit code is then 1.
 
 import { parseArgs } from "node:util";
 import { saveFind } from "../test/fuzz/corpus.ts";
@@ -7,6 +8,7 @@ import { minimise } from "../test/fuzz/minimise.ts";
 import { createSeededRandom } from "../test/fuzz/seeded-random.ts";
 import { verdict, type FuzzTarget } from "../test/fuzz/target.ts";
 import { fuzzTargets } from "../test/fuzz/targets.ts";
+import { fuzzLedger } from "./fuzz-ledger.ts";
 
 /** How long one target runs before the next has its turn. */
 const turnMs = 2_000;
@@ -15,14 +17,21 @@ const slowMs = 2_000;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { minutes: { type: "string", default: "5" }, seed: { type: "string" } },
+  options: {
+    minutes: { type: "string", default: "5" },
+    seed: { type: "string" },
+    seeds: { type: "string", default: "10000" },
+  },
 });
 const minutes = Number(values.minutes);
 const firstSeed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
+const seeds = Number(values.seeds);
+const withLedger = positionals.length === 0 || positionals.includes("ledger");
 const chosen = fuzzTargets.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
-if (chosen.length === 0 || !(minutes > 0) || !Number.isInteger(firstSeed)) {
-  console.error(`usage: npm run fuzz [-- NAME…] [--minutes N] [--seed N]`);
-  console.error(`names: ${fuzzTargets.map(({ name }) => name).join(" ")}`);
+const unknown = positionals.some((name) => name !== "ledger" && !fuzzTargets.some((target) => target.name === name));
+if (unknown || !(minutes > 0) || !Number.isInteger(firstSeed) || !(Number.isInteger(seeds) && seeds > 0)) {
+  console.error(`usage: npm run fuzz [-- NAME…] [--minutes N] [--seed N] [--seeds N]`);
+  console.error(`names: ${fuzzTargets.map(({ name }) => name).join(" ")}, for N minutes; ledger, for N seeds`);
   process.exit(2);
 }
 
@@ -60,8 +69,8 @@ const rounds = new Map(chosen.map(({ name }) => [name, 0]));
 let seed = firstSeed;
 let find: string | null = null;
 let turns = 0;
-console.log(`seed ${firstSeed}`);
-while (find === null && performance.now() < end) {
+if (chosen.length > 0) console.log(`seed ${firstSeed}`);
+while (chosen.length > 0 && find === null && performance.now() < end) {
   const target = chosen[turns % chosen.length]!;
   find = turn(target, seed, (more) => rounds.set(target.name, (rounds.get(target.name) ?? 0) + more));
   seed += 1;
@@ -75,3 +84,4 @@ if (find !== null) {
   console.log(`written to ${find}; it fails in \`npm test\` until it is mended`);
   process.exitCode = 1;
 }
+if (withLedger && !(await fuzzLedger(firstSeed, seeds))) process.exitCode = 1;

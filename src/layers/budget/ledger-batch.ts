@@ -3,7 +3,7 @@
 import type { EndRow, HoldRow, LedgerBatch, NoteRow } from "./ledger-store.ts";
 import type { OpenHold } from "./open-hold.ts";
 import type { TrailMark } from "./trail.ts";
-import type { WindowKeys } from "./windows.ts";
+import type { LastWindows } from "./windows.ts";
 
 export class Batch implements LedgerBatch {
   readonly holds: OpenHold[] = [];
@@ -12,7 +12,7 @@ export class Batch implements LedgerBatch {
   readonly closed: number[] = [];
   readonly counters = new Map<string, string>();
   readonly notes: NoteRow[] = [];
-  windows: WindowKeys | null = null;
+  windows: LastWindows | null = null;
   trail: TrailMark | null = null;
   /** Settled when the batch is durable; made only where somebody waits. */
   durable: PromiseWithResolvers<void> | null = null;

@@ -11,7 +11,7 @@ import type { Nanos } from "../../money.ts";
 import type { HoldEnd, OpenRequest } from "./ledger.ts";
 import { applySchema, NewerLedger, readOpenRequests } from "./ledger-schema.ts";
 import type { TrailCharge, TrailMark } from "./trail.ts";
-import type { WindowKeys } from "./windows.ts";
+import type { LastWindows, WindowKeys } from "./windows.ts";
 
 /** One row of `holds`. */
 export interface HoldRow {
@@ -53,7 +53,7 @@ export interface LedgerBatch {
   readonly counters: ReadonlyMap<string, string>;
   readonly notes: readonly NoteRow[];
   /** The windows now in use, where they changed. */
-  readonly windows: WindowKeys | null;
+  readonly windows: LastWindows | null;
   /** The last durable line of the audit trail, where requests are closed: what is folded away is never after it. */
   readonly trail: TrailMark | null;
 }
@@ -254,9 +254,9 @@ export class LedgerStore {
     return this.#db.query<{ id: number | null }, []>("SELECT max(id) AS id FROM holds").get()?.id ?? 0;
   }
 
-  windows(): WindowKeys | undefined {
+  windows(): LastWindows | undefined {
     const row = this.#db.query<{ value: string }, []>("SELECT value FROM meta WHERE key = 'windows'").get();
-    return row === null ? undefined : (JSON.parse(row.value) as WindowKeys);
+    return row === null ? undefined : (JSON.parse(row.value) as LastWindows);
   }
 
   counters(prefix: string): Map<string, string> {
@@ -407,13 +407,13 @@ function whyNotOpened(cause: unknown): string {
   if (cause instanceof NewerLedger) {
     return "The ledger was written by a newer version of the gateway; start that one, or put back the ledger's backup.";
   }
-  switch (cause instanceof SQLiteError ? cause.code : undefined) {
-    case "SQLITE_BUSY":
-      return "The ledger is in use by another running gateway; stop it first.";
-    case "SQLITE_NOTADB":
-    case "SQLITE_CORRUPT":
-      return "The ledger file is damaged; restore it from a backup, or move it away: then what the audit trail says was spent this month is taken over.";
-    default:
-      return "The ledger file cannot be opened; check the owner and mode of the state folder and the space on its disk.";
+  const code = cause instanceof SQLiteError ? cause.code : undefined;
+  if (code === "SQLITE_BUSY") return "The ledger is in use by another running gateway; stop it first.";
+  if (code === "SQLITE_NOTADB" || code === "SQLITE_CORRUPT") {
+    return (
+      "The ledger file is damaged; restore it from a backup, or move it away: then what the audit trail says was spent " +
+      "this month is taken over."
+    );
   }
+  return "The ledger file cannot be opened; check the owner and mode of the state folder and the space on its disk.";
 }

@@ -20,7 +20,7 @@ import { monthStart, type WindowKeys, Windows, windowsOf } from "./windows.ts";
 const defaultGatherMs = 1.5;
 // Records nobody waits for ride along with the next hold, or go by themselves after this long.
 const lazyMs = 10;
-const retryMs = 1_000;
+const defaultRetryMs = 1_000;
 const foldStep = 500;
 /** How often it is looked for holds past their deadline, monotonic milliseconds. */
 const sweepEveryMs = 60_000;
@@ -42,6 +42,10 @@ export interface SqliteLedgerOptions {
   readonly sinceBootMs?: () => number;
   /** Under load, batches begin at least so far apart; milliseconds. */
   readonly gatherMs?: number;
+  /** How often a file that cannot be written is tried again; milliseconds. */
+  readonly retryMs?: number;
+  /** For tests that need failing writes and syncs. */
+  readonly openStore?: (file: string) => LedgerStore;
   /** Told once for each fault: why nothing is spent any more, and null when that is over. For the log. */
   readonly onFault?: (fault: string | null) => void;
   /** Told what is odd but stops nothing: a clock that was set, a hold that was forgotten, charges that were restored. */
@@ -92,17 +96,19 @@ class SqliteLedger implements Ledger, HoldKeeper {
   #exceeded = 0;
   #closing = false;
   readonly #gatherMs: number;
+  readonly #retryMs: number;
 
   constructor(options: SqliteLedgerOptions) {
     this.#clock = options.clock;
     this.#gatherMs = options.gatherMs ?? defaultGatherMs;
+    this.#retryMs = options.retryMs ?? defaultRetryMs;
     this.#onFault = options.onFault ?? (() => undefined);
     this.#onNote = options.onNote ?? (() => undefined);
     this.#trail = options.trail;
     const { clock } = options;
     this.#watch = new ClockWatch(clock, options.sinceBootMs ?? (() => clock.monotonic()));
     this.#sweepAt = clock.monotonic() + sweepEveryMs;
-    this.#store = new LedgerStore(options.file);
+    this.#store = options.openStore?.(options.file) ?? new LedgerStore(options.file);
     try {
       this.#windows = new Windows(options.timezone, this.#store.windows());
       this.#store.chargeOpenHolds(options.recordedCosts ?? (() => new Map<string, Nanos>()));
@@ -115,7 +121,7 @@ class SqliteLedger implements Ledger, HoldKeeper {
       this.#openAtStart = this.#store.openRequests();
       this.#open = this.#store.openFirstHolds();
       this.#nextId = this.#store.lastHoldId() + 1;
-      this.#batch.windows = this.#keys;
+      this.#batch.windows = this.#windows.last;
     } catch (error) {
       this.#store.abandon();
       throw error;
@@ -305,7 +311,7 @@ class SqliteLedger implements Ledger, HoldKeeper {
 
   #next(): void {
     if (this.#hopeless || this.#closing) return;
-    if (this.#fault !== null) this.#writeLater(retryMs);
+    if (this.#fault !== null) this.#writeLater(this.#retryMs);
     else if (this.#batch.durable !== null || this.#batch.grown.size > 0) this.#writeSoon();
     else if (this.#folding || !this.#batch.empty) this.#writeLater();
   }
@@ -335,7 +341,7 @@ class SqliteLedger implements Ledger, HoldKeeper {
     const news = this.#fault === null;
     this.#fault = fault;
     // So that the next try writes something and does not succeed for want of work.
-    this.#batch.windows ??= this.#keys;
+    this.#batch.windows ??= this.#windows.last;
     if (news) this.#onFault(fault);
   }
 
@@ -381,7 +387,7 @@ class SqliteLedger implements Ledger, HoldKeeper {
     this.#passed ??= { keys: this.#keys, books: this.#books.all() };
     this.#folding = true;
     this.#keys = keys;
-    this.#batch.windows = keys;
+    this.#batch.windows = this.#windows.last;
     this.#writeLater();
   }
 

@@ -109,6 +109,15 @@ test("a new zone counts from the next day on and never returns to an earlier dat
   expect(windows.at(at("2026-11-25T12:00:00Z")).day).toBe("2026-11-25");
 });
 
+test("a zone that was changed while the gateway was stopped counts from the next day on, too", () => {
+  const before = new Windows("Europe/Berlin");
+  expect(before.at(at("2026-11-23T20:00:00Z")).day).toBe("2026-11-23");
+  const windows = new Windows("Pacific/Kiritimati", before.last);
+  expect(windows.at(at("2026-11-23T20:05:00Z")).day).toBe("2026-11-23");
+  expect(windows.at(at("2026-11-23T22:59:59Z")).day).toBe("2026-11-23");
+  expect(windows.at(at("2026-11-23T23:00:00Z")).day).toBe("2026-11-24");
+});
+
 test("an unknown zone is refused", () => {
   expect(() => new Windows("Mars/Olympus")).toThrow(RangeError);
   expect(() => new Windows("UTC").setZone("Mars/Olympus")).toThrow(RangeError);

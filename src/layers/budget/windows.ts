@@ -11,6 +11,12 @@ export interface WindowKeys {
   readonly month: string;
 }
 
+/** As the ledger's file keeps them. */
+export interface LastWindows extends WindowKeys {
+  /** When the day ends, milliseconds since the epoch; absent: by the calendar of the zone now in force. */
+  readonly dayEndsAt?: number;
+}
+
 export class Windows {
   #zone: string;
   #keys: WindowKeys;
@@ -18,10 +24,12 @@ export class Windows {
   #dayEndsAt = Number.NEGATIVE_INFINITY;
 
   /** `last`: the windows in use before a restart; they hold until the clock has passed them. Throws a RangeError for an unknown zone. */
-  constructor(zone: string, last?: WindowKeys) {
+  constructor(zone: string, last?: LastWindows) {
     checkZone(zone);
     this.#zone = zone;
-    this.#keys = last ?? { day: "", hour: "", month: "" };
+    this.#keys = { day: last?.day ?? "", hour: last?.hour ?? "", month: last?.month ?? "" };
+    // A zone that was changed while the gateway was stopped counts from the next day on, like any other.
+    this.#dayEndsAt = last?.dayEndsAt ?? Number.NEGATIVE_INFINITY;
   }
 
   get zone(): string {
@@ -32,6 +40,11 @@ export class Windows {
   setZone(zone: string): void {
     checkZone(zone);
     this.#zone = zone;
+  }
+
+  /** What a restart needs to go on. */
+  get last(): LastWindows {
+    return { ...this.#keys, dayEndsAt: this.#dayEndsAt };
   }
 
   /** The windows at `nowMs`. The same object while they last, and one comparison. */
