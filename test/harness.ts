@@ -19,6 +19,8 @@ export interface GatewayOptions {
   readonly home?: string;
   /** Beside PATH, HOME and SANCTUM_HOME nothing is inherited. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Put before the command: a tracer that lets the gateway keep its process id. */
+  readonly wrap?: readonly string[];
   /** After `start --config FILE`. */
   readonly args?: readonly string[];
 }
@@ -198,7 +200,15 @@ async function launch(options: GatewayOptions, home: string, configFile: string,
 
 function spawn(options: GatewayOptions, home: string, configFile: string): Child {
   const child = Bun.spawn(
-    ["sh", join(root, "bin", "sanctum"), "start", "--config", configFile, ...(options.args ?? [])],
+    [
+      ...(options.wrap ?? []),
+      "sh",
+      join(root, "bin", "sanctum"),
+      "start",
+      "--config",
+      configFile,
+      ...(options.args ?? []),
+    ],
     {
       cwd: home,
       env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: home, SANCTUM_HOME: home, ...options.env },

@@ -102,12 +102,14 @@ test(
       const fresh = gateway.auditText().slice(lines.length);
       lines.push(...fresh.map((line) => JSON.parse(line) as AuditLine));
       const charged = new Map(lines.slice(-fresh.length).map((line) => [line.id, line]));
-      for (const id of whole) expect(charged.get(id)).toMatchObject({ outcome: expect.stringMatching(/ok|interrupted/) });
+      for (const id of whole)
+        expect(charged.get(id)).toMatchObject({ outcome: expect.stringMatching(/ok|interrupted/) });
       const [arrived, recorded] = [await arrivals(cloud), Array.from({ length: workers }, () => 0)];
       let safeSide = 0;
       for (const line of lines) {
         const worker = /^asked-(\d+)$/.exec(textOf(line["requested_model"]))?.[1];
-        if (worker === undefined || !(line.usd > 0)) throw new Error(`a line without a charge: ${JSON.stringify(line)}`);
+        if (worker === undefined || !(line.usd > 0))
+          throw new Error(`a line without a charge: ${JSON.stringify(line)}`);
         recorded[Number(worker)]!++;
         if (line.outcome === "interrupted") safeSide++;
       }
