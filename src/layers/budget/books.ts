@@ -72,6 +72,14 @@ export function roomIn(book: Book, caps: Caps): Nanos {
   return room;
 }
 
+/** What the tightest of the caps leaves beside what was spent. */
+export function unspentIn(book: Book, caps: Caps): Nanos {
+  let left = caps.daily - book.day.spent;
+  if (caps.hourly !== undefined) left = Math.min(left, caps.hourly - book.hour.spent);
+  if (caps.monthly !== undefined) left = Math.min(left, caps.monthly - book.month.spent);
+  return left;
+}
+
 /** Takes `nanos` if every cap covers it. Throws a LedgerBreach where the sums do not bear the decision out. */
 export function take(book: Book, caps: Caps, nanos: Nanos): boolean {
   if (!Number.isSafeInteger(nanos) || nanos < 0) throw new LedgerBreach("a hold is not a whole amount");

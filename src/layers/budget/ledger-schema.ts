@@ -2,6 +2,7 @@
 // days that are over are folded into totals. Amounts are nano-dollars.
 //
 //   holds   17 | req_01J… | 1 | windu | 2026-11-23 | 2026-11-23T13:00Z | 2026-11 | 10200000 | anthropic/… | 1795… | {…} | 1795…
+//   releases 17 | 1400000
 //   ends    17 | settled | 8712000 | usage
 //   totals  windu | 2026-11-22 | 2026-11 | 1840000000
 //   notes   3 | 1795… | the clock was set forward by 24 h; …
@@ -16,6 +17,9 @@ const version = 2;
 const ends = `CREATE TABLE ends (
   hold INTEGER PRIMARY KEY, ended TEXT NOT NULL CHECK (ended IN ('settled', 'voided', 'crashed', 'expired')),
   nanos INTEGER NOT NULL CHECK (nanos >= 0), why TEXT NOT NULL) STRICT`;
+const releases = `CREATE TABLE releases (
+  hold INTEGER NOT NULL, nanos INTEGER NOT NULL CHECK (nanos > 0)) STRICT`;
+const releasesByHold = "CREATE INDEX releases_hold ON releases (hold)";
 const notes = "CREATE TABLE notes (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, text TEXT NOT NULL) STRICT";
 
 const fresh = [
@@ -23,6 +27,8 @@ const fresh = [
      id INTEGER PRIMARY KEY, request TEXT NOT NULL, attempt INTEGER NOT NULL, agent TEXT NOT NULL,
      day TEXT NOT NULL, hour TEXT NOT NULL, month TEXT NOT NULL, nanos INTEGER NOT NULL CHECK (nanos >= 0),
      candidate TEXT NOT NULL, taken_at INTEGER NOT NULL, facts TEXT, deadline INTEGER NOT NULL) STRICT`,
+  releases,
+  releasesByHold,
   // The key makes a second end of the same hold impossible.
   ends,
   `CREATE TABLE totals (
@@ -33,13 +39,15 @@ const fresh = [
   notes,
 ];
 
-// Version 1 had neither deadlines nor notes, and no hold could expire.
+// Version 1 had neither deadlines, releases nor notes, and no hold could expire.
 const fromVersion1 = [
   "ALTER TABLE holds ADD COLUMN deadline INTEGER NOT NULL DEFAULT 0",
   "ALTER TABLE ends RENAME TO ends_1",
   ends,
   "INSERT INTO ends SELECT * FROM ends_1",
   "DROP TABLE ends_1",
+  releases,
+  releasesByHold,
   notes,
 ];
 
@@ -64,6 +72,9 @@ function versionOf(db: Database): number {
   const row = db.query<{ value: string }, []>("SELECT value FROM meta WHERE key = 'schema'").get();
   return Number(row?.value ?? 0);
 }
+/** What a row of `holds` puts aside: all that it was granted, without what it gave back. */
+export const stillHeld =
+  "(holds.nanos - coalesce((SELECT sum(releases.nanos) FROM releases WHERE releases.hold = holds.id), 0))";
 
 interface AttemptRow {
   readonly request: string;
@@ -80,8 +91,8 @@ interface AttemptRow {
 export function readOpenRequests(db: Database): OpenRequest[] {
   const rows = db
     .query<AttemptRow, []>(
-      `SELECT request, agent, facts, attempt, candidate, h.nanos AS held, ended, e.nanos AS charged
-       FROM holds h JOIN ends e ON e.hold = id
+      `SELECT request, agent, facts, attempt, candidate, ${stillHeld} AS held, ended, e.nanos AS charged
+       FROM holds JOIN ends e ON e.hold = id
        WHERE request IN (SELECT request FROM holds WHERE facts IS NOT NULL) ORDER BY id`,
     )
     .all();

@@ -1,4 +1,4 @@
-// A life of a ledger from a seed: random holds, extensions, ends, deadlines, crashes, restarts, reloads that change caps
+// A life of a ledger from a seed: random holds, extensions, releases, ends, deadlines, crashes, restarts, reloads that change caps
 // and zone, clocks set forward and back, writes that fail in the middle of a transaction and syncs that fail. A model in
 // plain sums says what each step must do; after each step the ledger is held against the model, and the ledger's file,
 // read with SQL of its own, against both. For tests and `npm run fuzz -- ledger`.
@@ -75,8 +75,11 @@ interface Known {
   readonly keys: WindowKeys;
   /** null: it was refused with its batch, but its row may be in the file. */
   hold: Hold | null;
-  /** What it had when it was granted, which is on the disk; and with what was drawn since. */
+  /** What it had when it was granted, which is on the disk; with all that was drawn since; and what was given back. */
   readonly granted: Nanos;
+  drawn: Nanos;
+  released: Nanos;
+  /** What it holds. */
   nanos: Nanos;
   lifeMs: number;
   /** By the monotonic clock. */
@@ -92,7 +95,8 @@ type Step = (simulation: LedgerSimulation) => void | Promise<void>;
 /** How often each kind of step comes. */
 const weights: readonly (readonly [share: number, step: Step])[] = [
   [0.38, (s) => s.holdSome()],
-  [0.12, (s) => s.extendOne()],
+  [0.08, (s) => s.extendOne()],
+  [0.04, (s) => s.shrinkOne()],
   [0.22, (s) => s.endOne()],
   [0.07, (s) => s.letTimePass()],
   [0.05, (s) => s.setClock()],
@@ -163,6 +167,8 @@ class LedgerSimulation {
       keys,
       hold: null,
       granted: nanos,
+      drawn: nanos,
+      released: 0,
       nanos,
       lifeMs,
       expiresAt: this.#clock.monotonic() + lifeMs,
@@ -200,8 +206,24 @@ class LedgerSimulation {
     const drawn = known.hold!.extend(nanos);
     must(drawn === (fits && this.#ledger.health().fault === null), () => `${known.requestId}: drew ${nanos}: ${drawn}`);
     if (!drawn) return;
+    known.drawn += nanos;
     known.nanos += nanos;
     known.expiresAt = this.#clock.monotonic() + known.lifeMs;
+  }
+
+  shrinkOne(): void {
+    const known = this.#pick();
+    if (known === undefined) return;
+    const nanos = this.#below(known.nanos + 2);
+    const fits = nanos > 0 && nanos <= known.nanos;
+    const shrunk = known.hold!.shrink(nanos);
+    must(
+      shrunk === (fits && this.#ledger.health().fault === null),
+      () => `${known.requestId}: gave ${nanos}: ${shrunk}`,
+    );
+    if (!shrunk) return;
+    known.released += nanos;
+    known.nanos -= nanos;
   }
 
   endOne(): void {
@@ -271,8 +293,9 @@ class LedgerSimulation {
     rmSync(dirname(this.#file), { recursive: true });
     this.#file = join(to, "ledger.sqlite");
     this.#reopen((known, row) => {
-      const full = row !== null && row.ended === "crashed" && row.charged === row.nanos;
-      const wasOpen = full && row.nanos >= known.granted && row.nanos <= known.nanos;
+      const full = row !== null && row.ended === "crashed" && row.charged === row.nanos - row.released;
+      const grown = full && row.nanos >= known.granted && row.nanos <= known.drawn;
+      const wasOpen = grown && row.released <= known.released;
       // Its end had reached the file, or it had not; a refused one may not have either.
       const asEnded = row !== null && row.ended !== "crashed" && row.charged === known.ended;
       const nowhere = row === null && known.hold === null;
@@ -428,12 +451,15 @@ class LedgerSimulation {
 
   /** Every sum from the rows alone. */
   #checkRecords(db: Database): void {
-    const orphans = db.query("SELECT hold FROM ends WHERE hold NOT IN (SELECT id FROM holds)").all();
-    must(orphans.length === 0, () => `${orphans.length} ends without a hold`);
+    for (const table of ["ends", "releases"]) {
+      const orphans = db.query(`SELECT hold FROM ${table} WHERE hold NOT IN (SELECT id FROM holds)`).all();
+      must(orphans.length === 0, () => `${orphans.length} ${table} without a hold`);
+    }
     const sums = db.query<{ agent: string; window: string; spent: Nanos; held: Nanos }, []>(
       `WITH rows AS (
-         SELECT agent, day, hour, month, coalesce(e.nanos, 0) AS spent, iif(e.hold IS NULL, h.nanos, 0) AS held
+         SELECT agent, day, hour, month, coalesce(e.nanos, 0) AS spent, iif(e.hold IS NULL, h.nanos - coalesce(r.nanos, 0), 0) AS held
          FROM holds h LEFT JOIN ends e ON e.hold = h.id
+           LEFT JOIN (SELECT hold, sum(nanos) AS nanos FROM releases GROUP BY hold) r ON r.hold = h.id
          UNION ALL SELECT agent, day, NULL, month, nanos, 0 FROM totals)
        SELECT agent, day AS window, sum(spent) AS spent, sum(held) AS held FROM rows GROUP BY agent, day
        UNION ALL SELECT agent, month, sum(spent), sum(held) FROM rows GROUP BY agent, month
@@ -474,6 +500,7 @@ class LedgerSimulation {
 interface HoldRecord {
   readonly request: string;
   readonly nanos: Nanos;
+  readonly released: Nanos;
   readonly ended: string | null;
   readonly charged: Nanos | null;
 }
@@ -481,7 +508,9 @@ interface HoldRecord {
 function holdsIn(db: Database): HoldRecord[] {
   return db
     .query<HoldRecord, []>(
-      "SELECT request, h.nanos AS nanos, ended, e.nanos AS charged FROM holds h LEFT JOIN ends e ON e.hold = h.id",
+      `SELECT request, h.nanos AS nanos, ended, e.nanos AS charged,
+         (SELECT coalesce(sum(nanos), 0) FROM releases WHERE hold = h.id) AS released
+       FROM holds h LEFT JOIN ends e ON e.hold = h.id`,
     )
     .all();
 }
@@ -491,8 +520,8 @@ function windowsIn(db: Database): LastWindows | undefined {
   return row === null ? undefined : (JSON.parse(row.value) as LastWindows);
 }
 
-function describe({ requestId, granted, nanos, ended, hold }: Known, row: HoldRecord | null): string {
-  const known = JSON.stringify({ granted, nanos, ended, refused: hold === null });
+function describe({ requestId, granted, drawn, released, nanos, ended, hold }: Known, row: HoldRecord | null): string {
+  const known = JSON.stringify({ granted, drawn, released, nanos, ended, refused: hold === null });
   return `${requestId} is ${JSON.stringify(row)} in the file and ${known} in the model`;
 }
 

@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { GatewayError } from "../../errors.ts";
 import type { Nanos } from "../../money.ts";
 import type { HoldEnd, OpenRequest } from "./ledger.ts";
-import { applySchema, NewerLedger, readOpenRequests } from "./ledger-schema.ts";
+import { applySchema, NewerLedger, readOpenRequests, stillHeld } from "./ledger-schema.ts";
 import type { TrailCharge, TrailMark } from "./trail.ts";
 import type { LastWindows, WindowKeys } from "./windows.ts";
 
@@ -20,7 +20,8 @@ export interface HoldRow {
   readonly attempt: number;
   readonly agent: string;
   readonly keys: WindowKeys;
-  readonly nanos: Nanos;
+  /** All that was put aside for it, before what it gave back. */
+  readonly granted: Nanos;
   readonly candidate: string;
   readonly takenAt: number;
   /** On a request's first hold, until its audit line is durable. */
@@ -35,6 +36,12 @@ export interface NoteRow {
   readonly text: string;
 }
 
+/** Part of a hold that was given back while it was open. */
+export interface ReleaseRow {
+  readonly hold: number;
+  readonly nanos: Nanos;
+}
+
 export interface EndRow {
   readonly hold: number;
   readonly ended: HoldEnd;
@@ -45,8 +52,9 @@ export interface EndRow {
 /** What one transaction writes, in this order. */
 export interface LedgerBatch {
   readonly holds: readonly HoldRow[];
-  /** Holds whose `nanos` grew since they were written. */
+  /** Holds whose `granted` grew since they were written. */
   readonly grown: ReadonlySet<HoldRow>;
+  readonly releases: readonly ReleaseRow[];
   readonly ends: readonly EndRow[];
   /** First holds of requests whose audit line is durable. */
   readonly closed: readonly number[];
@@ -106,10 +114,11 @@ export class LedgerStore {
     this.#transaction(() => {
       for (const h of batch.holds) {
         const { day, hour, month } = h.keys;
-        const { id, requestId, attempt, agent, nanos, candidate, takenAt, facts, deadline } = h;
-        s.hold.run(id, requestId, attempt, agent, day, hour, month, nanos, candidate, takenAt, facts, deadline);
+        const { id, requestId, attempt, agent, granted, candidate, takenAt, facts, deadline } = h;
+        s.hold.run(id, requestId, attempt, agent, day, hour, month, granted, candidate, takenAt, facts, deadline);
       }
-      for (const hold of batch.grown) s.grow.run(hold.nanos, hold.deadline, hold.id);
+      for (const hold of batch.grown) s.grow.run(hold.granted, hold.deadline, hold.id);
+      for (const release of batch.releases) s.release.run(release.hold, release.nanos);
       for (const end of batch.ends) s.end.run(end.hold, end.ended, end.nanos, end.why);
       for (const id of batch.closed) s.close.run(id);
       for (const [key, json] of batch.counters) s.counter.run(key, json);
@@ -148,7 +157,7 @@ export class LedgerStore {
   chargeOpenHolds(recordedCosts: (requestIds: ReadonlySet<string>) => ReadonlyMap<string, Nanos>): void {
     const open = this.#db
       .query<{ id: number; request: string; nanos: Nanos }, []>(
-        "SELECT id, request, nanos FROM holds WHERE id NOT IN (SELECT hold FROM ends) ORDER BY id DESC",
+        `SELECT id, request, ${stillHeld} AS nanos FROM holds WHERE id NOT IN (SELECT hold FROM ends) ORDER BY id DESC`,
       )
       .all();
     const costs = recordedCosts(new Set(open.map((hold) => hold.request)));
@@ -190,7 +199,7 @@ export class LedgerStore {
   /** What the records say is held, by agent. */
   held(): Map<string, Nanos> {
     const rows = this.#db.query<{ agent: string; nanos: Nanos }, []>(
-      "SELECT agent, sum(nanos) AS nanos FROM holds WHERE id NOT IN (SELECT hold FROM ends) GROUP BY agent",
+      `SELECT agent, sum(${stillHeld}) AS nanos FROM holds WHERE id NOT IN (SELECT hold FROM ends) GROUP BY agent`,
     );
     return new Map(rows.all().map((row) => [row.agent, row.nanos]));
   }
@@ -279,6 +288,7 @@ export class LedgerStore {
         for (const row of rows) {
           s.total.run(row.agent, row.day, row.month, row.nanos);
           s.dropEnd.run(row.id);
+          s.dropReleases.run(row.id);
           s.dropHold.run(row.id);
         }
         if (rows.length < limit) {
@@ -374,6 +384,7 @@ function prepare(db: Database) {
     rollback: write("ROLLBACK"),
     hold: write("INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     grow: write("UPDATE holds SET nanos = ?, deadline = ? WHERE id = ?"),
+    release: write("INSERT INTO releases VALUES (?, ?)"),
     end: write("INSERT INTO ends VALUES (?, ?, ?, ?)"),
     close: write("UPDATE holds SET facts = NULL WHERE id = ?"),
     counter: write("INSERT INTO counters VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET json = excluded.json"),
@@ -387,6 +398,7 @@ function prepare(db: Database) {
       "INSERT INTO totals VALUES (?, ?, ?, ?) ON CONFLICT (agent, day) DO UPDATE SET nanos = nanos + excluded.nanos",
     ),
     dropEnd: write("DELETE FROM ends WHERE hold = ?"),
+    dropReleases: write("DELETE FROM releases WHERE hold = ?"),
     dropHold: write("DELETE FROM holds WHERE id = ?"),
     prune: write("DELETE FROM totals WHERE day < date(?, ?)"),
     pruneNotes: write("DELETE FROM notes WHERE id <= (SELECT max(id) FROM notes) - ?"),

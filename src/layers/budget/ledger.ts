@@ -23,7 +23,7 @@ export interface HoldAsk {
 }
 
 export interface Hold {
-  /** Granted so far, nano-dollars. */
+  /** Put aside now, nano-dollars. */
   readonly nanos: Nanos;
   /**
    * Puts more aside, at once, under the caps that the hold was taken with. False: no cap's room covers it, or the ledger
@@ -31,6 +31,11 @@ export interface Hold {
    * ahead of what is spent, and at most that one grant is missing from the charge after a power cut.
    */
   extend(nanos: Nanos): boolean;
+  /**
+   * Gives back what will certainly not be needed, for others to use at once; a record of its own, on disk no later than any
+   * hold that it made room for. False: the hold has ended, or is not that large; then nothing changed.
+   */
+  shrink(nanos: Nanos): boolean;
   /**
    * Ends the hold at its real cost, also above what was held (counted in `exceeded`). Takes effect at once, is on disk
    * shortly after. False: the hold had ended before, and nothing changed.
@@ -85,6 +90,8 @@ export interface Ledger {
   hold(ask: HoldAsk): Promise<Hold | null>;
   /** What the tightest cap leaves now, possibly negative. A view: only `hold` decides. */
   room(agent: string, caps: Caps): Nanos;
+  /** What the tightest cap would leave if no hold were open: what is beyond it stays refused, however long one waits. */
+  unspent(agent: string, caps: Caps): Nanos;
   balances(agent: string): Balances;
   /** Today by the budget's calendar, and when it ends (milliseconds since the epoch). */
   day(): { readonly key: string; readonly endsAt: number };

@@ -10,6 +10,7 @@ const dayMs = 24 * 3_600_000;
 /** Who keeps the books of a hold. */
 export interface HoldKeeper {
   extend(hold: OpenHold, nanos: Nanos): boolean;
+  shrink(hold: OpenHold, nanos: Nanos): boolean;
   end(hold: OpenHold, ended: HoldEnd, nanos: Nanos, why: string): boolean;
 }
 
@@ -30,7 +31,9 @@ export class OpenHold implements Hold, HoldRow {
   readonly facts: string | null;
   readonly caps: Caps;
   readonly book: Book;
+  /** Put aside now. */
   nanos: Nanos;
+  granted: Nanos;
   /** It ended, or was never granted. */
   over = false;
   /** Its batch could not be written: it does not exist. */
@@ -61,10 +64,15 @@ export class OpenHold implements Hold, HoldRow {
     this.caps = ask.caps;
     this.book = book;
     this.nanos = ask.nanos;
+    this.granted = ask.nanos;
   }
 
   extend(nanos: Nanos): boolean {
     return this.#ledger.extend(this, nanos);
+  }
+
+  shrink(nanos: Nanos): boolean {
+    return this.#ledger.shrink(this, nanos);
   }
 
   settle(nanos: Nanos, why: string): boolean {

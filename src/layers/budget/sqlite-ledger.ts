@@ -6,7 +6,7 @@ import type { Clock } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
 import { usdFromNanos, type Nanos } from "../../money.ts";
 import type { Caps } from "../../request.ts";
-import { type Balance, type Book, Books, give, LedgerBreach, roomIn, take } from "./books.ts";
+import { type Balance, type Book, Books, give, LedgerBreach, roomIn, take, unspentIn } from "./books.ts";
 import { ClockWatch } from "./clock-watch.ts";
 import type { Balances, Hold, HoldAsk, HoldEnd, Ledger, LedgerHealth, OpenRequest } from "./ledger.ts";
 import { Batch } from "./ledger-batch.ts";
@@ -167,8 +167,20 @@ class SqliteLedger implements Ledger, HoldKeeper {
     hold.nanos += nanos;
     hold.expiresAt = this.#clock.monotonic() + hold.lifeMs;
     hold.deadline = this.#clock.now() + hold.lifeMs;
+    hold.granted += nanos;
     this.#batch.grown.add(hold);
     this.#writeSoon();
+    return true;
+  }
+
+  shrink(hold: OpenHold, nanos: Nanos): boolean {
+    if (hold.over || this.#hopeless || this.#closing) return false;
+    if (!Number.isSafeInteger(nanos) || nanos <= 0 || nanos > hold.nanos) return false;
+    hold.nanos -= nanos;
+    this.#checked(() => give(hold.book, nanos, 0));
+    // Written in order: a hold that takes this money is in the same batch or in a later one.
+    this.#batch.releases.push({ hold: hold.id, nanos });
+    this.#writeLater();
     return true;
   }
 
@@ -185,6 +197,10 @@ class SqliteLedger implements Ledger, HoldKeeper {
 
   room(agent: string, caps: Caps): Nanos {
     return roomIn(this.#books.of(agent, this.#windowsAt(this.#clock.now())), caps);
+  }
+
+  unspent(agent: string, caps: Caps): Nanos {
+    return unspentIn(this.#books.of(agent, this.#windowsAt(this.#clock.now())), caps);
   }
 
   balances(agent: string): Balances {
