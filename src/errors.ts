@@ -78,6 +78,12 @@ const table = {
   ROUTE_MODEL_FORBIDDEN: e(403, "permission", "client", "This agent may not use this model."),
   ROUTE_NO_CANDIDATE: e(503, "unavailable", "upstream", "No model can serve this request."),
   BUDGET_EXHAUSTED: e(402, "billing", "client", "The budget of this agent is used up and no local model can serve."),
+  BUDGET_HELD: e(
+    429,
+    "rate_limit",
+    "client",
+    "What is left of this agent's budget is held by its running requests; try again in a moment.",
+  ),
   BUDGET_LEDGER: e(
     503,
     "unavailable",

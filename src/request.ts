@@ -110,6 +110,11 @@ export interface Allowance {
    * used up, so the attempt must be cut now.
    */
   draw(outputTokensSeen: number): boolean;
+  /**
+   * The upstream has told what the prompt was and how it is billed, before its answer: what was put aside beyond that is
+   * free for others at once, and what a dearer tier needs is drawn.
+   */
+  learnPrompt(usage: Usage): void;
 }
 
 /** One provider+model that may serve a request. */

@@ -35,6 +35,8 @@ const remedies: Readonly<Record<ErrorCode, string>> = {
   ROUTE_MODEL_FORBIDDEN: "Ask for another model, or widen `agents.NAME.models`.",
   ROUTE_NO_CANDIDATE: "The message says which key is missing. Store it, or start a local model.",
   BUDGET_EXHAUSTED: "Wait for the next day (`day_ends_at` in `/stats`), raise the cap, or start a local model.",
+  BUDGET_HELD:
+    "Wait as `retry-after` says: holds are worst cases, and most of them come back within seconds. Fewer requests at one time help.",
   BUDGET_LEDGER: "Make room on the disk; see `sanctum status` and the log.",
   UPSTREAM_FAILED:
     "Look at the attempts in `sanctum audit tail --json`, and at the providers in `sanctum stats`. Where a model was really " +

@@ -26,7 +26,7 @@ import {
   trailSince,
   type StatsDocument,
 } from "../layers/audit/index.ts";
-import { openSqliteLedger, type Ledger, type SqliteLedgerOptions } from "../layers/budget/index.ts";
+import { openSqliteLedger, RoomLine, type Ledger, type SqliteLedgerOptions } from "../layers/budget/index.ts";
 import { RunTokens, digestOf } from "../layers/identity/index.ts";
 import { AgentLimiter, Limits } from "../layers/limits/index.ts";
 import { AnswerStore } from "../layers/replay/index.ts";
@@ -43,6 +43,7 @@ import { WindowLearner } from "../upstream/window-learner.ts";
 import { Generation, type Shared } from "./generation.ts";
 import { findLocalServers, type LocalServers } from "./local-servers.ts";
 import { configStatusOf, modelsFor, providerStatuses, whyNotReady } from "./views.ts";
+import { wait } from "./wait.ts";
 
 export const version = "1.0.0";
 
@@ -73,6 +74,9 @@ const discoverEveryMs = 30_000;
 const keysAtStartMs = 1_500;
 /** Counters are kept so often that a crash loses little; money never waits for this. */
 const saveCountersEveryMs = 1_000;
+
+/** How long a request waits for money that is held and may come back, before the next candidate has its turn. */
+const roomPatienceMs = 5_000;
 
 export class Daemon {
   readonly #options: DaemonOptions;
@@ -262,6 +266,7 @@ export class Daemon {
       answers: new AnswerStore(clock),
       ratios: new TokenRatios(),
       windows: new WindowLearner(clock),
+      roomLine: new RoomLine({ patienceMs: roomPatienceMs, wait }),
       local: () => this.#local,
       report,
     };

@@ -3,7 +3,7 @@
 import type { Clock, Random } from "../clock.ts";
 import type { Config } from "../config/types.ts";
 import { audit, openRequestFacts, outcomeOf, type AuditSink, type Tally } from "../layers/audit/index.ts";
-import { fund, type Ledger } from "../layers/budget/index.ts";
+import { fund, type Ledger, type RoomLine } from "../layers/budget/index.ts";
 import { createAuthenticator, identify, type Caller, type Claim, type RunTokens } from "../layers/identity/index.ts";
 import { backoffDelayMs, pace, parseRetryAfter, type AgentLimiter, type Limits } from "../layers/limits/index.ts";
 import { replay, type AnswerStore } from "../layers/replay/index.ts";
@@ -22,6 +22,7 @@ import type { TokenRatios } from "../upstream/token-ratios.ts";
 import { codecs } from "../wire/codecs.ts";
 import { errorAnswer } from "../wire/errors.ts";
 import type { LocalServers } from "./local-servers.ts";
+import { wait } from "./wait.ts";
 
 /** Lives as long as the process. */
 export interface Shared {
@@ -38,6 +39,7 @@ export interface Shared {
   readonly answers: AnswerStore;
   readonly ratios: TokenRatios;
   readonly windows: WindowLearner;
+  readonly roomLine: RoomLine;
   readonly local: () => LocalServers;
   /** One line for the operational log. */
   readonly report: (line: string) => void;
@@ -124,6 +126,7 @@ export class Generation implements AsyncDisposable {
       answers,
       ratios,
       windows,
+      roomLine,
       report,
     } = this.#shared;
     const { config } = this;
@@ -166,7 +169,7 @@ export class Generation implements AsyncDisposable {
         answerAlone: (request) => (request.operation === "count_tokens" ? countLocally(request, ratios) : null),
       }),
       pace: pace(limits),
-      fund: fund({ ledger, facts: openRequestFacts }),
+      fund: fund({ ledger, line: roomLine, facts: openRequestFacts }),
       unlock: unlock({ keys }),
       send: withCounting(
         { codecs, dispatcher, clock, ratios, redact },
@@ -182,20 +185,6 @@ export class Generation implements AsyncDisposable {
       ),
     });
   }
-}
-
-/** Resolves after `ms`, or at once when the signal aborts. */
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();

@@ -73,6 +73,11 @@ export class Meter {
     }
   }
 
+  /** What the upstream has told so far of the prompt; null: nothing. */
+  get prompt(): Usage | null {
+    return this.#usage !== null && promptTokens(this.#usage) > 0 ? this.#usage : null;
+  }
+
   /** Output tokens so far, never below the truth: a token is at least one byte. */
   get outputBound(): number {
     return Math.max(this.outputBytes, this.#usage?.output ?? 0);

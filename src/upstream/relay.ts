@@ -65,6 +65,7 @@ export class StreamRelay {
   #sourceDone = false;
   #fault: UpstreamFault | null = null;
   #overCap = false;
+  #promptTold = false;
   #usefulAt: number;
   /** Since when the client has not asked for more; null while the upstream is being read for it. */
   #pausedAt: number | null = null;
@@ -264,9 +265,19 @@ export class StreamRelay {
     if (useful) this.#usefulAt = clock.monotonic();
     // Before commit an error must not be shown: the next candidate answers.
     if (this.#fault !== null && !this.#committed) return "";
+    this.#tellPrompt();
     if (!keyed.allowance.draw(this.#meter.outputBound)) this.#overCap = true;
     const text = rendering.render(event, shown);
     return this.#fault === null ? text : this.#parts.redact(text);
+  }
+
+  /** Once: what comes later are running totals of the same prompt. */
+  #tellPrompt(): void {
+    if (this.#promptTold) return;
+    const { prompt } = this.#meter;
+    if (prompt === null) return;
+    this.#promptTold = true;
+    this.#parts.keyed.allowance.learnPrompt(prompt);
   }
 
   /** One timer a stream, re-armed by what is left: no timer per chunk. */

@@ -131,7 +131,12 @@ export function keyedOf(sample: Sample = {}): Keyed {
     attempt,
     signal,
     permit: { learn: () => undefined },
-    allowance: { outputTokens: 100, clampTo: sample.clampTo, draw: sample.draw ?? (() => true) },
+    allowance: {
+      outputTokens: 100,
+      clampTo: sample.clampTo,
+      draw: sample.draw ?? (() => true),
+      learnPrompt: () => undefined,
+    },
     key: sample.key ?? null,
   };
 }

@@ -89,7 +89,9 @@ describe("what is sent upstream", () => {
       return Object.keys(asked[0]!.body).filter((key) => asked[0]!.body[key] === 50);
     };
     expect(await name({})).toEqual(["max_tokens"]);
-    expect(await name({ provider: providerAt("https://a.example/v1", { name: "openai" }) })).toEqual(["max_completion_tokens"]);
+    expect(await name({ provider: providerAt("https://a.example/v1", { name: "openai" }) })).toEqual([
+      "max_completion_tokens",
+    ]);
   });
 
   test("asks a streaming chat server for its usage, which the client does not see", async () => {

@@ -120,6 +120,7 @@ describe("the line of a request", () => {
       IDENTITY_REQUIRED: "refused_identity",
       IDENTITY_AMBIGUOUS: "refused_identity",
       BUDGET_EXHAUSTED: "refused_budget",
+      BUDGET_HELD: "refused_budget",
       BUDGET_LEDGER: "internal_error",
       LIMITS_AGENT_RATE: "refused_limit",
       LIMITS_AGENT_CONCURRENT: "refused_limit",

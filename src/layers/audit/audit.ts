@@ -152,7 +152,7 @@ export function outcomeOf(error: GatewayError): Outcome {
   const { code } = error;
   if (code === "CLIENT_GONE") return "client_gone";
   if (code.startsWith("IDENTITY_")) return "refused_identity";
-  if (code === "BUDGET_EXHAUSTED") return "refused_budget";
+  if (code === "BUDGET_EXHAUSTED" || code === "BUDGET_HELD") return "refused_budget";
   if (code.startsWith("LIMITS_")) return "refused_limit";
   if (error.source === "client") return "client_error";
   return error.source === "upstream" ? "upstream_error" : "internal_error";

@@ -3,11 +3,13 @@
 
 import type { Nanos } from "../../money.ts";
 import type { Allowance, Paced, Price } from "../../request.ts";
-import type { JsonObject } from "../../wire/neutral.ts";
+import { type CacheLifetime, cacheLifetimeOf } from "../../wire/cache-lifetime.ts";
+import type { JsonObject, Usage } from "../../wire/neutral.ts";
+import { serverKindOf } from "../../wire/profiles/server-kind.ts";
 import { ceilingOf, priceOf } from "../../catalogue/index.ts";
-import { boundNanos, dearest, outputRate, toolFeeNanos } from "./cost.ts";
+import { boundNanos, costNanos, dearest, outputRate, toolFeeNanos } from "./cost.ts";
 import type { Hold } from "./ledger.ts";
-import { askedFactor, type Factor, times } from "./surcharge.ts";
+import { askedFactor, billedFactor, type Factor, times } from "./surcharge.ts";
 
 const slice = 2_048;
 /** Less output than this is not worth an attempt, where more was asked for. */
@@ -25,14 +27,23 @@ export interface Need {
   /** Output tokens that `nanos` covers, over all answers. */
   readonly outputTokens: number;
   readonly clampTo: number | undefined;
-  /** Set where the rest is drawn as it flows. */
-  readonly draw: { readonly limit: number; readonly nanosPerToken: number } | null;
+  readonly nanosPerToken: number;
+  /** Output tokens up to which the rest is drawn as it flows; null: all of it is paid for up front. */
+  readonly drawUpTo: number | null;
+  /** What it needs once the prompt's usage is told, for so many output tokens; null: the bound stands until the end. */
+  readonly corrected: ((prompt: Usage, outputTokens: number) => Correction) | null;
+}
+
+interface Correction {
+  readonly nanos: Nanos;
+  readonly nanosPerToken: number;
 }
 
 interface Terms {
   readonly price: Price;
   readonly factor: Factor;
   readonly prompt: number;
+  readonly cached: CacheLifetime;
   /** Answers that may be written: the client's `n`, and once more for each model that the vendor may ask instead. */
   readonly choices: number;
   /** Nano-dollars for the prompts of those other models. */
@@ -45,15 +56,15 @@ interface Terms {
   readonly tokenNanos: number;
 }
 
-/** What to hold at this room; null: the room does not cover the least. */
-export function needOf({ request, candidate }: Paced, price: Price, room: Nanos): Need | null {
+/**
+ * What to hold at this room; null: the room does not cover the least. `counted`: what the vendor says that the prompt has,
+ * where it was asked.
+ */
+export function needOf(paced: Paced, price: Price, room: Nanos, counted = Infinity): Need | null {
+  const { request, candidate } = paced;
   const { facts, operation } = request;
-  const terms = termsOf(request, candidate, price);
-  if (operation === "embeddings") {
-    return terms.promptNanos > room
-      ? null
-      : { nanos: terms.promptNanos, outputTokens: 0, clampTo: undefined, draw: null };
-  }
+  const terms = termsOf(request, candidate, price, counted);
+  if (operation === "embeddings") return terms.promptNanos > room ? null : needed(paced, terms, 0, undefined, null);
   const limit = candidate.maxOutput ?? Number.POSITIVE_INFINITY;
   const asked = Math.min(facts.maxOutputTokens ?? candidate.maxOutput ?? usualTokens, limit);
   const affordable =
@@ -66,30 +77,32 @@ export function needOf({ request, candidate }: Paced, price: Price, room: Nanos)
     const tokens = Math.min(asked, affordable, Math.ceil(slice / terms.choices));
     const clampTo = facts.maxOutputTokens !== undefined && asked < facts.maxOutputTokens ? asked : undefined;
     const given = facts.maxOutputTokens === undefined ? limit : asked;
-    const nanosPerToken = terms.tokenNanos / terms.choices;
-    return needed(terms, tokens, clampTo, { limit: given * terms.choices, nanosPerToken });
+    return needed(paced, terms, tokens, clampTo, given * terms.choices);
   }
   const quarter = terms.tokenNanos === 0 ? asked : Math.floor(room / 4 / terms.tokenNanos);
   const tokens = Math.min(asked, affordable, Math.max(fairTokens, quarter, least));
   const clamped = facts.maxOutputTokens === undefined || tokens < facts.maxOutputTokens;
-  return needed(terms, tokens, clamped ? tokens : undefined, null);
+  return needed(paced, terms, tokens, clamped ? tokens : undefined, null);
 }
 
-function termsOf(request: Paced["request"], candidate: Paced["candidate"], own: Price): Terms {
+function termsOf(request: Paced["request"], candidate: Paced["candidate"], own: Price, counted: number): Terms {
   const { facts } = request;
   const { alternates = [] } = facts;
   const provider = candidate.provider.name;
   const price = dearest([own, ...alternates.map((model) => priceOf(provider, model) ?? ceilingOf(provider))]);
   const factor = askedFactor(candidate, request.body);
-  const prompt = Math.min(facts.inputTokenBound, windowOf(candidate.context, price));
+  const prompt = Math.min(facts.inputTokenBound, windowOf(candidate.context, price), counted);
+  // Others write to their caches unasked.
+  const cached = serverKindOf(candidate.provider) === "anthropic" ? cacheLifetimeOf(request.body) : "long";
   const choices = Math.max(1, facts.choices) * (1 + alternates.length);
-  const onceNanos = times(boundNanos(prompt, 0, price, 1), factor);
+  const onceNanos = times(boundNanos(prompt, 0, price, 1, cached), factor);
   const againNanos = onceNanos * alternates.length;
   const feeNanos = toolFeeNanos(facts.serverTools);
   return {
     price,
     factor,
     prompt,
+    cached,
     choices,
     feeNanos,
     againNanos,
@@ -98,12 +111,40 @@ function termsOf(request: Paced["request"], candidate: Paced["candidate"], own: 
   };
 }
 
-function needed(terms: Terms, tokens: number, clampTo: number | undefined, draw: Need["draw"]): Need {
-  const nanos =
-    times(boundNanos(terms.prompt, tokens, terms.price, terms.choices), terms.factor) +
-    terms.feeNanos +
-    terms.againNanos;
-  return { nanos, outputTokens: tokens * terms.choices, clampTo, draw };
+function needed(
+  paced: Paced,
+  terms: Terms,
+  tokens: number,
+  clampTo: number | undefined,
+  drawUpTo: number | null,
+): Need {
+  const { prompt, price, choices, cached } = terms;
+  return {
+    nanos: times(boundNanos(prompt, tokens, price, choices, cached), terms.factor) + terms.feeNanos + terms.againNanos,
+    outputTokens: tokens * choices,
+    clampTo,
+    nanosPerToken: terms.tokenNanos / choices,
+    drawUpTo,
+    corrected: tellsPrompt(paced) ? (usage, outputTokens) => correction(paced, terms, usage, outputTokens) : null,
+  };
+}
+
+/**
+ * Anthropic counts the prompt before it answers (docs "Streaming messages": `message_start`). A tool that runs there, or
+ * another model that takes over, reads the prompt again later.
+ */
+function tellsPrompt({ candidate, request: { facts } }: Paced): boolean {
+  const again = facts.serverTools !== undefined || facts.alternates !== undefined;
+  return serverKindOf(candidate.provider) === "anthropic" && !again;
+}
+
+/** The prompt at its real price, and the output at the factor that the answer names, where that is dearer than was asked for. */
+function correction({ candidate, request }: Paced, terms: Terms, usage: Usage, outputTokens: number): Correction {
+  const factor = Math.max(terms.factor, billedFactor(candidate, request.body, usage));
+  const nanosPerToken = (terms.tokenNanos / terms.choices / terms.factor) * factor;
+  const prompt = { ...usage, output: 0, reasoning: 0, serverTools: undefined };
+  const promptNanos = costNanos(prompt, terms.price, { factor, priceOfOther: () => terms.price });
+  return { nanos: promptNanos + Math.ceil(outputTokens * nanosPerToken), nanosPerToken };
 }
 
 // A prompt cannot be longer than the model's window; but a window that a switch widens (Anthropic's `context-1m` beta)
@@ -126,30 +167,37 @@ function numberIn(value: unknown, key: string): number | undefined {
   return typeof found === "number" && found > 0 ? found : undefined;
 }
 
-/** Free, or paid for up front. */
-export function fixedAllowance(outputTokens: number, clampTo: number | undefined): Allowance {
-  return { outputTokens, clampTo, draw: () => true };
-}
+/** Costs nothing, so nothing limits it. */
+export const freeAllowance: Allowance = {
+  outputTokens: Number.MAX_SAFE_INTEGER,
+  clampTo: undefined,
+  draw: () => true,
+  learnPrompt: () => undefined,
+};
 
-/** Draws slices ahead of what was seen, so that tokens flow out of money that is already on disk. */
-export class DrawnAllowance implements Allowance {
+/** What a hold pays for. Slices are drawn ahead of what was seen, so that tokens flow out of money that is already on disk. */
+export class HeldAllowance implements Allowance {
   readonly clampTo: number | undefined;
   readonly #hold: Hold;
   readonly #room: () => Nanos;
-  readonly #onGrant: () => void;
+  readonly #onChange: (freed: boolean) => void;
   readonly #limit: number;
-  readonly #nanosPerToken: number;
+  readonly #corrected: Need["corrected"];
+  #nanosPerToken: number;
   #granted: number;
+  /** The answer turned out to be dearer than what is left pays for. */
+  #short = false;
 
-  /** `room`: what is left of the agent's caps now. `onGrant`: the hold has grown. */
-  constructor(need: Need, draw: NonNullable<Need["draw"]>, hold: Hold, room: () => Nanos, onGrant: () => void) {
+  /** `room`: what is left of the agent's caps now. `onChange`: the hold has grown, or has given something back. */
+  constructor(need: Need, hold: Hold, room: () => Nanos, onChange: (freed: boolean) => void) {
     this.clampTo = need.clampTo;
     this.#granted = need.outputTokens;
-    this.#limit = draw.limit;
-    this.#nanosPerToken = draw.nanosPerToken;
+    this.#limit = need.drawUpTo ?? need.outputTokens;
+    this.#nanosPerToken = need.nanosPerToken;
+    this.#corrected = need.corrected;
     this.#hold = hold;
     this.#room = room;
-    this.#onGrant = onGrant;
+    this.#onChange = onChange;
   }
 
   get outputTokens(): number {
@@ -157,6 +205,7 @@ export class DrawnAllowance implements Allowance {
   }
 
   draw(outputTokensSeen: number): boolean {
+    if (this.#short) return false;
     // The upstream itself stops at the limit: what is seen counts bytes, and may be more than the tokens.
     if (this.#granted >= this.#limit || outputTokensSeen <= this.#granted - slice / 2) return true;
     const missing = outputTokensSeen + slice / 2 - this.#granted;
@@ -165,10 +214,23 @@ export class DrawnAllowance implements Allowance {
     return this.#granted >= this.#limit || outputTokensSeen <= this.#granted;
   }
 
+  learnPrompt(usage: Usage): void {
+    if (this.#corrected === null) return;
+    const { nanos, nanosPerToken } = this.#corrected(usage, this.#granted);
+    this.#nanosPerToken = nanosPerToken;
+    const over = this.#hold.nanos - nanos;
+    if (over > 0) {
+      if (this.#hold.shrink(over)) this.#onChange(true);
+    } else if (over < 0) {
+      this.#short = !this.#hold.extend(-over);
+      this.#onChange(false);
+    }
+  }
+
   #grow(tokens: number): boolean {
     if (tokens <= 0 || !this.#hold.extend(Math.ceil(tokens * this.#nanosPerToken))) return false;
     this.#granted += tokens;
-    this.#onGrant();
+    this.#onChange(false);
     return true;
   }
 

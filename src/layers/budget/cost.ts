@@ -3,6 +3,7 @@
 
 import type { Nanos } from "../../money.ts";
 import type { Price } from "../../request.ts";
+import type { CacheLifetime } from "../../wire/cache-lifetime.ts";
 import type { Usage } from "../../wire/neutral.ts";
 import type { Factor } from "./surcharge.ts";
 
@@ -84,12 +85,20 @@ function beyond(listed: number | undefined, text: number): number {
 /**
  * No answer to this request can cost more: every prompt token at the dearest of input, cache write, sound and pictures, at
  * long-prompt rates if the bound crosses the threshold, and `outputTokens` for each of `choices` answers. Nano-dollars.
+ * `cached`: the longest cache write that can be billed.
  */
-export function boundNanos(inputTokens: number, outputTokens: number, price: Price, choices: number): Nanos {
+export function boundNanos(
+  inputTokens: number,
+  outputTokens: number,
+  price: Price,
+  choices: number,
+  cached: CacheLifetime = "long",
+): Nanos {
   const prompt = count(inputTokens);
   const rates = ratesAt(price, prompt);
   const picos =
-    prompt * inputRate(rates, price.media) + count(outputTokens) * count(choices) * outputRateAt(rates, price.media);
+    prompt * inputRate(rates, price.media, cached) +
+    count(outputTokens) * count(choices) * outputRateAt(rates, price.media);
   // Beyond the exact range there is no bound that a cap could cover.
   return picos <= Number.MAX_SAFE_INTEGER ? Math.ceil(picos / 1_000) : Number.MAX_SAFE_INTEGER;
 }
@@ -156,8 +165,10 @@ function ratesAt(price: Price, promptTokens: number): Rates {
   return price.long !== null && promptTokens > price.long.threshold ? price.long : price;
 }
 
-function inputRate(rates: Rates, media: Price["media"]): number {
-  const text = Math.max(rates.input, rates.cacheRead, rates.cacheWrite5m, rates.cacheWrite1h);
+function inputRate(rates: Rates, media: Price["media"], cached: CacheLifetime): number {
+  const { input, cacheRead, cacheWrite5m, cacheWrite1h } = rates;
+  const write = cached === "none" ? 0 : cached === "5m" ? cacheWrite5m : Math.max(cacheWrite5m, cacheWrite1h);
+  const text = Math.max(input, cacheRead, write);
   return media === undefined ? text : Math.max(text, media.audioInput ?? 0, media.imageInput ?? 0);
 }
 

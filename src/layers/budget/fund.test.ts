@@ -3,6 +3,7 @@ import { priceOf } from "../../catalogue/index.ts";
 import { AttemptError, GatewayError } from "../../errors.ts";
 import { NANOS_PER_USD } from "../../money.ts";
 import type { Allowance, Finish, Funded, GatewayResponse, Paced } from "../../request.ts";
+import type { JsonObject, Usage } from "../../wire/neutral.ts";
 import {
   answerEnding,
   failureOf,
@@ -15,6 +16,10 @@ import {
 } from "./budget-fixture.ts";
 import { fund } from "./fund.ts";
 import type { Ledger } from "./ledger.ts";
+import { RoomLine } from "./room-line.ts";
+
+/** Nobody waits: who is not covered at once is refused. */
+const noLine = new RoomLine({ patienceMs: 0, wait: async () => undefined });
 
 const ok: Finish = { outcome: "ok", bytesOut: 2 };
 /** Worst case of the fixture's request: 1,000 prompt tokens at $1 and 100 output tokens at $10 a million. */
@@ -38,7 +43,7 @@ async function attempt(
 ): Promise<{ paced: Paced; error: unknown }> {
   const paced = pacedFor(options);
   try {
-    const layer = fund({ ledger, facts: () => "{}" });
+    const layer = fund({ ledger, line: noLine, facts: () => "{}" });
     const response = await layer(inside)(paced);
     await response.finished;
     return { paced, error: null };
@@ -51,7 +56,13 @@ async function allowanceFor(ledger: Ledger, options: PacedOptions): Promise<Allo
   let seen: (Allowance & { heldNanos: number }) | undefined;
   const { error } = await attempt(ledger, options, async (funded) => {
     const { outputTokens, clampTo } = funded.allowance;
-    seen = { outputTokens, clampTo, draw: () => true, heldNanos: ledger.balances("windu").heldNanos };
+    seen = {
+      outputTokens,
+      clampTo,
+      draw: () => true,
+      learnPrompt: () => undefined,
+      heldNanos: ledger.balances("windu").heldNanos,
+    };
     throw new AttemptError("connect_failed");
   });
   if (seen === undefined) throw error;
@@ -90,7 +101,7 @@ describe("an attempt", () => {
       const asked = pacedFor().candidate;
       const paced = pacedFor({ price: null, dailyUsd: 0, provider: "ollama" });
       const request = { ...paced.request, candidates: [asked, paced.candidate] };
-      const response = await fund({ ledger, facts: () => "{}" })(async (funded) => {
+      const response = await fund({ ledger, line: noLine, facts: () => "{}" })(async (funded) => {
         expect([funded.allowance.draw(10_000_000), funded.allowance.clampTo]).toEqual([true, undefined]);
         funded.attempt.usage = usageOf({ input: 1_000, output: 100 });
         return answerEnding(Promise.resolve(ok));
@@ -241,12 +252,178 @@ describe("models that the vendor may ask instead", () => {
   test("are held with the prompt and the output of each, at the dearest price of all", () =>
     withLedger(async (ledger) => {
       const facts = { alternates: ["claude-opus-4-1"] };
+      const body = { cache_control: { type: "ephemeral", ttl: "1h" } };
       const dear = priceOf("anthropic", "claude-opus-4-1")!;
       const input = Math.max(dear.input, dear.cacheRead, dear.cacheWrite5m, dear.cacheWrite1h);
       // Twice 1,000 prompt tokens and 100 output tokens, in pico-dollars each.
       const nanos = (2 * (1_000 * input + 100 * dear.output)) / 1_000;
-      expect((await allowanceFor(ledger, { provider: "anthropic", facts })).heldNanos).toBe(nanos);
+      expect((await allowanceFor(ledger, { provider: "anthropic", facts, body })).heldNanos).toBe(nanos);
     }));
+});
+
+describe("a prompt's cache marks", () => {
+  const rates = priceOf("anthropic", "claude-opus-4-1")!;
+  const price = { ...rates, long: null };
+  const heldWith = async (body: PacedOptions["body"], provider = "anthropic"): Promise<number> => {
+    let held = 0;
+    await withLedger(async (ledger) => {
+      const facts = { maxOutputTokens: 0 };
+      held = (await allowanceFor(ledger, { provider, price, facts, ...(body === undefined ? {} : { body }) }))
+        .heldNanos;
+    });
+    return held;
+  };
+  const block = (ttl?: string): JsonObject => ({
+    type: "text",
+    text: "x",
+    cache_control: ttl === undefined ? { type: "ephemeral" } : { type: "ephemeral", ttl },
+  });
+
+  test("decide which write is held: none, five minutes, or as long as any of them or an unknown one says", async () => {
+    expect(await heldWith({ messages: [{ role: "user", content: "Hi" }] })).toBe(rates.input);
+    expect(await heldWith({ system: [block()] })).toBe(rates.cacheWrite5m);
+    expect(await heldWith({ system: [block("5m")] })).toBe(rates.cacheWrite5m);
+    expect(await heldWith({ tools: [block("1h")], system: [block()] })).toBe(rates.cacheWrite1h);
+    const inside = { role: "user", content: [{ type: "tool_result", content: [block("24h")] }] };
+    expect(await heldWith({ messages: [inside] })).toBe(rates.cacheWrite1h);
+    expect(await heldWith({ cache_control: "on" })).toBe(rates.cacheWrite1h);
+  });
+
+  test("tell nothing of vendors that write to their caches unasked", async () => {
+    expect(await heldWith({}, "openai")).toBe(rates.cacheWrite1h);
+  });
+
+  test("tell how long writes live whose lifetime the answer does not", () =>
+    withLedger(async (ledger) => {
+      const write = usageOf({ cacheWrite5m: 1_000, lifetimeUnknown: true });
+      for (const [ttl, rate] of [
+        ["5m", rates.cacheWrite5m],
+        ["1h", rates.cacheWrite1h],
+      ] as const) {
+        const { paced } = await attempt(
+          ledger,
+          { provider: "anthropic", price, body: { system: [block(ttl)] } },
+          async (funded) => {
+            funded.attempt.usage = write;
+            return answerEnding(Promise.resolve(ok));
+          },
+        );
+        expect(paced.attempt.nanos).toBe(rate);
+      }
+    }));
+});
+
+describe("what a stream tells of its prompt before it answers", () => {
+  const facts = { stream: true, maxOutputTokens: 1_000, inputTokenBound: 50_000 };
+  const output = 1_000 * 10_000;
+
+  async function afterTelling(
+    options: PacedOptions,
+    usage: Partial<Usage>,
+    then: (funded: Funded, held: () => number) => void = () => undefined,
+  ): Promise<number> {
+    let held = 0;
+    await withLedger(async (ledger) => {
+      await attempt(ledger, { provider: "anthropic", facts, ...options }, async (funded) => {
+        expect(ledger.balances("windu").heldNanos).toBe(50_000_000 + output);
+        funded.allowance.learnPrompt(usageOf(usage));
+        held = ledger.balances("windu").heldNanos;
+        then(funded, () => ledger.balances("windu").heldNanos);
+        return answerEnding(Promise.resolve(ok));
+      });
+    });
+    return held;
+  }
+
+  test("gives back at once what was held beyond it", async () => {
+    expect(await afterTelling({}, { input: 12_000 })).toBe(12_000_000 + output);
+  });
+
+  test("keeps the output paid for, and more of it is drawn as before", async () => {
+    const more = { facts: { ...facts, maxOutputTokens: 4_096 } };
+    await withLedger(async (ledger) => {
+      await attempt(ledger, { provider: "anthropic", ...more }, async ({ allowance }) => {
+        allowance.learnPrompt(usageOf({ input: 1 }));
+        expect(ledger.balances("windu").heldNanos).toBe(1_000 + 20_480_000);
+        expect(allowance.draw(2_000)).toBe(true);
+        expect(ledger.balances("windu").heldNanos).toBe(1_000 + 40_960_000);
+        return answerEnding(Promise.resolve(ok));
+      });
+    });
+  });
+
+  test("draws what a dearer speed needs that nobody asked for, and cuts the stream where that is not there", async () => {
+    const dear = { input: 1_000, speed: "fast" };
+    expect(await afterTelling({}, dear)).toBe(6 * (1_000_000 + output));
+    await afterTelling({ dailyUsd: 0.06 }, { input: 50_000, speed: "fast" }, ({ allowance }, held) => {
+      expect(allowance.draw(0)).toBe(false);
+      expect(held()).toBe(60_000_000);
+    });
+  });
+
+  test("changes nothing where the prompt may be read again, or where others tell it than the vendor", async () => {
+    await withLedger(async (ledger) => {
+      for (const options of [
+        { provider: "anthropic", facts: { ...facts, serverTools: { web_search: 1 } } },
+        { provider: "anthropic", facts: { ...facts, alternates: [""] } },
+        { provider: "somewhere", facts },
+      ]) {
+        await attempt(ledger, { ...options, dailyUsd: 100 }, async ({ allowance }) => {
+          const before = ledger.balances("windu").heldNanos;
+          allowance.learnPrompt(usageOf({ input: 1 }));
+          expect(ledger.balances("windu").heldNanos).toBe(before);
+          throw new AttemptError("connect_failed");
+        });
+      }
+    });
+  });
+});
+
+describe("a prompt whose bytes do not fit into what is left", () => {
+  const facts = { maxOutputTokens: 100, inputTokenBound: 100_000 };
+  const options = { provider: "anthropic", dailyUsd: 0.05, facts };
+
+  async function counting(
+    answer: string | AttemptError,
+    more: PacedOptions = {},
+  ): Promise<{ asked: number; held: number }> {
+    const seen = { asked: 0, held: 0 };
+    await withLedger(async (ledger) => {
+      await attempt(ledger, { ...options, ...more }, async (funded) => {
+        if (funded.request.operation === "count_tokens") {
+          seen.asked++;
+          if (typeof answer !== "string") throw answer;
+          return { status: 200, headers: {}, body: answer, finished: Promise.resolve(ok) };
+        }
+        seen.held = ledger.balances("windu").heldNanos;
+        return answerEnding(Promise.resolve(ok));
+      });
+    });
+    return seen;
+  }
+
+  test("is counted by its vendor, once and for free, and held at that count and a margin", async () => {
+    const held = (20_000 * 1.05 + 512) * 1_000 + 1_000_000;
+    expect(await counting('{"input_tokens":20000}')).toEqual({ asked: 1, held });
+  });
+
+  test("is not sent where the count does not fit either, or none comes", async () => {
+    for (const answer of [
+      '{"input_tokens":90000}',
+      '{"input_tokens":-1}',
+      "no count",
+      new AttemptError("upstream_500"),
+    ]) {
+      expect(await counting(answer)).toEqual({ asked: 1, held: 0 });
+    }
+  });
+
+  test("is not counted where no count could help, or a tool of the vendor reads it again, or the vendor is none that counts", async () => {
+    expect(await counting('{"input_tokens":1}', { dailyUsd: 0.001 })).toEqual({ asked: 0, held: 0 });
+    const tools = { facts: { ...facts, serverTools: { web_search: 1 } } };
+    expect(await counting('{"input_tokens":1}', tools)).toEqual({ asked: 0, held: 0 });
+    expect(await counting('{"input_tokens":1}', { provider: "somewhere" })).toEqual({ asked: 0, held: 0 });
+  });
 });
 
 describe("the calls of a provider's own tools", () => {

@@ -2,15 +2,19 @@ import { bareName, ceilingOf, priceOf } from "../../catalogue/index.ts";
 import { AttemptError } from "../../errors.ts";
 import type { Nanos } from "../../money.ts";
 import type { AttemptRecord, Finish, Funded, Handler, Layer, Paced, Planned, Price, Provider } from "../../request.ts";
-import type { Usage } from "../../wire/neutral.ts";
+import type { JsonObject, Usage } from "../../wire/neutral.ts";
 import { serverKindOf } from "../../wire/profiles/server-kind.ts";
-import { DrawnAllowance, fixedAllowance, needOf } from "./allowance.ts";
+import { cacheLifetimeOf } from "../../wire/cache-lifetime.ts";
+import { freeAllowance, HeldAllowance, type Need, needOf } from "./allowance.ts";
 import { costNanos, reportedNanos, wouldHaveNanos, type Terms } from "./cost.ts";
 import type { Hold, Ledger } from "./ledger.ts";
+import { countPrompt } from "./count-prompt.ts";
+import type { RoomLine } from "./room-line.ts";
 import { billedFactor } from "./surcharge.ts";
 
 export interface FundParts {
-  readonly ledger: Pick<Ledger, "hold" | "room">;
+  readonly ledger: Pick<Ledger, "hold" | "room" | "unspent">;
+  readonly line: RoomLine;
   /** JSON text about a request, kept with its first hold until its audit line is durable. */
   readonly facts: (request: Planned) => string;
 }
@@ -18,12 +22,13 @@ export interface FundParts {
 /** Longer than any vendor answers one request, and than a stream goes on without drawing a slice; milliseconds. */
 const longestAnswerMs = 6 * 3_600_000;
 
-const free = fixedAllowance(Number.MAX_SAFE_INTEGER, undefined);
+/** When to come back where money is only held: streams settle within seconds. */
+const comeBackMs = 2_000;
 
 /**
  * Puts an attempt's worst case aside before it is sent, and ends the hold on every way out, exactly once: by the usage
  * that is known, in full where none is, at nothing where the attempt certainly was not billed. Throws an AttemptError
- * `skipped_budget` where the caps do not cover it, and a GatewayError BUDGET_LEDGER while the ledger stands still.
+ * `skipped_budget` where the caps do not cover it (with `retryAfterMs` where other holds alone are the reason), and a GatewayError BUDGET_LEDGER while the ledger stands still.
  */
 export function fund(parts: FundParts): Layer<Paced, Funded> {
   return (next) => async (paced) => {
@@ -43,7 +48,7 @@ async function serveFree(parts: FundParts, next: Handler<Funded>, paced: Paced):
       request.record.wouldHaveNanos = wouldHaveNanos(attempt.usage, askedPrice(request));
     }
   };
-  return closing(next, { ...paced, allowance: free }, close, close);
+  return closing(next, { ...paced, allowance: freeAllowance }, close, close);
 }
 
 async function servePaid(
@@ -54,31 +59,64 @@ async function servePaid(
 ): ReturnType<Handler<Paced>> {
   const { request, attempt } = paced;
   const { agent } = request;
-  const room = (): Nanos => parts.ledger.room(agent.name, agent.caps);
+  const { ledger, line } = parts;
+  const room = (): Nanos => ledger.room(agent.name, agent.caps);
   attempt.price = price.source;
-  const need = needOf(paced, price, room());
-  const hold = need === null ? null : await holdFor(parts, paced, need.nanos);
-  if (need === null || hold === null) {
-    throw new AttemptError("skipped_budget", { note: "the budget does not cover the worst case" });
+  const granted = await grantedTo(parts, next, paced, price);
+  if (granted === null) {
+    const retryAfterMs = coveredBy(paced, price, ledger.unspent(agent.name, agent.caps)) ? comeBackMs : undefined;
+    const note =
+      retryAfterMs === undefined ? "the budget does not cover the worst case" : "the budget is held by others";
+    throw new AttemptError("skipped_budget", { note, retryAfterMs });
   }
+  const { need, hold } = granted;
   attempt.heldNanos = hold.nanos;
-  const allowance =
-    need.draw === null
-      ? fixedAllowance(need.outputTokens, need.clampTo)
-      : new DrawnAllowance(need, need.draw, hold, room, () => {
-          attempt.heldNanos = hold.nanos;
-        });
+  const allowance = new HeldAllowance(need, hold, room, (freed) => {
+    attempt.heldNanos = Math.max(attempt.heldNanos, hold.nanos);
+    if (freed) line.moved(agent.name);
+  });
   const closeFinished = (finish: Finish): void => {
     // A refusal of the request itself is not billed; whatever else came back is.
     if (finish.outcome === "client_error" && attempt.usage === null) hold.void("refused");
     else settle(hold, paced, price);
+    line.moved(agent.name);
   };
   const closeFailed = (error: unknown): void => {
     if (error instanceof AttemptError && error.billed === "none") hold.void(error.outcome);
     else if (error instanceof AttemptError) settle(hold, paced, price);
     else charge(hold, attempt, hold.nanos, "failed");
+    line.moved(agent.name);
   };
   return closing(next, { ...paced, allowance }, closeFinished, closeFailed);
+}
+
+interface Granted {
+  readonly need: Need;
+  readonly hold: Hold;
+}
+
+/**
+ * Puts the need aside: at once where the room covers it, else when others have given back what they did not spend. A prompt
+ * whose bytes are too many is counted by its vendor first, once.
+ */
+async function grantedTo(parts: FundParts, next: Handler<Funded>, paced: Paced, price: Price): Promise<Granted | null> {
+  const { agent } = paced.request;
+  const { ledger, line } = parts;
+  let counted: number | undefined;
+  const take = (): { need: Need; hold: Promise<Hold | null> } | null => {
+    const need = needOf(paced, price, ledger.room(agent.name, agent.caps), counted);
+    return need === null ? null : { need, hold: holdFor(parts, paced, need.nanos) };
+  };
+  const worthWaiting = (): boolean => coveredBy(paced, price, ledger.unspent(agent.name, agent.caps), counted);
+  const fits = (tokens: number): boolean => coveredBy(paced, price, ledger.room(agent.name, agent.caps), tokens);
+  if (!fits(Infinity)) counted = await countPrompt(paced, next, fits);
+  const taken = await line.take({ agent: agent.name, signal: paced.signal, take, worthWaiting });
+  const hold = taken === null ? null : await taken.hold;
+  return hold === null ? null : { need: taken!.need, hold };
+}
+
+function coveredBy(paced: Paced, price: Price, nanos: Nanos, counted?: number): boolean {
+  return needOf(paced, price, nanos, counted) !== null;
 }
 
 function holdFor({ ledger, facts }: FundParts, { request, candidate }: Paced, nanos: Nanos): Promise<Hold | null> {
@@ -130,9 +168,15 @@ function settle(hold: Hold, paced: Paced, price: Price): void {
     charge(hold, attempt, hold.nanos, "unknown");
     return;
   }
-  const cost = costOf(paced, attempt.usage, price);
+  const cost = costOf(paced, knownLifetimes(attempt.usage, paced.request.body), price);
   attempt.price = cost.source;
   charge(hold, attempt, cost.nanos, attempt.usageSource ?? "usage");
+}
+
+/** Cache writes of untold lifetime lived as long as the request's marks allow. */
+function knownLifetimes(usage: Usage, body: JsonObject): Usage {
+  if (usage.lifetimeUnknown !== true || cacheLifetimeOf(body) !== "long") return usage;
+  return { ...usage, cacheWrite5m: 0, cacheWrite1h: usage.cacheWrite1h + usage.cacheWrite5m };
 }
 
 function charge(hold: Hold, attempt: AttemptRecord, nanos: Nanos, why: string): void {

@@ -3,6 +3,7 @@ export { boundNanos, costNanos, outputRate, wouldHaveNanos } from "./cost.ts";
 export { fund } from "./fund.ts";
 export type { FundParts } from "./fund.ts";
 export type { Balances, Hold, HoldAsk, HoldEnd, Ledger, LedgerHealth, OpenRequest } from "./ledger.ts";
+export { RoomLine } from "./room-line.ts";
 export { openSqliteLedger } from "./sqlite-ledger.ts";
 export type { SqliteLedgerOptions } from "./sqlite-ledger.ts";
 export type { Trail, TrailCharge, TrailMark, TrailSince } from "./trail.ts";

@@ -72,6 +72,7 @@ function versionOf(db: Database): number {
   const row = db.query<{ value: string }, []>("SELECT value FROM meta WHERE key = 'schema'").get();
   return Number(row?.value ?? 0);
 }
+
 /** What a row of `holds` puts aside: all that it was granted, without what it gave back. */
 export const stillHeld =
   "(holds.nanos - coalesce((SELECT sum(releases.nanos) FROM releases WHERE releases.hold = holds.id), 0))";

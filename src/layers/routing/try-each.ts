@@ -97,7 +97,7 @@ async function tryCandidate(
       closeAttempt(attempt, error, parts.clock);
       failures.push({ candidate, error });
       if (error.outcome === "skipped_budget" && request.agent.overBudget === "refuse") {
-        throw new GatewayError("BUDGET_EXHAUSTED", { cause: error });
+        throw overBudget([{ candidate, error }], error);
       }
       // An estimate is there at once: a count is not waited for.
       const again = isLast && request.operation !== "count_tokens";
@@ -211,6 +211,15 @@ function retryDelay(parts: Parts, candidate: Candidate, error: AttemptError, tri
   return parts.retryDelayMs(tries, retry);
 }
 
+/** Money that is only held comes back; what was spent does not, and an agent that is told so stops. */
+function overBudget(failures: readonly Failure[], cause: unknown): GatewayError {
+  const waits = failures.flatMap(({ error }) =>
+    error.outcome === "skipped_budget" && error.retryAfterMs !== undefined ? [error.retryAfterMs] : [],
+  );
+  if (waits.length === 0) return new GatewayError("BUDGET_EXHAUSTED", { cause });
+  return new GatewayError("BUDGET_HELD", { retryAfterSeconds: Math.ceil(Math.min(...waits) / 1_000), cause });
+}
+
 /** What the client may do now, from why each candidate failed. */
 function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError {
   const cause = failures.map(({ candidate, error }) => `${candidate.name}: ${error.outcome}`).join(", ");
@@ -219,7 +228,7 @@ function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError
   const budget = has((f) => f.error.outcome === "skipped_budget");
   const cloudTried = has((f) => !f.candidate.local && !f.error.outcome.startsWith("skipped_"));
   // A candidate at its limit can serve in a moment; an agent that is told that its budget is gone stops for good.
-  if (budget && !cloudTried && limited.length === 0) return new GatewayError("BUDGET_EXHAUSTED", { cause });
+  if (budget && !cloudTried && limited.length === 0) return overBudget(failures, cause);
 
   const sent = failures.filter((f) => !f.error.outcome.startsWith("skipped_"));
   const paid = sent.filter((f) => !f.candidate.local);
