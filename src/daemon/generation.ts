@@ -169,7 +169,7 @@ export class Generation implements AsyncDisposable {
         answerAlone: (request) => (request.operation === "count_tokens" ? countLocally(request, ratios) : null),
       }),
       pace: pace(limits),
-      fund: fund({ ledger, line: roomLine, facts: openRequestFacts }),
+      fund: fund({ ledger, line: roomLine, facts: openRequestFacts, report }),
       unlock: unlock({ keys }),
       send: withCounting(
         { codecs, dispatcher, clock, ratios, redact },

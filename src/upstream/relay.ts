@@ -340,7 +340,7 @@ export class StreamRelay {
     const { attempt, request } = this.#parts.keyed;
     attempt.outcome = outcome;
     attempt.status = 200;
-    attempt.note = note;
+    if (note !== null) attempt.note = note;
     attempt.ms = this.#parts.clock.monotonic() - attempt.startedAt;
     this.#meter.close(attempt, request.facts.inputTokenBound, this.#unseen());
     this.#release();

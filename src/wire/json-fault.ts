@@ -32,7 +32,7 @@ const reservedKeys: ReadonlySet<string> = new Set(["__proto__", "constructor", "
  * Top-level fields that decide on cost, routing or what is sent. A parser that folds case (Go's `encoding/json`) would
  * take `Model` for `model`, so that we would meter one model and the upstream would run another.
  */
-const knownKeys: ReadonlySet<string> = new Set(
+export const knownKeys: ReadonlySet<string> = new Set(
   `model models messages input system instructions prompt max_tokens max_completion_tokens max_output_tokens n best_of
   stream stream_options tools tool_choice tool_resources functions function_call parallel_tool_calls max_tool_calls
   thinking reasoning reasoning_effort output_config response_format text modalities audio prediction verbosity

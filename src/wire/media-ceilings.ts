@@ -95,7 +95,20 @@ function surveyPart(part: JsonObject, survey: MediaSurvey): void {
       addAudio(member(part["input_audio"], "data"), survey);
       return;
     default:
+      if (refersElsewhere(type, part)) addDocument(undefined, survey);
   }
+}
+
+const references = ["file_id", "file_url", "url", "uri", "video_url", "audio_url"];
+
+/** What a part of a type that is not known here brings in from elsewhere may be as long as a document. */
+function refersElsewhere(type: string, part: JsonObject): boolean {
+  // Results of a vendor's search tell where they were found; their text is in the body.
+  if (type.startsWith("web_search") || type.startsWith("web_fetch") || type === "url_citation") return false;
+  return references.some((name) => {
+    const value = part[name];
+    return value !== undefined && value !== null && value !== "";
+  });
 }
 
 function surveyDocument(source: Json | undefined, survey: MediaSurvey): void {

@@ -43,7 +43,7 @@ async function attempt(
 ): Promise<{ paced: Paced; error: unknown }> {
   const paced = pacedFor(options);
   try {
-    const layer = fund({ ledger, line: noLine, facts: () => "{}" });
+    const layer = fund({ ledger, line: noLine, facts: () => "{}", report: () => undefined });
     const response = await layer(inside)(paced);
     await response.finished;
     return { paced, error: null };
@@ -101,11 +101,13 @@ describe("an attempt", () => {
       const asked = pacedFor().candidate;
       const paced = pacedFor({ price: null, dailyUsd: 0, provider: "ollama" });
       const request = { ...paced.request, candidates: [asked, paced.candidate] };
-      const response = await fund({ ledger, line: noLine, facts: () => "{}" })(async (funded) => {
-        expect([funded.allowance.draw(10_000_000), funded.allowance.clampTo]).toEqual([true, undefined]);
-        funded.attempt.usage = usageOf({ input: 1_000, output: 100 });
-        return answerEnding(Promise.resolve(ok));
-      })({ ...paced, request });
+      const response = await fund({ ledger, line: noLine, facts: () => "{}", report: () => undefined })(
+        async (funded) => {
+          expect([funded.allowance.draw(10_000_000), funded.allowance.clampTo]).toEqual([true, undefined]);
+          funded.attempt.usage = usageOf({ input: 1_000, output: 100 });
+          return answerEnding(Promise.resolve(ok));
+        },
+      )({ ...paced, request });
       await response.finished;
       expect(paced.attempt).toMatchObject({ nanos: 0, heldNanos: 0, price: "free" });
       expect(request.record.wouldHaveNanos).toBe(worst);

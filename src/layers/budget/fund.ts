@@ -2,7 +2,8 @@ import { bareName, ceilingOf, priceOf } from "../../catalogue/index.ts";
 import { AttemptError } from "../../errors.ts";
 import type { Nanos } from "../../money.ts";
 import type { AttemptRecord, Finish, Funded, Handler, Layer, Paced, Planned, Price, Provider } from "../../request.ts";
-import type { JsonObject, Usage } from "../../wire/neutral.ts";
+import type { JsonObject, ServerKind, Usage } from "../../wire/neutral.ts";
+import { unpricedSwitches } from "../../wire/unpriced-switches.ts";
 import { serverKindOf } from "../../wire/profiles/server-kind.ts";
 import { cacheLifetimeOf } from "../../wire/cache-lifetime.ts";
 import { freeAllowance, HeldAllowance, type Need, needOf } from "./allowance.ts";
@@ -17,6 +18,8 @@ export interface FundParts {
   readonly line: RoomLine;
   /** JSON text about a request, kept with its first hold until its audit line is durable. */
   readonly facts: (request: Planned) => string;
+  /** One line for the operational log. */
+  readonly report: (line: string) => void;
 }
 
 /** Longer than any vendor answers one request, and than a stream goes on without drawing a slice; milliseconds. */
@@ -31,10 +34,36 @@ const comeBackMs = 2_000;
  * `skipped_budget` where the caps do not cover it (with `retryAfterMs` where other holds alone are the reason), and a GatewayError BUDGET_LEDGER while the ledger stands still.
  */
 export function fund(parts: FundParts): Layer<Paced, Funded> {
+  const flag = createFlag(parts.report);
   return (next) => async (paced) => {
     // Anthropic, docs "Token counting": free of charge.
     const price = paced.request.operation === "count_tokens" ? null : paced.candidate.price;
-    return price === null ? serveFree(parts, next, paced) : servePaid(parts, next, paced, price);
+    return price === null ? serveFree(parts, next, paced) : servePaid(parts, next, flag(paced), price);
+  };
+}
+
+/** No log grows by what clients invent. */
+const mostTold = 100;
+
+/** Marks attempts whose request may cost more than anything here knows, and tells each such switch once. */
+function createFlag(report: (line: string) => void): (paced: Paced) => Paced {
+  const told = new Set<string>();
+  return (paced) => {
+    const { request, candidate, attempt } = paced;
+    // What is translated takes along only what is known.
+    if (candidate.dialect !== request.dialect || request.facts.foreign === true) return paced;
+    const betas = request.dialect === "messages" ? request.headers.get("anthropic-beta") : null;
+    const names = unpricedSwitches(request.body, betas);
+    if (names.length === 0) return paced;
+    attempt.note ??= `no price is known here for: ${names.join(", ")}`;
+    for (const name of names) {
+      if (told.has(name) || told.size >= mostTold) continue;
+      told.add(name);
+      report(
+        `budget: no price is known here for the switch ${name} (${candidate.name}); its cost is what the answer says`,
+      );
+    }
+    return paced;
   };
 }
 
@@ -168,7 +197,7 @@ function settle(hold: Hold, paced: Paced, price: Price): void {
     charge(hold, attempt, hold.nanos, "unknown");
     return;
   }
-  const cost = costOf(paced, knownLifetimes(attempt.usage, paced.request.body), price);
+  const cost = costOf(paced, knownLifetimes(attempt.usage, paced.request.body), price, hold.nanos);
   attempt.price = cost.source;
   charge(hold, attempt, cost.nanos, attempt.usageSource ?? "usage");
 }
@@ -188,6 +217,7 @@ function costOf(
   { candidate, attempt, request }: Paced,
   usage: Usage,
   price: Price,
+  heldNanos: Nanos,
 ): { nanos: Nanos; source: AttemptRecord["price"] } {
   const provider = candidate.provider.name;
   const kind = serverKindOf(candidate.provider);
@@ -200,9 +230,25 @@ function costOf(
     priceOfOther: (model) => priceOf(provider, model) ?? ceilingOf(provider),
   };
   const nanos = costNanos(usage, price, terms);
+  if (isStranger(candidate, attempt.reportedModel)) {
+    attempt.note ??= "a model without a known price answered: the dearest price of its vendor counts, up to the hold";
+    const ceiling = costNanos(usage, ceilingOf(provider), terms);
+    const charged = Math.max(nanos, Math.min(ceiling, heldNanos));
+    return { nanos: charged, source: charged > nanos ? "ceiling" : price.source };
+  }
   const other = otherPrice(provider, candidate.model, attempt.reportedModel, price);
   const otherNanos = other === null ? 0 : costNanos(usage, other, terms);
   return otherNanos > nanos ? { nanos: otherNanos, source: other!.source } : { nanos, source: price.source };
+}
+
+/** Vendors of whose own models all are listed (OpenRouter tells the cost itself): a name that is not, and is no version of the one that was sent, is another model. */
+const listing: readonly ServerKind[] = ["anthropic", "openai"];
+
+function isStranger({ provider, model }: Paced["candidate"], reported: string | null): boolean {
+  if (reported === null || reported === model || !listing.includes(serverKindOf(provider))) return false;
+  return (
+    priceOf(provider.name, model) !== null && priceOf(provider.name, reported) === null && !reported.startsWith(model)
+  );
 }
 
 /**

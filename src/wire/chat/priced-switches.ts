@@ -4,6 +4,7 @@
 
 import type { Json, JsonObject } from "../neutral.ts";
 import { invalidField, isAbsent, isObject, readOptionalArray } from "../messages/request-fields.ts";
+import { refuseRouterSwitches } from "../router-switches.ts";
 
 interface PricedSwitch {
   readonly field: string;
@@ -14,16 +15,9 @@ interface PricedSwitch {
 const never = (): boolean => false;
 const isEmpty = (value: Json): boolean => Array.isArray(value) && value.length === 0;
 const tiers: readonly Json[] = ["auto", "default", "flex", "standard"];
-const ANOTHER_MODEL = "the gateway itself chooses what answers when a model fails";
 
 const switches: readonly PricedSwitch[] = [
-  { field: "models", isHarmless: isEmpty, why: ANOTHER_MODEL },
-  { field: "fallbacks", isHarmless: isEmpty, why: ANOTHER_MODEL },
-  { field: "route", isHarmless: never, why: ANOTHER_MODEL },
-  { field: "preset", isHarmless: never, why: "a preset hides the model and its prompt" },
-  { field: "plugins", isHarmless: isEmpty, why: "plugins are billed beside the tokens" },
-  { field: "web_search_options", isHarmless: never, why: "searches are billed beside the tokens, without a limit" },
-  { field: "provider", isHarmless: keepsCheapest, why: "this choice of providers can raise the price" },
+  { field: "fallbacks", isHarmless: isEmpty, why: "the gateway itself chooses what answers when a model fails" },
   {
     field: "service_tier",
     isHarmless: (value) => tiers.includes(value),
@@ -39,13 +33,6 @@ const switches: readonly PricedSwitch[] = [
   },
 ];
 
-/** Members of OpenRouter's `provider` that name a dearer one. */
-function keepsCheapest(value: Json): boolean {
-  if (!isObject(value)) return false;
-  if (!isAbsent(value["sort"]) && value["sort"] !== "price") return false;
-  return isAbsent(value["order"]) && isAbsent(value["only"]) && isAbsent(value["quantizations"]);
-}
-
 /** The prompt that tools bring with them; OpenAI publishes no figure, Anthropic's is at most 804 (docs "Tool use"). */
 export const TOOL_PROMPT_TOKENS = 1_000;
 
@@ -55,7 +42,7 @@ export function refusePricedSwitches(body: JsonObject, model: string): void {
     const value = body[entry.field];
     if (!isAbsent(value) && !entry.isHarmless(value)) throw invalidField(entry.field, `${entry.why}; leave it out`);
   }
-  if (model.endsWith(":online")) throw invalidField("model", "the suffix :online buys searches; leave it out");
+  refuseRouterSwitches(body, model);
   refusePricedTools(body["tools"]);
   refusePricedParts(body["messages"]);
 }

@@ -2,6 +2,7 @@
 
 import { surveyMedia, inputBoundWith } from "../media-ceilings.ts";
 import type { Json, JsonObject, WireFacts } from "../neutral.ts";
+import { refuseRouterSwitches } from "../router-switches.ts";
 import { readAlternates, readToolCosts, refusePricedSwitches } from "./priced-switches.ts";
 import {
   invalidField,
@@ -23,6 +24,7 @@ export function messagesFacts(body: JsonObject, bodyBytes: number): WireFacts {
   const messages = readMessages(body["messages"]);
   refuseUnknownRoles(messages);
   refusePricedSwitches(body);
+  refuseRouterSwitches(body, model);
   const alternates = readAlternates(body, maxOutputTokens);
   const tools = readToolCosts(body);
   const media = surveyMedia(body);

@@ -5,6 +5,7 @@ import { GatewayError } from "../../errors.ts";
 import { inputBoundWith, surveyMedia } from "../media-ceilings.ts";
 import type { Json, JsonObject, WireFacts } from "../neutral.ts";
 import { isReasoningModel } from "../profiles/openai-models.ts";
+import { refuseRouterSwitches } from "../router-switches.ts";
 import { readToolCosts } from "./hosted-tools.ts";
 import { isObject, objectAt, stringAt } from "./json-fields.ts";
 
@@ -37,6 +38,7 @@ export function facts(body: JsonObject, bodyBytes: number): WireFacts {
   const model = body["model"];
   if (typeof model !== "string" || model === "" || model.length > MAX_MODEL_NAME)
     throw invalid("model must be the name of a model.");
+  refuseRouterSwitches(body, model);
   checkInput(body["input"]);
   const tools = readToolCosts(body);
   const survey = surveyMedia(body);
@@ -55,7 +57,14 @@ export function facts(body: JsonObject, bodyBytes: number): WireFacts {
     inputTokenBound: inputBoundWith(survey, bodyBytes) * tools.rounds + tools.hiddenTokens,
     ...(tools.serverTools === undefined ? undefined : { serverTools: tools.serverTools }),
     ...(tools.unbounded === undefined ? undefined : { unbounded: tools.unbounded }),
+    ...(compacts(body) ? { alternates: [model] } : undefined),
   };
+}
+
+/** A compaction on the way reads the prompt and writes a summary beside the answer (docs "Compaction"): as if asked twice. */
+function compacts(body: JsonObject): boolean {
+  const management = body["context_management"];
+  return Array.isArray(management) ? management.length > 0 : isObject(management);
 }
 
 function checkInput(input: Json | undefined): void {
