@@ -6,9 +6,8 @@ import type { JsonObject } from "./neutral.ts";
 
 /** Fields without a price of their own that are no business of the guard's. */
 const harmless: ReadonlySet<string> = new Set(
-  `betas caching client_metadata debug diagnostics fallback_credit fallback_credit_token include_reasoning logit_bias max_tool_calls
-  metadata min_p moderation output_format preset repetition_penalty response_format safeguards service_tier session_id
-  stream_cancel_on_disconnect task_budget timeout tool_stream top_a trace usage web_search_options`.split(/\s+/),
+  `betas client_metadata diagnostics fallback_credit fallback_credit_token include_reasoning min_p output_format
+  repetition_penalty safeguards session_id top_a usage`.split(/\s+/),
 );
 
 /**
@@ -17,8 +16,8 @@ const harmless: ReadonlySet<string> = new Set(
  */
 const knownBetas = new RegExp(
   `^(?:${[
-    "advanced-tool-use|advisor|afk-mode|claude-code|code-execution|compact|computer-use|context-1m|context-management",
-    "dangerous-tool-use|effort|environments|extended-cache-ttl|fast-mode|files-api|fine-grained-tool-streaming|interleaved-thinking",
+    "advanced-tool-use|afk-mode|claude-code|code-execution|compact|computer-use|context-1m|context-management",
+    "dangerous-tool-use|effort|fallback-credit|mid-conversation-tool-changes|extended-cache-ttl|fast-mode|files-api|fine-grained-tool-streaming|interleaved-thinking",
     "max-tokens-3-5-sonnet|mcp-client|message-batches|model-context-window-exceeded|oauth|output-128k|output-300k|pdfs|per-turn-control",
     "prompt-caching(?:-scope)?|redact-thinking|server-side-fallback|skills|structured-outputs|task-budgets|thinking-[a-z-]+",
     "token-(?:counting|efficient-tools)|tool-(?:examples|search-tool)|web-(?:fetch|search)",

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { priceOf } from "../../catalogue/index.ts";
+import { ceilingOf, priceOf } from "../../catalogue/index.ts";
 import { AttemptError, GatewayError } from "../../errors.ts";
 import { NANOS_PER_USD } from "../../money.ts";
 import type { Allowance, Finish, Funded, GatewayResponse, Paced } from "../../request.ts";
-import type { JsonObject, Usage } from "../../wire/neutral.ts";
+import type { JsonObject, Usage, WireFacts } from "../../wire/neutral.ts";
 import {
   answerEnding,
   failureOf,
@@ -260,6 +260,102 @@ describe("models that the vendor may ask instead", () => {
       // Twice 1,000 prompt tokens and 100 output tokens, in pico-dollars each.
       const nanos = (2 * (1_000 * input + 100 * dear.output)) / 1_000;
       expect((await allowanceFor(ledger, { provider: "anthropic", facts, body })).heldNanos).toBe(nanos);
+    }));
+});
+
+describe("an answer that ended without its usage", () => {
+  const counted = async (facts: Partial<WireFacts>, ms: number): Promise<number> => {
+    let nanos = 0;
+    await withLedger(async (ledger) => {
+      const { paced } = await attempt(ledger, { facts }, async (funded) => {
+        funded.attempt.usage = usageOf({ input: 100, output: 1 });
+        funded.attempt.usageSource = "counted";
+        funded.attempt.ms = ms;
+        return answerEnding(Promise.resolve({ outcome: "client_gone", bytesOut: 1 }));
+      });
+      nanos = paced.attempt.nanos;
+    });
+    return nanos;
+  };
+
+  test("pays for what may have been thought unseen, by its time and never more than was held", async () => {
+    const thinking = { stream: true, hasThinking: true, maxOutputTokens: 5_000 };
+    expect(await counted(thinking, 2_000)).toBe(100_000 + 600 * 10_000);
+    expect(await counted(thinking, 3_600_000)).toBe(100_000 + 5_000 * 10_000);
+    expect(await counted({ stream: true, maxOutputTokens: 5_000 }, 2_000)).toBe(110_000);
+  });
+});
+
+describe("a model that answered in place of the one that was sent, and is in no list", () => {
+  async function charged(reportedModel: string, dailyUsd = 1): Promise<Paced["attempt"]> {
+    let record: Paced["attempt"] | undefined;
+    await withLedger(async (ledger) => {
+      const price = priceOf("anthropic", "claude-haiku-4-5")!;
+      const options = { provider: "anthropic", model: "claude-haiku-4-5", price, dailyUsd };
+      const { paced } = await attempt(ledger, options, async (funded) => {
+        funded.attempt.usage = usageOf({ input: 100, output: 10 });
+        funded.attempt.usageSource = "upstream";
+        funded.attempt.reportedModel = reportedModel;
+        return answerEnding(Promise.resolve(ok));
+      });
+      record = paced.attempt;
+    });
+    return record!;
+  }
+
+  test("costs the dearest price of its vendor, never more than was held for it, and is told", async () => {
+    const dear = ceilingOf("anthropic");
+    const record = await charged("claude-unheard-of-9");
+    expect(record.nanos).toBe(Math.min((100 * dear.input + 10 * dear.output) / 1_000, record.heldNanos));
+    expect(record).toMatchObject({ price: "ceiling", note: expect.stringContaining("without a known price") });
+  });
+
+  test("is none where the name is a version of the one that was sent", async () => {
+    const record = await charged("claude-haiku-4-5-20270101");
+    expect(record.nanos).toBe(100 * 1_000 + 10 * 5_000);
+    expect(record.note).toBeNull();
+  });
+});
+
+describe("a switch that nothing here knows a price for", () => {
+  test("passes, marks the attempt, and is told to the log once", () =>
+    withLedger(async (ledger) => {
+      const told: string[] = [];
+      const layer = fund({ ledger, line: noLine, facts: () => "{}", report: (line) => told.push(line) });
+      const notes: (string | null)[] = [];
+      for (const body of [
+        { turbo: true, "\u001b[31m": 1 },
+        { turbo: 2, stream: false },
+        { model: "m", speed: "standard" },
+      ]) {
+        const paced = pacedFor({ body });
+        const response = await layer(async () => answerEnding(Promise.resolve(ok)))(paced);
+        await response.finished;
+        notes.push(paced.attempt.note);
+      }
+      expect(notes).toEqual([
+        "no price is known here for: turbo, (unreadable)",
+        "no price is known here for: turbo",
+        null,
+      ]);
+      expect(told.map((line) => line.slice(0, 60))).toEqual([
+        "budget: no price is known here for the switch turbo (test/mo",
+        "budget: no price is known here for the switch (unreadable) (",
+      ]);
+    }));
+
+  test("may be a beta flag of Anthropic's", () =>
+    withLedger(async (ledger) => {
+      const notes: (string | null)[] = [];
+      for (const beta of ["claude-code-20250219, interleaved-thinking-2025-05-14", "turbo-2027-01-01"]) {
+        const paced = pacedFor();
+        const request = { ...paced.request, headers: new Headers({ "anthropic-beta": beta }) };
+        const layer = fund({ ledger, line: noLine, facts: () => "{}", report: () => undefined });
+        const response = await layer(async () => answerEnding(Promise.resolve(ok)))({ ...paced, request });
+        await response.finished;
+        notes.push(paced.attempt.note);
+      }
+      expect(notes).toEqual([null, "no price is known here for: turbo-2027-01-01"]);
     }));
 });
 

@@ -107,12 +107,12 @@ async function servePaid(
   const closeFinished = (finish: Finish): void => {
     // A refusal of the request itself is not billed; whatever else came back is.
     if (finish.outcome === "client_error" && attempt.usage === null) hold.void("refused");
-    else settle(hold, paced, price);
+    else settle(hold, paced, price, need);
     line.moved(agent.name);
   };
   const closeFailed = (error: unknown): void => {
     if (error instanceof AttemptError && error.billed === "none") hold.void(error.outcome);
-    else if (error instanceof AttemptError) settle(hold, paced, price);
+    else if (error instanceof AttemptError) settle(hold, paced, price, need);
     else charge(hold, attempt, hold.nanos, "failed");
     line.moved(agent.name);
   };
@@ -191,15 +191,29 @@ async function closing(
   }
 }
 
-function settle(hold: Hold, paced: Paced, price: Price): void {
+function settle(hold: Hold, paced: Paced, price: Price, need: Need): void {
   const { attempt } = paced;
   if (attempt.usage === null) {
     charge(hold, attempt, hold.nanos, "unknown");
     return;
   }
+  attempt.usage = withUnseen(attempt, attempt.usage, need);
   const cost = costOf(paced, knownLifetimes(attempt.usage, paced.request.body), price, hold.nanos);
   attempt.price = cost.source;
   charge(hold, attempt, cost.nanos, attempt.usageSource ?? "usage");
+}
+
+/** No model that thinks unseen writes faster: tokens a second. */
+const fastestThinking = 300;
+
+/**
+ * An answer that ended without its usage may have been thought about, which nobody saw: by the time that it took, and never
+ * more than was held. Vendors bill it also where the client hangs up.
+ */
+function withUnseen({ usageSource, ms }: AttemptRecord, usage: Usage, { drawUpTo, outputTokens }: Need): Usage {
+  if (usageSource !== "counted" || drawUpTo !== null || ms === null) return usage;
+  const thought = Math.min(outputTokens, Math.ceil((ms / 1_000) * fastestThinking));
+  return thought <= usage.output ? usage : { ...usage, output: thought };
 }
 
 /** Cache writes of untold lifetime lived as long as the request's marks allow. */
