@@ -1,10 +1,11 @@
-// `sh bin/bun bench/fairness.ts [SEEDS]`: the table of the fairness simulation (test/simulation/budget-fairness.ts).
+// `npm run bench -- fairness [SEEDS]`: the table of the fairness simulation (test/simulation/budget-fairness.ts).
 
 import { type Outcome, type Scenario, simulateFairness } from "../test/simulation/budget-fairness.ts";
 
-const seeds = Number(process.argv[2] ?? 30);
+const named = process.argv.slice(2).find((argument) => argument !== "fairness");
+const seeds = Number(named ?? 30);
 if (!Number.isInteger(seeds) || seeds < 1) {
-  console.error("usage: sh bin/bun bench/fairness.ts [SEEDS]   a whole number of seeds, 30 where absent");
+  console.error("usage: npm run bench -- fairness [SEEDS]   a whole number of seeds, 30 where absent");
   process.exit(2);
 }
 

@@ -1,4 +1,5 @@
-// `npm run bench [-- --quick] [-- --only NAME]`: the gateway and its peers side by side, in one run. See README.md.
+// `npm run bench [-- --quick] [-- --only NAME]`: the gateway and its peers side by side, in one run; `overspend` and
+// `fairness`: what caps hold. See README.md.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -21,6 +22,8 @@ const usage = `npm run bench [-- OPTIONS]
   --quick      about a minute: one short round, and of the gateway's routes only chat with large bodies and streams
   --only NAME  this system alone, beside \`direct\`; may be given several times; writes no files
                (${systemNames.join(", ")})
+npm run bench -- overspend         a thousand clients against small caps, beside a ledger that charges afterwards
+npm run bench -- fairness [SEEDS]  64 workers on one cap, in virtual time
 `;
 
 interface Options {
@@ -169,8 +172,15 @@ async function main({ extent, only }: Options): Promise<void> {
   if (only.length === 0) write(report, cells, idles);
 }
 
-const options = parseOptions();
-if (process.platform !== "linux") {
+/** Measurements of money, which are no side-by-side runs: each prints its own table. */
+const others: Readonly<Record<string, () => Promise<unknown>>> = {
+  overspend: async () => import("./overspend.ts"),
+  fairness: async () => import("./fairness.ts"),
+};
+const other = others[process.argv[2] ?? ""];
+const options = other === undefined ? parseOptions() : null;
+if (other !== undefined) await other();
+else if (process.platform !== "linux") {
   console.error("the benchmark reads CPU time and memory from /proc: it runs on Linux");
   process.exitCode = 1;
 } else if (options === null) console.error(usage);
