@@ -4,7 +4,7 @@ import { sampleStats } from "./sample-day.ts";
 
 export function metricsPage(): string {
   const { stats, tally } = sampleStats();
-  const text = metricsText(stats, tally);
+  const text = metricsText(stats, tally, 0);
   return page(
     "/metrics",
     introduction,

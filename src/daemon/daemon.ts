@@ -399,7 +399,7 @@ export class Daemon {
   #operations(): Operations {
     return createOperations({
       stats: this.#statsText,
-      metrics: () => metricsText(this.#stats(), this.#tally),
+      metrics: () => metricsText(this.#stats(), this.#tally, this.#ledger.health().exceeded),
       watchStats: (signal) => this.#changes.watch(signal),
       notReady: () =>
         whyNotReady({

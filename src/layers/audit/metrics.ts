@@ -9,12 +9,15 @@ export const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
 
-/** The samples of this moment. */
-export function metricsText(stats: StatsDocument, tally: Tally): string {
+/** The samples of this moment. `holdsExceeded`: charges above their hold since the start. */
+export function metricsText(stats: StatsDocument, tally: Tally, holdsExceeded: number): string {
   return [
     family("sanctum_requests_total", "counter", "Closed requests since the start.", requestSamples(tally)),
     ...agentFamilies(stats),
     ...providerFamilies(stats),
+    family("sanctum_holds_exceeded_total", "counter", "Charges above what was held: a bound was wrong.", [
+      [{}, holdsExceeded],
+    ]),
     family("sanctum_in_flight", "gauge", "Requests being served.", [[{}, stats.in_flight]]),
     family("sanctum_saved_usd", "gauge", "What local answers of the day would have cost.", [
       [{}, stats.totals.saved_usd],

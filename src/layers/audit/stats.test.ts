@@ -247,7 +247,8 @@ describe("/metrics", () => {
     const { stats, tally } = newStage();
     tally.opened();
     tally.closed(sampleFacts({ agent: 'odd"\\\nname' }));
-    const text = metricsText(stats(), tally);
+    const text = metricsText(stats(), tally, 2);
+    expect(text).toContain("sanctum_holds_exceeded_total 2\n");
     expect(text).toContain('sanctum_requests_total{agent="odd\\"\\\\\\nname",outcome="ok"} 1\n');
     expect(text).toContain('sanctum_spent_usd{agent="windu"} 0.312345\n');
     expect(text).toContain('sanctum_provider_up{provider="anthropic"} 1\n');

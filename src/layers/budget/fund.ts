@@ -200,6 +200,7 @@ function settle(hold: Hold, paced: Paced, price: Price, need: Need): void {
   attempt.usage = withUnseen(attempt, attempt.usage, need);
   const cost = costOf(paced, knownLifetimes(attempt.usage, paced.request.body), price, hold.nanos);
   attempt.price = cost.source;
+  if (cost.nanos > hold.nanos) attempt.note ??= "it cost more than was held for it";
   charge(hold, attempt, cost.nanos, attempt.usageSource ?? "usage");
 }
 

@@ -104,6 +104,40 @@ describe("a hold", () => {
     expect(recordsOf(crashImage(folder.file)).holds[0]).toMatchObject({ nanos: 100 });
   });
 
+  test("gives back what it will not need, for others at once, and never more than it has", async () => {
+    using folder = temporaryFolder();
+    const ledger = openAt(folder.file);
+    const hold = (await ledger.hold(askFor(100, capOf(100))))!;
+    expect(await ledger.hold(askFor(60, capOf(100)))).toBeNull();
+    expect([hold.shrink(101), hold.shrink(0), hold.shrink(1.5), hold.shrink(-1)]).toEqual([false, false, false, false]);
+    expect([hold.shrink(70), hold.nanos]).toEqual([true, 30]);
+    expect(ledger.balances("windu")).toEqual({ spentNanos: 0, heldNanos: 30 });
+    expect([ledger.room("windu", capOf(100)), ledger.unspent("windu", capOf(100))]).toEqual([70, 100]);
+    const other = (await ledger.hold(askFor(60, capOf(100))))!;
+    expect(hold.extend(10)).toBe(true);
+    expect(hold.settle(35, "usage")).toBe(true);
+    expect(hold.shrink(1)).toBe(false);
+    other.void("none");
+    expect(ledger.balances("windu")).toEqual({ spentNanos: 35, heldNanos: 0 });
+    await ledger.close();
+  });
+
+  test("that gave something back is charged only for the rest where it is found open", async () => {
+    using folder = temporaryFolder();
+    const ledger = openAt(folder.file);
+    const ask = askFor(100, capOf(100));
+    const hold = (await ledger.hold(ask))!;
+    hold.shrink(70);
+    hold.extend(5);
+    await ledger.close();
+    const next = openAt(folder.file);
+    expect(next.balances("windu")).toEqual({ spentNanos: 35, heldNanos: 0 });
+    expect(next.openRequests()).toMatchObject([
+      { requestId: ask.requestId, attempts: [{ heldNanos: 35, chargedNanos: 35 }] },
+    ]);
+    await next.close();
+  });
+
   test("taken before a cap was lowered goes on; only new ones are refused", async () => {
     using folder = temporaryFolder();
     await using ledger = closing(openAt(folder.file));
