@@ -308,6 +308,8 @@ export interface AttemptRecord {
   ttftMs: number | null;
   nanos: Nanos;
   heldNanos: Nanos;
+  /** What our prices say where the provider's own figure was charged. */
+  listedNanos?: Nanos;
   price: Price["source"] | "reported" | "free";
   usage: Usage | null;
   usageSource: "upstream" | "counted" | null;

@@ -7,6 +7,7 @@ import { FileSink, type ChainPosition } from "../layers/audit/index.ts";
 import { sampleFacts } from "../layers/audit/sample-facts.ts";
 import { auditCommand } from "./audit.ts";
 import type { Io } from "./io.ts";
+import type { Settings } from "./settings.ts";
 
 const folders: string[] = [];
 
@@ -51,8 +52,12 @@ async function trail(count: number, agents = ["windu"]): Promise<{ file: string;
   return { file, anchor: { seq: entries, head } };
 }
 
+function settingsFor(auditFile: string): Settings {
+  return { auditFile, timezone: "UTC", config: null };
+}
+
 async function run(io: CapturedIo, file: string, args: string[], anchor: ChainPosition | null = null): Promise<void> {
-  const command = auditCommand(io, { auditFile: async () => file, anchor: async () => anchor });
+  const command = auditCommand(io, { settings: async () => settingsFor(file), anchor: async () => anchor });
   await command.parseAsync(args, { from: "user" });
 }
 
@@ -134,7 +139,11 @@ describe("sanctum audit tail", () => {
     const { file } = await trail(1);
     const io = new CapturedIo();
     const stop = new AbortController();
-    const command = auditCommand(io, { auditFile: async () => file, anchor: async () => null, signal: stop.signal });
+    const command = auditCommand(io, {
+      settings: async () => settingsFor(file),
+      anchor: async () => null,
+      signal: stop.signal,
+    });
     io.onOut = () => {
       appendFileSync(file, '{"id":"before"}\n');
       renameSync(file, `${file}.1`);
@@ -151,7 +160,11 @@ describe("sanctum audit tail", () => {
     const { file } = await trail(1);
     const io = new CapturedIo();
     const stop = new AbortController();
-    const command = auditCommand(io, { auditFile: async () => file, anchor: async () => null, signal: stop.signal });
+    const command = auditCommand(io, {
+      settings: async () => settingsFor(file),
+      anchor: async () => null,
+      signal: stop.signal,
+    });
     await using sink = new FileSink({ path: file, clock: systemClock, rotate: { sizeBytes: 2_000, keep: 100 } });
     const ids = (): string[] => [...io.written.matchAll(/"id":"(\w+)"/g)].map((match) => match[1]!);
     let next = 0;

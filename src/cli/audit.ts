@@ -1,4 +1,4 @@
-// `sanctum audit tail` and `sanctum audit verify`. They read the files, so they work without a running gateway.
+// `sanctum audit tail`, `verify` and `query`. They read the files, so they work without a running gateway.
 
 import { closeSync, existsSync, openSync, readSync, statSync, watch } from "node:fs";
 import { dirname } from "node:path";
@@ -13,12 +13,13 @@ import {
   type ChainPosition,
   type VerifyResult,
 } from "../layers/audit/index.ts";
+import { auditQueryCommand } from "./audit-query.ts";
 import type { Io } from "./io.ts";
+import type { Settings } from "./settings.ts";
 import { painted, wantsColour, type Colour } from "./table.ts";
 
 export interface AuditCommandParts {
-  /** The configured audit file. */
-  readonly auditFile: () => Promise<string>;
+  readonly settings: () => Promise<Settings>;
   /** Where the running gateway says its chain stands; null: none runs, or its trail is faulty. */
   readonly anchor: () => Promise<ChainPosition | null>;
   /** Ends `tail -f`. */
@@ -27,7 +28,7 @@ export interface AuditCommandParts {
 
 /** `sanctum audit …` */
 export function auditCommand(io: Io, parts: AuditCommandParts): Command {
-  const command = new Command("audit").description("read and check the audit trail");
+  const command = new Command("audit").description("read, check and sum up the audit trail");
   command
     .command("tail")
     .description("show the newest requests, one a line")
@@ -42,7 +43,7 @@ export function auditCommand(io: Io, parts: AuditCommandParts): Command {
     .argument("[files...]", "files in order; without any: the configured trail with its rotated files")
     .option("--json", "print the result as JSON")
     .action((files: string[], options: { json?: boolean }) => verify(io, parts, files, options.json === true));
-  return command;
+  return command.addCommand(auditQueryCommand(io, parts.settings));
 }
 
 function parseCount(text: string): number {
@@ -54,7 +55,7 @@ function parseCount(text: string): number {
 async function verify(io: Io, parts: AuditCommandParts, given: readonly string[], json: boolean): Promise<void> {
   let result: VerifyResult;
   try {
-    const configured = given.length === 0 ? await parts.auditFile() : null;
+    const configured = given.length === 0 ? (await parts.settings()).auditFile : null;
     // Asked before the files are read: what the gateway writes meanwhile only makes the trail longer.
     const anchor = configured === null ? null : await parts.anchor();
     result = await verifyAudit(configured === null ? given : auditFiles(configured), {
@@ -95,7 +96,7 @@ interface TailOptions {
 const SEARCH_BYTES = 16 * 1024 * 1024;
 
 async function tail(io: Io, parts: AuditCommandParts, options: TailOptions): Promise<void> {
-  const file = await parts.auditFile();
+  const file = (await parts.settings()).auditFile;
   if (!existsSync(dirname(file))) {
     io.err(`there is no audit trail yet at ${printable(file)}\n`);
     process.exitCode = 1;

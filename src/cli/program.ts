@@ -13,6 +13,7 @@ import { keysCommand } from "./keys.ts";
 import { modelsCommand } from "./models.ts";
 import { reloadCommand, stopCommand } from "./remote.ts";
 import { runCommand } from "./run.ts";
+import { loadSettings } from "./settings.ts";
 import { startCommand } from "./start-command.ts";
 import { statsCommand, statusCommand } from "./stats.ts";
 import type { StatsDocument } from "../layers/audit/index.ts";
@@ -53,7 +54,7 @@ export function createProgram(io: Io): Command {
     runCommand(io),
     connectCommand(io),
     auditCommand(io, {
-      auditFile: async () => auditFileOf(io),
+      settings: () => loadSettings(io),
       anchor: async () => {
         const { audit } = await fetchStats().catch(() => ({ audit: null }));
         return audit === null || audit.fault !== null ? null : { seq: audit.entries, head: audit.head };
@@ -63,13 +64,6 @@ export function createProgram(io: Io): Command {
   ];
   for (const command of commands) program.addCommand(withConfigOption(command.exitOverride()));
   return program;
-}
-
-/** Where the configured trail is; a faulty configuration means the usual place. */
-async function auditFileOf(io: Io): Promise<string> {
-  const { loadConfig } = await import("../config/load.ts");
-  const loaded = loadConfig(io.configFile, { home: io.home });
-  return "config" in loaded ? loaded.config.audit.file : join(io.home, "logs/cloud-proxy-audit.jsonl");
 }
 
 /** `--config` is taken before and after the command's name. */

@@ -36,7 +36,7 @@ describe("an audit line", () => {
     });
     expect(entry).toMatchObject({ local: true, usd: 0, held_usd: 0.0102, would_have_usd: 0.0087, price: "free" });
     expect(Object.keys(entry.attempts[0]!).join(" ")).toBe("candidate outcome status ms usd");
-    expect(Object.keys(entry.attempts[1]!).join(" ")).toBe("candidate outcome status ms ttft_ms usd");
+    expect(Object.keys(entry.attempts[1]!).join(" ")).toBe("candidate outcome status ms ttft_ms usd upstream");
     expect(Object.keys(entry.usage!).join(" ")).toBe("input output cache_read cache_write reasoning source");
   });
 

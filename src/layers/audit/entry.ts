@@ -47,6 +47,10 @@ interface AttemptEntry {
   ms: number | null;
   ttft_ms?: number;
   usd?: number;
+  /** Our own figure where the provider's was charged. */
+  listed_usd?: number;
+  /** `provider/model` behind an alias. */
+  upstream?: string | null;
   upstream_id?: string | null;
   note?: string | null;
 }
@@ -124,6 +128,9 @@ function attemptOf(attempt: AttemptRecord, maxText: number): AttemptEntry {
   };
   if (attempt.ttftMs !== null) entry.ttft_ms = Math.round(attempt.ttftMs);
   entry.usd = usdFromNanos(attempt.nanos);
+  if (attempt.listedNanos !== undefined) entry.listed_usd = usdFromNanos(attempt.listedNanos);
+  const upstream = `${attempt.provider}/${attempt.model}`;
+  if (upstream !== attempt.candidate) entry.upstream = clip(upstream, maxText);
   if (attempt.upstreamId !== undefined) entry.upstream_id = clip(attempt.upstreamId, maxText);
   if (attempt.note !== null) entry.note = clip(attempt.note, maxText);
   return entry;
