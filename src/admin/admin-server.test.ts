@@ -20,6 +20,8 @@ function socketPath(): string {
 
 const quiet: AdminActions = {
   stats: () => '{"version":"1.0.0"}',
+  ledger: (sinceDay) => JSON.stringify({ sinceDay }),
+  ledgerRequests: (agent, day) => JSON.stringify([agent, day]),
   addresses: () => ["http://127.0.0.1:4040"],
   reload: async () => ({ ok: true, text: "configuration 2 is live" }),
   refreshKey: async () => undefined,
@@ -67,6 +69,15 @@ describe("over it", () => {
     const admin = createAdminClient(path);
     expect(JSON.parse(await admin.get("/addresses"))).toEqual(["http://127.0.0.1:4040"]);
     expect(JSON.parse(await admin.post("/reload"))).toEqual({ ok: true, text: "configuration 2 is live" });
+  });
+
+  test("the ledger is read from a day on, and the charges of one agent's day", async () => {
+    const path = socketPath();
+    served(path);
+    const admin = createAdminClient(path);
+    expect(JSON.parse(await admin.get("/ledger?since=2026-11-23"))).toEqual({ sinceDay: "2026-11-23" });
+    const charges = await admin.get("/ledger/requests?agent=windu&day=2026-11-23");
+    expect(JSON.parse(charges)).toEqual(["windu", "2026-11-23"]);
   });
 
   test("the daemon reads a provider's key again, named in the body", async () => {

@@ -13,6 +13,10 @@ export interface LentToken {
 export interface AdminActions {
   /** The `/stats` document as JSON text. */
   stats(): string;
+  /** The ledger from a day on, and where the audit trail stands at that moment, as JSON text. */
+  ledger(sinceDay: string): string;
+  /** The charges of an agent's day that still stand one by one, as JSON text. */
+  ledgerRequests(agent: string, day: string): string;
   /** Where clients connect. */
   addresses(): readonly string[];
   /** Reads the configuration again; the text says what came of it. */
@@ -39,7 +43,11 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
   const server = Bun.serve({
     unix: socketPath,
     routes: {
-      "/stats": { GET: () => new Response(actions.stats(), { headers: { "content-type": "application/json" } }) },
+      "/stats": { GET: () => jsonText(actions.stats()) },
+      "/ledger": { GET: (request) => jsonText(actions.ledger(queryOf(request, "since"))) },
+      "/ledger/requests": {
+        GET: (request) => jsonText(actions.ledgerRequests(queryOf(request, "agent"), queryOf(request, "day"))),
+      },
       "/addresses": { GET: () => Response.json(actions.addresses()) },
       "/reload": { POST: async () => Response.json(await actions.reload()) },
       "/keys/refresh": {
@@ -98,4 +106,12 @@ async function lend(request: Request, server: Server<undefined>, actions: AdminA
     cancel: lent.giveBack,
   });
   return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
+}
+
+function jsonText(text: string): Response {
+  return new Response(text, { headers: { "content-type": "application/json" } });
+}
+
+function queryOf(request: Request, name: string): string {
+  return new URL(request.url).searchParams.get(name) ?? "";
 }

@@ -1,4 +1,4 @@
 // What models cost and can do: look-ups only, no network.
-export { abilitiesOf, bareName, ceilingOf, listModels, namingFits, priceOf } from "./models.ts";
+export { abilitiesOf, bareName, ceilingOf, listModels, listedName, namingFits, priceOf } from "./models.ts";
 export type { Abilities } from "./models.ts";
 export { pricesAsOf } from "./table.ts";

@@ -44,6 +44,11 @@ export function ceilingOf(provider: string): Price {
   return ceiling;
 }
 
+/** The name under which this provider's list has a model; null where it has not. */
+export function listedName(provider: string, model: string): string | null {
+  return find(provider, model)?.name ?? null;
+}
+
 export function abilitiesOf(provider: string, model: string): Abilities {
   const entry = find(provider, model);
   const bare = canonical(entry?.name ?? model);

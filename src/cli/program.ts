@@ -11,6 +11,7 @@ import { demoCommand } from "./demo.ts";
 import type { Io } from "./io.ts";
 import { keysCommand } from "./keys.ts";
 import { modelsCommand } from "./models.ts";
+import { reconcileCommand } from "./reconcile.ts";
 import { reloadCommand, stopCommand } from "./remote.ts";
 import { runCommand } from "./run.ts";
 import { loadSettings } from "./settings.ts";
@@ -60,6 +61,7 @@ export function createProgram(io: Io): Command {
         return audit === null || audit.fault !== null ? null : { seq: audit.entries, head: audit.head };
       },
     }),
+    reconcileCommand(io, { settings: () => loadSettings(io) }),
     demoCommand(io),
   ];
   for (const command of commands) program.addCommand(withConfigOption(command.exitOverride()));

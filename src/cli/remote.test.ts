@@ -31,6 +31,8 @@ async function run(
   };
   const quiet: AdminActions = {
     stats: () => "{}",
+    ledger: () => "{}",
+    ledgerRequests: () => "[]",
     addresses: () => [],
     reload: async () => ({ ok: true, text: "configuration 2 is live" }),
     refreshKey: async () => undefined,

@@ -299,6 +299,10 @@ export class Daemon {
       watchConfig(configFile, (changed) => this.#applySource(changed), { clock, loaded: source }),
       serveAdmin(join(home, "run/admin.sock"), {
         stats: () => this.#statsText(),
+        // In one step: no line can come between the books and where the trail stands.
+        ledger: (sinceDay) =>
+          JSON.stringify({ ...this.#ledger.report(sinceDay), trail_seq: this.#sink.health().entries }),
+        ledgerRequests: (agent, day) => JSON.stringify(this.#ledger.reportRequests(agent, day)),
         addresses: () => this.urls,
         reload: () => this.reload(),
         refreshKey: async (provider) => {

@@ -4,6 +4,8 @@ export { fund } from "./fund.ts";
 export type { FundParts } from "./fund.ts";
 export type { Balances, Hold, HoldAsk, HoldEnd, Ledger, LedgerHealth, OpenRequest } from "./ledger.ts";
 export { RoomLine } from "./room-line.ts";
+export { openLedgerFile } from "./ledger-report.ts";
+export type { LedgerDay, LedgerReport, LedgerRequest } from "./ledger-report.ts";
 export { openSqliteLedger } from "./sqlite-ledger.ts";
 export type { SqliteLedgerOptions } from "./sqlite-ledger.ts";
 export type { Trail, TrailCharge, TrailMark, TrailSince } from "./trail.ts";

@@ -9,6 +9,7 @@ import { dirname } from "node:path";
 import { GatewayError } from "../../errors.ts";
 import type { Nanos } from "../../money.ts";
 import type { HoldEnd, OpenRequest } from "./ledger.ts";
+import { readLedgerReport, readLedgerRequests, type LedgerReport, type LedgerRequest } from "./ledger-report.ts";
 import { applySchema, NewerLedger, readOpenRequests, stillHeld } from "./ledger-schema.ts";
 import type { TrailCharge, TrailMark } from "./trail.ts";
 import type { LastWindows, WindowKeys } from "./windows.ts";
@@ -248,6 +249,14 @@ export class LedgerStore {
 
   openRequests(): OpenRequest[] {
     return readOpenRequests(this.#db);
+  }
+
+  report(sinceDay: string): LedgerReport {
+    return readLedgerReport(this.#db, sinceDay);
+  }
+
+  reportRequests(agent: string, day: string): readonly LedgerRequest[] {
+    return readLedgerRequests(this.#db, agent, day);
   }
 
   /** First holds of the requests that are open, by request. */

@@ -3,6 +3,7 @@
 
 import type { Nanos } from "../../money.ts";
 import type { Caps } from "../../request.ts";
+import type { LedgerReport, LedgerRequest } from "./ledger-report.ts";
 
 export interface HoldAsk {
   readonly requestId: string;
@@ -105,6 +106,10 @@ export interface Ledger {
   saveCounters(key: string, json: string): void;
   /** By key. Only what was there at start-up and what was saved since. */
   loadCounters(prefix: string): ReadonlyMap<string, string>;
+  /** The books on disk from this day on (`2026-11-23`), as of one moment, a batch behind at most. */
+  report(sinceDay: string): LedgerReport;
+  /** The charges of an agent's day that still stand one by one. */
+  reportRequests(agent: string, day: string): readonly LedgerRequest[];
   health(): LedgerHealth;
   /** Writes what is left and lets go of the file. Holds that are still open are charged in full at the next start. */
   close(): Promise<void>;

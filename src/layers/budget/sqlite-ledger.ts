@@ -10,6 +10,7 @@ import { type Balance, type Book, Books, give, LedgerBreach, roomIn, take, unspe
 import { ClockWatch } from "./clock-watch.ts";
 import type { Balances, Hold, HoldAsk, HoldEnd, Ledger, LedgerHealth, OpenRequest } from "./ledger.ts";
 import { Batch } from "./ledger-batch.ts";
+import type { LedgerReport, LedgerRequest } from "./ledger-report.ts";
 import { LedgerStore } from "./ledger-store.ts";
 import { type HoldKeeper, OpenHold } from "./open-hold.ts";
 import type { Trail } from "./trail.ts";
@@ -238,6 +239,14 @@ class SqliteLedger implements Ledger, HoldKeeper {
     const found = this.#store.counters(prefix);
     for (const [key, json] of this.#batch.counters) if (key.startsWith(prefix)) found.set(key, json);
     return found;
+  }
+
+  report(sinceDay: string): LedgerReport {
+    return this.#store.report(sinceDay);
+  }
+
+  reportRequests(agent: string, day: string): readonly LedgerRequest[] {
+    return this.#store.reportRequests(agent, day);
   }
 
   health(): LedgerHealth {
