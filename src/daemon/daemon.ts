@@ -24,6 +24,7 @@ import {
   recordInterrupted,
   recordedCosts,
   trailSince,
+  type PriceDrift,
   type StatsDocument,
 } from "../layers/audit/index.ts";
 import { openSqliteLedger, RoomLine, type Ledger, type SqliteLedgerOptions } from "../layers/budget/index.ts";
@@ -114,7 +115,10 @@ export class Daemon {
     this.#options = options;
     this.#ledger = ledger;
     this.#sink = sink;
-    this.#tally = new Tally(() => ledger.day().key);
+    this.#tally = new Tally(
+      () => ledger.day().key,
+      (drift) => options.report(driftText(drift)),
+    );
     this.#limits = new Limits({ clock, random });
     this.#keys = new KeyRing({ clock, sourceOf: createKeySources() });
     this.#stats = createStats({
@@ -441,4 +445,14 @@ export class Daemon {
 function restartText(keys: readonly string[]): string {
   const names = keys.map((key) => `\`${key}\``).join(", ");
   return `${names}: the change needs a restart (\`sanctum stop\`, then \`sanctum start\`)`;
+}
+
+/** Once a day and model, for the log. */
+function driftText({ model, reportedNanos, listedNanos, share }: PriceDrift): string {
+  const [charged, listed] = [reportedNanos, listedNanos].map((nanos) => `$${(nanos / 1e9).toFixed(6)}`);
+  const by = Number.isFinite(share) ? `${share > 0 ? "+" : ""}${(share * 100).toFixed(1)} %` : "listed as free";
+  return (
+    `prices: ${model}: its provider charges ${charged} where the price list says ${listed} (${by}); the provider's figure ` +
+    "counts. `sanctum reconcile` tells more; a `price` in the configuration makes the holds fit it."
+  );
 }

@@ -1,11 +1,8 @@
 // A provider's own figure against our prices, by day and model. A drift means that the price list is out of date, or that
 // something is billed that we do not know of: either way, what is held before a request may be too little.
 
-import type { TrailEntry } from "../layers/audit/index.ts";
+import { driftOf, hasDrifted, type TrailEntry } from "../layers/audit/index.ts";
 import type { Calendar } from "./period.ts";
-
-/** Above this share of our figure a drift is told. */
-export const DRIFT_TOLD = 0.02;
 
 export interface Drift {
   readonly day: string;
@@ -42,26 +39,14 @@ export class PriceDrifts {
 
   /** Those worth telling, in order of the day and then of the model. */
   told(): Drift[] {
-    return (
-      [...this.#sums]
-        .map(([key, sums]) => ({
-          day: key.slice(0, 10),
-          model: key.slice(11),
-          ...sums,
-          share: driftOf(sums.reported, sums.listed),
-        }))
-        // A line's figures are rounded to a micro-dollar: of tiny ones the share says nothing.
-        .filter(
-          ({ share, reported, listed, requests }) =>
-            Math.abs(share) > DRIFT_TOLD && Math.abs(reported - listed) > requests,
-        )
-        .sort((a, b) => (`${a.day} ${a.model}` < `${b.day} ${b.model}` ? -1 : 1))
-    );
+    return [...this.#sums]
+      .map(([key, sums]) => ({
+        day: key.slice(0, 10),
+        model: key.slice(11),
+        ...sums,
+        share: driftOf(sums.reported, sums.listed),
+      }))
+      .filter(({ reported, listed, requests }) => hasDrifted(reported * 1_000, listed * 1_000, requests))
+      .sort((a, b) => (`${a.day} ${a.model}` < `${b.day} ${b.model}` ? -1 : 1));
   }
-}
-
-/** How much the provider's figure is above ours, as a share of ours. */
-export function driftOf(reported: number, listed: number): number {
-  if (listed === 0) return reported === 0 ? 0 : Number.POSITIVE_INFINITY;
-  return (reported - listed) / listed;
 }

@@ -3,6 +3,7 @@
 
 import type { Clock } from "../../clock.ts";
 import { usdFromNanos, type Nanos } from "../../money.ts";
+import { driftOf } from "./drift.ts";
 import type { Percentiles } from "./latency-window.ts";
 import type { AuditHealth } from "./sink.ts";
 import type { AgentCounts, Tally } from "./tally.ts";
@@ -97,6 +98,11 @@ export interface ModelStats {
   readonly spent_usd: number;
   readonly input_tokens: number;
   readonly output_tokens: number;
+  /**
+   * Only where the provider tells its own figures: by which share of ours they differ (0.05: 5 % dearer than the price list
+   * says); null: the list has it as free.
+   */
+  readonly price_drift?: number | null;
 }
 
 export interface StatsDocument {
@@ -254,10 +260,16 @@ function modelStats(tally: Tally): Record<string, ModelStats> {
         spent_usd: usdFromNanos(counts.spentNanos),
         input_tokens: counts.inputTokens,
         output_tokens: counts.outputTokens,
+        ...(counts.reported > 0 && { price_drift: driftStats(counts.reportedNanos, counts.listedNanos) }),
       },
     ]);
   }
   return Object.fromEntries(models);
+}
+
+function driftStats(reported: Nanos, listed: Nanos): number | null {
+  const share = driftOf(reported, listed);
+  return Number.isFinite(share) ? Math.round(share * 10_000) / 10_000 : null;
 }
 
 function totalStats(tally: Tally, spentMicros: number): StatsDocument["totals"] {

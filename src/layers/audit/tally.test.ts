@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { LatencyWindow } from "./latency-window.ts";
 import { sampleAttempt, sampleFacts } from "./sample-facts.ts";
-import { Tally } from "./tally.ts";
+import { Tally, type PriceDrift } from "./tally.ts";
 
 function newTally(): { tally: Tally; day: { key: string } } {
   const day = { key: "2026-11-23" };
@@ -113,7 +113,15 @@ describe("a snapshot", () => {
     expect(second.agents().get("windu")?.requests).toBe(2);
     expect(second.totals().requests).toBe(2);
     expect(second.snapshot().models).toEqual({
-      "anthropic/claude-sonnet-4-5": { requests: 2, spentNanos: 17_400_000, inputTokens: 2400, outputTokens: 680 },
+      "anthropic/claude-sonnet-4-5": {
+        requests: 2,
+        spentNanos: 17_400_000,
+        inputTokens: 2400,
+        outputTokens: 680,
+        reported: 0,
+        reportedNanos: 0,
+        listedNanos: 0,
+      },
     });
   });
 
@@ -160,4 +168,29 @@ describe("latency", () => {
     close(tally, { attempts: [sampleAttempt({ outcome: "timeout_idle", ms: 60_000 }), sampleAttempt({ ms: 30 })] });
     expect(tally.latency("anthropic")?.percentiles().p99).toBe(30);
   });
+});
+
+test("a provider's own figures are compared with the price list, and a drift above 2 % is told once a model and day", () => {
+  let today = "2026-11-23";
+  const told: PriceDrift[] = [];
+  const tally = new Tally(
+    () => today,
+    (drift) => told.push(drift),
+  );
+  const close = (candidate: string, nanos: number, listedNanos: number): void => {
+    tally.opened();
+    tally.closed(sampleFacts({ attempts: [sampleAttempt({ candidate, nanos, listedNanos, price: "reported" })] }));
+  };
+  close("openrouter/a/good", 10_100_000, 10_000_000);
+  expect(told).toEqual([]);
+  for (let i = 0; i < 3; i++) close("openrouter/a/dear", 12_000_000, 10_000_000);
+  expect(told).toEqual([
+    { model: "openrouter/a/dear", reportedNanos: 12_000_000, listedNanos: 10_000_000, share: 0.2 },
+  ]);
+  // Off by half, and by less than the rounding of a line.
+  close("openrouter/a/tiny", 1_500, 1_000);
+  expect(told).toHaveLength(1);
+  today = "2026-11-24";
+  close("openrouter/a/dear", 5_000_000, 10_000_000);
+  expect(told.map(({ share }) => share)).toEqual([0.2, -0.5]);
 });

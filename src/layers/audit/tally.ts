@@ -5,6 +5,7 @@ import type { Nanos } from "../../money.ts";
 import type { AttemptRecord, Outcome } from "../../request.ts";
 import { outputTokens, promptTokens } from "../../wire/usage.ts";
 import type { RequestTally } from "./audit.ts";
+import { driftOf, hasDrifted } from "./drift.ts";
 import { LatencyWindow } from "./latency-window.ts";
 import type { AuditFacts } from "./sink.ts";
 
@@ -33,6 +34,19 @@ export interface ModelCounts {
   spentNanos: Nanos;
   inputTokens: number;
   outputTokens: number;
+  /** Of these requests the provider told a figure of its own: how many, and what both figures add up to. */
+  reported: number;
+  reportedNanos: Nanos;
+  listedNanos: Nanos;
+}
+
+/** A model whose provider charges something else than the price list says. */
+export interface PriceDrift {
+  readonly model: string;
+  readonly reportedNanos: Nanos;
+  readonly listedNanos: Nanos;
+  /** Of our figure. */
+  readonly share: number;
 }
 
 export interface TotalCounts {
@@ -68,11 +82,22 @@ const noAgent = (): AgentCounts => ({
   outputTokens: 0,
 });
 const noProvider = (): ProviderCounts => ({ requests: 0, errors: 0 });
-const noModel = (): ModelCounts => ({ requests: 0, spentNanos: 0, inputTokens: 0, outputTokens: 0 });
+const noModel = (): ModelCounts => ({
+  requests: 0,
+  spentNanos: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+  reported: 0,
+  reportedNanos: 0,
+  listedNanos: 0,
+});
 const noTotals = (): TotalCounts => ({ requests: 0, cloud: 0, local: 0, savedNanos: 0 });
 
 export class Tally implements RequestTally {
   readonly #dayKey: () => string;
+  readonly #onDrift: (drift: PriceDrift) => void;
+  /** Models whose drift was told today. */
+  readonly #drifted = new Set<string>();
   readonly #latencies = new Map<string, LatencyWindow>();
   readonly #outcomes = new Map<string, Map<Outcome, number>>();
   #day: string;
@@ -83,9 +108,13 @@ export class Tally implements RequestTally {
   #inFlight = 0;
   #revision = 0;
 
-  /** `dayKey` names the current budget day, e.g. `2026-11-23`; asked for at every request, so it must be cheap. */
-  constructor(dayKey: () => string) {
+  /**
+   * `dayKey` names the current budget day, e.g. `2026-11-23`; asked for at every request, so it must be cheap. `onDrift` is
+   * called once a day for a model whose provider charges something else than the price list says.
+   */
+  constructor(dayKey: () => string, onDrift: (drift: PriceDrift) => void = () => undefined) {
     this.#dayKey = dayKey;
+    this.#onDrift = onDrift;
     this.#day = dayKey();
   }
 
@@ -190,9 +219,22 @@ export class Tally implements RequestTally {
     const model = entry(this.#models, attempt.candidate, noModel);
     model.requests++;
     model.spentNanos += attempt.nanos;
+    this.#countReported(attempt, model);
     if (attempt.usage === null) return;
     model.inputTokens += promptTokens(attempt.usage);
     model.outputTokens += outputTokens(attempt.usage);
+  }
+
+  #countReported({ candidate, nanos, listedNanos }: AttemptRecord, model: ModelCounts): void {
+    if (listedNanos === undefined) return;
+    model.reported++;
+    model.reportedNanos += nanos;
+    model.listedNanos += listedNanos;
+    if (this.#drifted.has(candidate) || this.#drifted.size >= MAX_NAMES) return;
+    if (!hasDrifted(model.reportedNanos, model.listedNanos, model.reported)) return;
+    this.#drifted.add(candidate);
+    const { reportedNanos, listedNanos: listed } = model;
+    this.#onDrift({ model: candidate, reportedNanos, listedNanos: listed, share: driftOf(reportedNanos, listed) });
   }
 
   #rollOver(): void {
@@ -202,6 +244,7 @@ export class Tally implements RequestTally {
     this.#agents = new Map();
     this.#providers = new Map();
     this.#models = new Map();
+    this.#drifted.clear();
     this.#totals = noTotals();
     this.#revision++;
   }

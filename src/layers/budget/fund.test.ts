@@ -229,6 +229,26 @@ describe("the price that counts", () => {
     expect(await costOf({ provider: "openai" }, report)).toMatchObject({ nanos: 200_000, price: "catalogue" });
   });
 
+  test("is compared with our own figure, which is kept beside the provider's", async () => {
+    const report = (attempt: Paced["attempt"]): void => {
+      attempt.usage = usageOf({ input: 100, output: 10, reportedUsd: 0.000_3 });
+    };
+    expect(await costOf({ provider: "openrouter" }, report)).toMatchObject({ nanos: 300_000, listedNanos: 200_000 });
+    expect(await costOf({ provider: "openai" }, report)).not.toHaveProperty("listedNanos");
+    const price = { ...plainPrice, source: "ceiling" as const };
+    expect(await costOf({ provider: "openrouter", price }, report)).not.toHaveProperty("listedNanos");
+  });
+
+  test("is never nothing because the provider says so of a model that costs something", async () => {
+    const report = (attempt: Paced["attempt"]): void => {
+      attempt.usage = usageOf({ input: 100, output: 10, reportedUsd: 0 });
+    };
+    expect(await costOf({ provider: "openrouter" }, report)).toMatchObject({ nanos: 200_000, price: "catalogue" });
+    const zero = { input: 0, output: 0, cacheRead: 0, cacheWrite5m: 0, cacheWrite1h: 0 };
+    const price = { ...plainPrice, ...zero, long: null };
+    expect(await costOf({ provider: "openrouter", price }, report)).toMatchObject({ nanos: 0, price: "reported" });
+  });
+
   test("is never taken from a figure that is no amount", async () => {
     for (const reportedUsd of [-1, Number.NaN]) {
       const report = (a: Paced["attempt"]): void => void (a.usage = usageOf({ output: 10, reportedUsd }));

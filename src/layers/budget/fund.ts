@@ -201,6 +201,7 @@ function settle(hold: Hold, paced: Paced, price: Price, need: Need): void {
   const cost = costOf(paced, knownLifetimes(attempt.usage, paced.request.body), price, hold.nanos);
   attempt.price = cost.source;
   if (cost.nanos > hold.nanos) attempt.note ??= "it cost more than was held for it";
+  if (cost.listedNanos !== undefined) attempt.listedNanos = cost.listedNanos;
   charge(hold, attempt, cost.nanos, attempt.usageSource ?? "usage");
 }
 
@@ -229,17 +230,30 @@ function charge(hold: Hold, attempt: AttemptRecord, nanos: Nanos, why: string): 
 }
 
 function costOf(
+  paced: Paced,
+  usage: Usage,
+  price: Price,
+  heldNanos: Nanos,
+): { nanos: Nanos; source: AttemptRecord["price"]; listedNanos?: Nanos } {
+  const { candidate, attempt } = paced;
+  const own = ownCostOf(paced, usage, price, heldNanos);
+  if (serverKindOf(candidate.provider) !== "openrouter" || attempt.usageSource !== "upstream") return own;
+  const reported = reportedNanos(usage.reportedUsd);
+  // OpenRouter tells nothing of what goes through an account of one's own (docs "BYOK"), which is billed all the same.
+  if (reported === null || (reported === 0 && own.nanos > 0)) return own;
+  // Against a ceiling, which is dear by design, a comparison tells nothing.
+  const comparable = own.source !== "ceiling";
+  return { nanos: reported, source: "reported", ...(comparable && { listedNanos: own.nanos }) };
+}
+
+/** By our prices: the model that was sent or the one that says it answered, whichever is dearer. */
+function ownCostOf(
   { candidate, attempt, request }: Paced,
   usage: Usage,
   price: Price,
   heldNanos: Nanos,
 ): { nanos: Nanos; source: AttemptRecord["price"] } {
   const provider = candidate.provider.name;
-  const kind = serverKindOf(candidate.provider);
-  if (kind === "openrouter" && attempt.usageSource === "upstream") {
-    const reported = reportedNanos(usage.reportedUsd);
-    if (reported !== null) return { nanos: reported, source: "reported" };
-  }
   const terms: Terms = {
     factor: billedFactor(candidate, request.body, usage),
     priceOfOther: (model) => priceOf(provider, model) ?? ceilingOf(provider),
