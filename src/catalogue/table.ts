@@ -75,7 +75,8 @@ export function find(vendor: string, model: string): Listed | undefined {
   const exact = lookUp(vendor, model);
   if (exact !== undefined) return exact;
   // A reseller's suffixes (`:online`, `:nitro`) change the price and its prefixes are part of the name.
-  if (vendor === "openrouter") return lookUp(vendor, model.replace(dated, ""));
+  // A date after a suffix is none of its names: `x:free-20251130` must not be taken as free.
+  if (vendor === "openrouter") return model.includes(":") ? undefined : lookUp(vendor, model.replace(dated, ""));
   let name = model;
   for (const prefix of [`${vendor}/`, ownPrefix[vendor] ?? ""]) {
     if (prefix !== "" && name.startsWith(prefix)) name = name.slice(prefix.length);
