@@ -3,7 +3,7 @@
 
 import type { Price } from "../request.ts";
 import { hidesReasoning, outputLimitOf } from "./overlay.ts";
-import { find, listed, mediaOf, priceFrom, vendors } from "./table.ts";
+import { find, listed, mediaOf, priceFrom, sourceOf, vendors } from "./table.ts";
 
 export interface Abilities {
   /** Tokens; undefined: unknown. */
@@ -42,6 +42,20 @@ export function ceilingOf(provider: string): Price {
   const ceiling = priceFrom(dearest, "ceiling");
   ceilings.set(key, ceiling);
   return ceiling;
+}
+
+/** Vendors of which prices are known. */
+export function listedVendors(): readonly string[] {
+  return vendors;
+}
+
+/** Where the price of a model comes from, and of which day it is; null: it is not in this provider's list. */
+export function priceSourceOf(
+  provider: string,
+  model: string,
+): { readonly source: string; readonly date: string } | null {
+  const entry = find(provider, model);
+  return entry === undefined ? null : sourceOf(provider, entry.name);
 }
 
 /** The name under which this provider's list has a model; null where it has not. */

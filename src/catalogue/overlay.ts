@@ -3,13 +3,29 @@
 
 import type { Row } from "./table.ts";
 
-/** USD per million tokens, in the order of `prices.json`; these win over it. */
-export const overlayPrices: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
+export interface OverlayPrice {
+  /** USD per million tokens, in the order of `prices.json`. */
+  readonly row: Row;
+  /** The page it was read from. */
+  readonly source: string;
+  /** When, `2026-11-23`. */
+  readonly date: string;
+}
+
+/** These win over `prices.json`. */
+export const overlayPrices: Readonly<Record<string, Readonly<Record<string, OverlayPrice>>>> = {
   anthropic: {
-    // platform.claude.com/docs/en/models/sonnet-5-5/overview, read 2026-11-23.
-    "claude-sonnet-5-5": [2, 10, 0.2, 2.5, 4, 1_000_000],
-    // platform.claude.com/docs/en/models/haiku-5-5/overview, read 2026-11-23: dearer for prompts over 100,000 tokens.
-    "claude-haiku-5-5": [0.1, 0.5, 0.01, 0.125, 0.2, 1_000_000, 100_000, 0.5, 2.5, 0.05, 0.625, 1],
+    "claude-sonnet-5-5": {
+      row: [2, 10, 0.2, 2.5, 4, 1_000_000],
+      source: "platform.claude.com/docs/en/models/sonnet-5-5/overview",
+      date: "2026-11-23",
+    },
+    // Dearer for prompts over 100,000 tokens.
+    "claude-haiku-5-5": {
+      row: [0.1, 0.5, 0.01, 0.125, 0.2, 1_000_000, 100_000, 0.5, 2.5, 0.05, 0.625, 1],
+      source: "platform.claude.com/docs/en/models/haiku-5-5/overview",
+      date: "2026-11-23",
+    },
   },
 };
 

@@ -46,7 +46,7 @@ export const pricesAsOf = { source: generated.source, date: generated.date };
 // Straight from the parsed JSON: a map of its own for each vendor would cost the daemon megabytes.
 function lookUp(vendor: string, name: string): Listed | undefined {
   const over = own(overlayPrices[vendor], name);
-  if (over !== undefined) return { name, row: over };
+  if (over !== undefined) return { name, row: over.row };
   const source = generated.vendors[vendor];
   if (source === undefined) return undefined;
   const row = own(source.models, name);
@@ -62,7 +62,14 @@ function own<T>(record: Readonly<Record<string, T>> | undefined, key: string): T
 
 /** All models of a vendor, without alternative spellings; empty for an unknown vendor. */
 export function listed(vendor: string): Readonly<Record<string, Row>> {
-  return { ...own(generated.vendors, vendor)?.models, ...own(overlayPrices, vendor) };
+  const over = Object.entries(own(overlayPrices, vendor) ?? {}).map(([name, { row }]) => [name, row] as const);
+  return { ...own(generated.vendors, vendor)?.models, ...Object.fromEntries(over) };
+}
+
+/** Where the price of a listed model comes from, and of which day it is. */
+export function sourceOf(vendor: string, name: string): { readonly source: string; readonly date: string } {
+  const over = own(overlayPrices[vendor], name);
+  return over === undefined ? pricesAsOf : { source: over.source, date: over.date };
 }
 
 const ownPrefix: Readonly<Record<string, string>> = { google: "models/" };

@@ -51,7 +51,7 @@ export function createProgram(io: Io): Command {
     checkCommand(io),
     agentsCommand(io),
     keysCommand(io),
-    modelsCommand(io),
+    modelsCommand(io, () => loadSettings(io)),
     runCommand(io),
     connectCommand(io),
     auditCommand(io, {

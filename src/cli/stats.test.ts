@@ -23,8 +23,15 @@ function document(
     tally,
     timezone: () => "UTC",
     day: () => ({ key: "2026-11-23", endsAt: Date.UTC(2026, 10, 24) }),
-    agents: () => [["windu", { daily: 2_000_000_000 }]],
-    balances: () => ({ spentNanos: 1_000_000_000, heldNanos: 0 }),
+    agents: () => [
+      ["windu", { daily: 2_000_000_000, hourly: 1_500_000_000, monthly: 1_000_000_000 }],
+      ["default", { daily: 500_000_000 }],
+    ],
+    windowBalances: () => ({
+      hour: { spentNanos: 250_000_000, heldNanos: 50_000_000 },
+      month: { spentNanos: 1_000_000_000, heldNanos: 0 },
+    }),
+    balances: (agent) => ({ spentNanos: agent === "windu" ? 1_000_000_000 : 20_000, heldNanos: 0 }),
     config: () => ({
       generation: 1,
       loadedAt: clock.now(),
@@ -61,11 +68,17 @@ function captured(isTty: boolean, env: Record<string, string> = {}): Io & { text
   };
 }
 
-test("stats shows agents with how much of their cap is gone, providers, models and the audit head", async () => {
+test("stats shows what each agent spent, what is held and left of each cap, providers, models and the audit head", async () => {
   const io = captured(false);
   await statsCommand(io, async () => document()).parseAsync([], { from: "user" });
-  expect(io.text).toContain("2026-11-23 until 00:00:00: 1 requests, $1.0000 spent, $0.0000 saved, 0 % local");
-  expect(io.text).toMatch(/windu +██████░░░░░░ +\$1\.0000 +\$0\.0000 +\$2\.0000 +1 +1 +0 +0 +0 +0 +1540\n/);
+  expect(io.text).toContain(
+    "2026-11-23, until 00:00, in 6 h 0 min: 1 request, $1.0000 spent, $0.0000 saved, 0 % local",
+  );
+  expect(io.text).toMatch(/windu +██████░░░░░░ +50 % +\$1\.0000 +\$0\.0000 +\$1\.0000 +\$2\.0000\n/);
+  expect(io.text).toMatch(/ {2}this hour +██░░░░░░░░░░ +20 % +\$0\.2500 +\$0\.0500 +\$1\.2000 +\$1\.5000\n/);
+  expect(io.text).toMatch(/ {2}this month +█{12} +100 % +\$1\.0000 +\$0\.0000 +\$0\.0000 +\$1\.0000 +used up\n/);
+  expect(io.text).toMatch(/default +█░{11} +0 % +<\$0\.0001 +\$0\.0000 +\$0\.5000 +\$0\.5000\n/);
+  expect(io.text).toMatch(/windu +1 +1 +0 +0 +0 +0 +1,200 +340\n/);
   expect(io.text).toMatch(/anthropic +closed +ok +1 +0 +210 ms +210 ms\n/);
   expect(io.text).toContain("1 entries, last written: 18:00:00, head sha256:aa");
 });
@@ -100,6 +113,14 @@ test("both say what is wrong, with exit code 1, where no gateway answers", async
   }
 });
 
+/** A day on which no budget is used up. */
+function solvent(ledger: Parameters<typeof document>[2] = {}): StatsDocument {
+  const found = document({}, null, ledger);
+  const { windu, ...others } = found.agents;
+  const { month: _, ...within } = windu!;
+  return { ...found, agents: { windu: within, ...others } };
+}
+
 test("status --json says in the same fields that no gateway answers", async () => {
   const io = captured(false);
   const fetchStats = async (): Promise<StatsDocument> => Promise.reject(new Error("no gateway on port 4040"));
@@ -112,7 +133,7 @@ test("status --json says in the same fields that no gateway answers", async () =
 
 test("status is quiet when all is well, and otherwise names each thing with what to do, with exit code 1", async () => {
   const good = captured(false);
-  await statusCommand(good, async () => document()).parseAsync([], { from: "user" });
+  await statusCommand(good, async () => solvent()).parseAsync([], { from: "user" });
   expect(good.text).toContain("all is well");
   expect(process.exitCode).toBe(0);
   const bad = captured(false);
@@ -121,6 +142,7 @@ test("status is quiet when all is well, and otherwise names each thing with what
   expect(bad.text).toContain("config.yaml:1:1 agnts: unknown key; remove it");
   expect(bad.text).toContain("sanctum keys set anthropic");
   expect(bad.text).toContain("anthropic: not asked for now");
+  expect(bad.text).toContain("windu: the budget of the month is used up");
   expect(process.exitCode).toBe(1);
   const json = captured(false);
   await statusCommand(json, async () => faulty).parseAsync(["--json"], { from: "user" });
@@ -136,8 +158,30 @@ test("status says that nothing is spent and why, and what the ledger found odd",
   process.exitCode = 0;
   const odd = captured(false);
   const notes = ["the clock was set forward by 24 h; the budget's day is 2026-11-24 instead of 2026-11-23"];
-  await statusCommand(odd, async () => document({}, null, { notes })).parseAsync([], { from: "user" });
+  await statusCommand(odd, async () => solvent({ notes })).parseAsync([], { from: "user" });
   expect(odd.text).toContain(`ledger: ${notes[0]}`);
   expect(odd.text).toContain("all is well");
+  expect(process.exitCode).toBe(0);
+});
+
+test("a drift of the provider's figures from the price list shows in both, and is no problem of the gateway's", async () => {
+  const model = { requests: 3, spent_usd: 0.5, input_tokens: 1, output_tokens: 1 };
+  const drifted: StatsDocument = {
+    ...document(),
+    agents: {},
+    models: {
+      "openrouter/a/dear": { ...model, price_drift: 0.2 },
+      "openrouter/a/good": { ...model, price_drift: 0.01 },
+      "openrouter/a/gift": { ...model, price_drift: null },
+    },
+  };
+  const stats = captured(false);
+  await statsCommand(stats, async () => drifted).parseAsync([], { from: "user" });
+  expect(stats.text).toMatch(/a\/dear .* \+20\.0 % against the price list\n/);
+  expect(stats.text).toMatch(/a\/gift .* charged, though listed as free\n/);
+  expect(stats.text).toMatch(/a\/good +3 +\$0\.5000 +1 +1\n/);
+  const status = captured(false);
+  await statusCommand(status, async () => drifted).parseAsync([], { from: "user" });
+  expect(status.text).toContain("openrouter/a/dear: +20.0 % against the price list; `sanctum reconcile` tells more");
   expect(process.exitCode).toBe(0);
 });

@@ -1,7 +1,14 @@
 // `sanctum stats` and `sanctum status`: what the running gateway tells about itself.
 
 import { Command } from "commander";
-import { printable, type AgentStats, type ProviderStats, type StatsDocument } from "../layers/audit/index.ts";
+import {
+  DRIFT_TOLD,
+  printable,
+  type ModelStats,
+  type ProviderStats,
+  type StatsDocument,
+  type WindowStats,
+} from "../layers/audit/index.ts";
 import type { Io } from "./io.ts";
 import { painted, tableText, wantsColour, type Cell } from "./table.ts";
 
@@ -63,46 +70,76 @@ export function statsText(stats: StatsDocument, colour: boolean): string {
   const title = (text: string): string => `\n${painted(text, "bold", colour)}\n`;
   const { totals } = stats;
   let text =
-    `${painted(stats.day, "bold", colour)} until ${clockTime(stats.day_ends_at)}: ` +
-    `${totals.requests} requests, ${usd(totals.spent_usd)} spent, ${usd(totals.saved_usd)} saved, ` +
+    `${painted(stats.day, "bold", colour)}, ${dayEnd(stats)}: ` +
+    `${counted(totals.requests, "request")}, ${usd(totals.spent_usd)} spent, ${usd(totals.saved_usd)} saved, ` +
     `${Math.round(totals.local_share * 100)} % local\n`;
-  text += title("Agents") + tableText(agentRows(stats), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11], colour);
+  text += title("Budgets") + tableText(budgetRows(stats), [2, 3, 4, 5, 6], colour);
+  text += title("Requests") + tableText(requestRows(stats), [1, 2, 3, 4, 5, 6, 7, 8], colour);
   text += title("Providers") + tableText(providerRows(stats), [3, 4, 5, 6], colour);
   if (Object.keys(stats.models).length > 0) text += title("Models") + tableText(modelRows(stats), [1, 2, 3, 4], colour);
   return text + title("Audit") + auditText(stats, colour);
 }
 
-function agentRows(stats: StatsDocument): Cell[][] {
-  const head = ["agent", "", "spent", "held", "cap", "req", "cloud", "local", "fallb", "refused", "errors", "tokens"];
-  const rows: Cell[][] = [head.map(dim)];
+/** `until 00:00, in 5 h 12 min`. */
+function dayEnd(stats: StatsDocument): string {
+  const left = Math.floor((Date.parse(stats.day_ends_at) - Date.parse(stats.now)) / 1_000);
+  const end = `until ${clockTime(stats.day_ends_at).slice(0, 5)}`;
+  return left > 0 ? `${end}, in ${duration(left)}` : end;
+}
+
+/** What each agent may still spend: today, and in the hour and the month where they have a cap. */
+function budgetRows(stats: StatsDocument): Cell[][] {
+  const rows: Cell[][] = [["agent", "", "used", "spent", "held", "left", "cap", ""].map(dim)];
   for (const [name, agent] of Object.entries(stats.agents)) {
-    rows.push([
-      printable(name),
-      capBar(agent),
-      usd(agent.spent_usd),
-      usd(agent.held_usd),
-      usd(agent.daily_usd),
-      String(agent.requests),
-      String(agent.cloud),
-      String(agent.local),
-      String(agent.fallbacks),
-      String(agent.refused),
-      agent.errors > 0 ? { text: String(agent.errors), colour: "red" } : "0",
-      String(agent.input_tokens + agent.output_tokens),
-    ]);
+    rows.push(budgetRow(printable(name), { ...agent, cap_usd: agent.daily_usd }));
+    if (agent.hour !== undefined) rows.push(budgetRow("  this hour", agent.hour));
+    if (agent.month !== undefined) rows.push(budgetRow("  this month", agent.month));
   }
   return rows;
 }
 
+function budgetRow(name: string, window: WindowStats): Cell[] {
+  const { cap_usd: cap, remaining_usd: left } = window;
+  const share = cap > 0 ? Math.min(1, 1 - left / cap) : 1;
+  const colour = left === 0 ? "red" : share >= 0.8 ? "yellow" : "green";
+  return [
+    name,
+    { text: bar(share), colour },
+    // 99.6 % is not all of it.
+    `${left > 0 ? Math.min(99, Math.round(share * 100)) : 100} %`,
+    usd(window.spent_usd),
+    usd(window.held_usd),
+    { text: usd(left), colour },
+    usd(cap),
+    left > 0 ? "" : { text: cap > 0 ? "used up" : "no budget", colour: "red" },
+  ];
+}
+
 const BAR_WIDTH = 12;
 
-/** How much of the cap is gone, held money included. */
-function capBar(agent: AgentStats): Cell {
-  const share = agent.daily_usd > 0 ? Math.min(1, 1 - agent.remaining_usd / agent.daily_usd) : 1;
-  const full = Math.round(share * BAR_WIDTH);
-  const text = `${"█".repeat(full)}${"░".repeat(BAR_WIDTH - full)}`;
-  if (agent.over_budget) return { text, colour: "red" };
-  return { text, colour: share >= 0.8 ? "yellow" : "green" };
+/** Held money counts as used. What is not nothing shows. */
+function bar(share: number): string {
+  const full = share > 0 ? Math.max(1, Math.floor(share * BAR_WIDTH)) : 0;
+  return `${"█".repeat(full)}${"░".repeat(BAR_WIDTH - full)}`;
+}
+
+function requestRows(stats: StatsDocument): Cell[][] {
+  const head = ["agent", "all", "cloud", "local", "fallback", "refused", "errors", "tokens in", "tokens out"];
+  const rows: Cell[][] = [head.map(dim)];
+  for (const [name, agent] of Object.entries(stats.agents)) {
+    rows.push([
+      printable(name),
+      count(agent.requests),
+      count(agent.cloud),
+      count(agent.local),
+      count(agent.fallbacks),
+      agent.refused > 0 ? { text: count(agent.refused), colour: "yellow" } : "0",
+      agent.errors > 0 ? { text: count(agent.errors), colour: "red" } : "0",
+      count(agent.input_tokens),
+      count(agent.output_tokens),
+    ]);
+  }
+  return rows;
 }
 
 function providerRows(stats: StatsDocument): Cell[][] {
@@ -132,24 +169,38 @@ function keyCell(provider: ProviderStats): Cell {
   return good ? provider.key : { text: provider.key, colour: "yellow" };
 }
 
+/** Dearest first. */
 function modelRows(stats: StatsDocument): Cell[][] {
-  const rows: Cell[][] = [["model", "req", "spent", "input", "output"].map(dim)];
-  for (const [name, model] of Object.entries(stats.models)) {
+  const rows: Cell[][] = [["model", "sent", "spent", "tokens in", "tokens out", ""].map(dim)];
+  const models = Object.entries(stats.models).sort(
+    ([, a], [, b]) => b.spent_usd - a.spent_usd || b.requests - a.requests,
+  );
+  for (const [name, model] of models) {
+    const drift = driftText(model);
     rows.push([
       printable(name),
-      String(model.requests),
+      count(model.requests),
       usd(model.spent_usd),
-      String(model.input_tokens),
-      String(model.output_tokens),
+      count(model.input_tokens),
+      count(model.output_tokens),
+      drift === null ? "" : { text: drift, colour: "yellow" },
     ]);
   }
   return rows;
 }
 
+/** Null: the provider's own figures are those of the price list, or it tells none. */
+function driftText({ price_drift: drift }: ModelStats): string | null {
+  if (drift === undefined) return null;
+  if (drift === null) return "charged, though listed as free";
+  if (Math.abs(drift) <= DRIFT_TOLD) return null;
+  return `${drift > 0 ? "+" : ""}${(drift * 100).toFixed(1)} % against the price list`;
+}
+
 function auditText(stats: StatsDocument, colour: boolean): string {
   const { audit } = stats;
   const written = audit.last_written_at === null ? "nothing since the start" : clockTime(audit.last_written_at);
-  const line = `${audit.entries} entries, last written: ${written}, head ${audit.head}\n`;
+  const line = `${count(audit.entries)} entries, last written: ${written}, head ${audit.head}\n`;
   return audit.fault === null ? line : line + painted(`fault: ${printable(audit.fault.message)}\n`, "red", colour);
 }
 
@@ -183,6 +234,11 @@ export function statusText(stats: StatsDocument, colour: boolean): string {
   const keyless = Object.entries(stats.providers).flatMap(([name, { key }]) => (key === "missing" ? name : []));
   if (keyless.length > 0) text += painted(`without a key: ${printable(keyless.join(", "))}\n`, "dim", colour);
   for (const note of stats.ledger.notes) text += painted(`ledger: ${printable(note)}\n`, "yellow", colour);
+  for (const [name, model] of Object.entries(stats.models)) {
+    const drift = driftText(model);
+    if (drift !== null)
+      text += painted(`${printable(name)}: ${drift}; \`sanctum reconcile\` tells more\n`, "dim", colour);
+  }
   for (const problem of problems) text += `${painted(printable(problem), "yellow", colour)}\n`;
   return text;
 }
@@ -208,6 +264,8 @@ function problemsOf(stats: StatsDocument): string[] {
   }
   for (const [name, agent] of Object.entries(stats.agents)) {
     if (agent.over_budget && agent.daily_usd > 0) problems.push(`${name}: the budget of the day is used up`);
+    if (agent.hour?.remaining_usd === 0) problems.push(`${name}: the budget of the hour is used up`);
+    if (agent.month?.remaining_usd === 0) problems.push(`${name}: the budget of the month is used up`);
   }
   return problems;
 }
@@ -216,8 +274,18 @@ function dim(text: string): Cell {
   return { text, colour: "dim" };
 }
 
+/** So that columns line up; what is less than shows is said to be so. */
 function usd(amount: number): string {
-  return `$${amount.toFixed(amount !== 0 && amount < 0.01 ? 6 : 4)}`;
+  if (amount > 0 && amount < 0.000_05) return "<$0.0001";
+  return `$${amount.toLocaleString("en-US", { minimumFractionDigits: 4, maximumFractionDigits: 4 })}`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+function counted(value: number, what: string): string {
+  return `${count(value)} ${what}${value === 1 ? "" : "s"}`;
 }
 
 function ms(value: number | null): string {

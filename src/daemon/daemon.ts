@@ -129,6 +129,7 @@ export class Daemon {
       day: () => ledger.day(),
       agents: () => [...this.config.agents].map(([name, { caps }]) => [name, caps] as const),
       balances: (agent) => ledger.balances(agent),
+      windowBalances: (agent) => ledger.windowBalances(agent),
       config: () => configStatusOf(this.#generations),
       providers: () => providerStatuses(this.#generations.current.value, this.#limits, this.#keys),
       audit: () => sink.health(),

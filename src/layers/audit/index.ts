@@ -26,6 +26,7 @@ export type {
   ProviderStatus,
   StatsDocument,
   StatsParts,
+  WindowStats,
 } from "./stats.ts";
 export { lastLines } from "./tail.ts";
 export { Tally } from "./tally.ts";

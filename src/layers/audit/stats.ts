@@ -48,6 +48,11 @@ export interface LedgerStatus {
   readonly notes: readonly string[];
 }
 
+interface SpentHeld {
+  readonly spentNanos: Nanos;
+  readonly heldNanos: Nanos;
+}
+
 export interface StatsParts {
   readonly version: string;
   readonly clock: Clock;
@@ -57,9 +62,16 @@ export interface StatsParts {
   /** The budget day: its name, and its end in milliseconds since the epoch. */
   day(): { readonly key: string; readonly endsAt: number };
   /** The configured agents and their caps. */
-  agents(): Iterable<readonly [name: string, caps: { readonly daily: Nanos }]>;
+  agents(): Iterable<
+    readonly [
+      name: string,
+      caps: { readonly daily: Nanos; readonly hourly?: Nanos | undefined; readonly monthly?: Nanos | undefined },
+    ]
+  >;
   /** The ledger's figures of the current day. */
   balances(agent: string): { readonly spentNanos: Nanos; readonly heldNanos: Nanos };
+  /** The ledger's figures of the present hour and month; asked only for agents with such a cap. */
+  windowBalances?(agent: string): { readonly hour: SpentHeld; readonly month: SpentHeld };
   config(): ConfigStatus;
   /** The providers in use. */
   providers(): Iterable<readonly [name: string, status: ProviderStatus]>;
@@ -81,6 +93,16 @@ export interface AgentStats {
   readonly errors: number;
   readonly input_tokens: number;
   readonly output_tokens: number;
+  /** The present hour and month; only where they have a cap. */
+  readonly hour?: WindowStats;
+  readonly month?: WindowStats;
+}
+
+export interface WindowStats {
+  readonly cap_usd: number;
+  readonly spent_usd: number;
+  readonly held_usd: number;
+  readonly remaining_usd: number;
 }
 
 export interface ProviderStats {
@@ -194,27 +216,23 @@ const idle: AgentCounts = {
 /** Configured agents, and those that a reload has taken away but that were active today: their spend counts too. */
 function agentStats(parts: StatsParts): { agents: Record<string, AgentStats>; spentMicros: number } {
   const counted = parts.tally.agents();
-  const caps = new Map<string, Nanos>();
-  for (const [name, { daily }] of parts.agents()) caps.set(name, daily);
-  for (const name of counted.keys()) if (!caps.has(name)) caps.set(name, 0);
+  const caps = new Map(parts.agents());
+  for (const name of counted.keys()) if (!caps.has(name)) caps.set(name, { daily: 0 });
   const agents: [string, AgentStats][] = [];
   let spentMicros = 0;
-  for (const [name, cap] of caps) {
-    const { spentNanos, heldNanos } = parts.balances(name);
+  for (const [name, { daily, hourly, monthly }] of caps) {
+    const day = windowStats(daily, parts.balances(name));
+    const windows = hourly === undefined && monthly === undefined ? undefined : parts.windowBalances?.(name);
     const counts = counted.get(name) ?? idle;
-    // Rounded so that the shown figures add up, and never to more than the cap that the exact ones keep to.
-    const spent = micros(spentNanos);
-    const used = micros(spentNanos + heldNanos);
-    const remaining = Math.max(0, micros(cap) - used);
-    spentMicros += spent;
+    spentMicros += day.spent_usd * 1_000_000;
     agents.push([
       name,
       {
-        daily_usd: usdFromMicros(micros(cap)),
-        spent_usd: usdFromMicros(spent),
-        held_usd: usdFromMicros(used - spent),
-        remaining_usd: usdFromMicros(remaining),
-        over_budget: remaining === 0,
+        daily_usd: day.cap_usd,
+        spent_usd: day.spent_usd,
+        held_usd: day.held_usd,
+        remaining_usd: day.remaining_usd,
+        over_budget: day.remaining_usd === 0,
         requests: counts.requests,
         cloud: counts.cloud,
         local: counts.local,
@@ -223,10 +241,24 @@ function agentStats(parts: StatsParts): { agents: Record<string, AgentStats>; sp
         errors: counts.errors,
         input_tokens: counts.inputTokens,
         output_tokens: counts.outputTokens,
+        ...(hourly !== undefined && windows !== undefined && { hour: windowStats(hourly, windows.hour) }),
+        ...(monthly !== undefined && windows !== undefined && { month: windowStats(monthly, windows.month) }),
       },
     ]);
   }
-  return { agents: Object.fromEntries(agents), spentMicros };
+  return { agents: Object.fromEntries(agents), spentMicros: Math.round(spentMicros) };
+}
+
+/** Rounded so that the shown figures add up, and never to more than the cap that the exact ones keep to. */
+function windowStats(cap: Nanos, { spentNanos, heldNanos }: SpentHeld): WindowStats {
+  const spent = micros(spentNanos);
+  const used = micros(spentNanos + heldNanos);
+  return {
+    cap_usd: usdFromMicros(micros(cap)),
+    spent_usd: usdFromMicros(spent),
+    held_usd: usdFromMicros(used - spent),
+    remaining_usd: usdFromMicros(Math.max(0, micros(cap) - used)),
+  };
 }
 
 function providerStats(parts: StatsParts): Record<string, ProviderStats> {

@@ -24,6 +24,12 @@ const toolFees: Readonly<Record<string, number>> = {
 // A tool that is not in the list costs what the usual one does: nothing that a vendor counts is taken as free.
 const usualToolFee = 10_000_000_000;
 
+/** USD per call of a provider's own tools, by the tool's name; `*`: any other. */
+export function listedToolFees(): Readonly<Record<string, number>> {
+  const fees = Object.entries({ ...toolFees, "*": usualToolFee });
+  return Object.fromEntries(fees.map(([tool, picos]) => [tool, picos / 1e12]));
+}
+
 /** How an answer is billed beside its model's listed price. */
 export interface Terms {
   /** On every token, not on the fees for calls. */

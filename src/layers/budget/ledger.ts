@@ -94,6 +94,8 @@ export interface Ledger {
   /** What the tightest cap would leave if no hold were open: what is beyond it stays refused, however long one waits. */
   unspent(agent: string, caps: Caps): Nanos;
   balances(agent: string): Balances;
+  /** Of the present hour and month. */
+  windowBalances(agent: string): { readonly hour: Balances; readonly month: Balances };
   /** Today by the budget's calendar, and when it ends (milliseconds since the epoch). */
   day(): { readonly key: string; readonly endsAt: number };
   /** IANA zone; counts from the next window on. Throws a RangeError for an unknown one. */

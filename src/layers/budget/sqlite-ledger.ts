@@ -209,6 +209,14 @@ class SqliteLedger implements Ledger, HoldKeeper {
     return { spentNanos: day.spent, heldNanos: day.held };
   }
 
+  windowBalances(agent: string): { readonly hour: Balances; readonly month: Balances } {
+    const { hour, month } = this.#books.of(agent, this.#windowsAt(this.#clock.now()));
+    return {
+      hour: { spentNanos: hour.spent, heldNanos: hour.held },
+      month: { spentNanos: month.spent, heldNanos: month.held },
+    };
+  }
+
   day(): { readonly key: string; readonly endsAt: number } {
     const { day } = this.#windowsAt(this.#clock.now());
     return { key: day, endsAt: this.#windows.dayEndsAt };

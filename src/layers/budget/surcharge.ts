@@ -48,6 +48,17 @@ const listed: Readonly<Record<string, Switches>> = {
   },
 };
 
+/** What a provider's switches multiply prices by, for people: `service_tier priority: 2.5x`. Empty where none is known. */
+export function listedSurcharges(provider: string): readonly string[] {
+  if (!Object.hasOwn(listed, provider)) return [];
+  const { tiers, speeds, places } = listed[provider]!;
+  const told = (field: string, names: Names): string[] =>
+    Object.entries(names)
+      .filter(([name, factor]) => factor !== 100 && name !== "*")
+      .map(([name, factor]) => `${field} ${name}: ${factor / 100}x`);
+  return [...told("service_tier", tiers), ...told("speed", speeds), ...told("inference_geo", places)];
+}
+
 type Asked = Pick<Candidate, "provider" | "dialect">;
 
 /** What the request's own switches may multiply its price by; never a discount, which the answer alone can grant. */
