@@ -25,6 +25,9 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "attempts[].ms": "Milliseconds from its start to its end.",
   "attempts[].ttft_ms": "Milliseconds to the first content. Absent where none came.",
   "attempts[].usd": "What it cost.",
+  "attempts[].listed_usd":
+    "What the price list says, where the provider's own figure was charged. Absent elsewhere, and where the list has none.",
+  "attempts[].upstream": "`provider/model` behind an alias, as it was asked. Absent where the candidate says it.",
   "attempts[].upstream_id": "The provider's own id of its answer: its support asks for it. Absent where it gave none.",
   "attempts[].note": "Why, in the gateway's own words. Absent where there is nothing to say.",
   client_retry:
@@ -129,6 +132,12 @@ Three lines as they stand in a file: a request that the cloud served, one that f
 unknown token.`;
 
 const checking = `
+## Sums
+
+\`sanctum audit query --since 7d --by agent,model\` sums up requests, tokens and money by any of the columns above, over all
+files; \`sanctum reconcile\` holds the trail against the ledger, and against what a provider says itself. Lines that can't be
+read are left out and counted.
+
 ## The chain
 
 Each line has the hash of the line before. Whoever changes, removes, adds or moves a line breaks the chain there.

@@ -131,15 +131,16 @@ export function sampleLines(): readonly string[] {
 
 /** With everything that a line or one of its attempts can hold. */
 export function fullestLine(): string {
-  const noted = { ...limited, upstreamId: "req_vendor", note: "a note" };
+  const noted = { ...limited, listedNanos: 1_000, upstreamId: "req_vendor", note: "a note" };
   const attempts = [...Array.from({ length: 20 }, () => noted), localAttempt];
   return entryLine(1, GENESIS, { ...fallenBack, attempts, clientRetry: 1, replayOf: served.id });
 }
 
-/** The day's counters and the `/stats` document over them. */
-export function sampleStats(): { readonly stats: StatsDocument; readonly tally: Tally } {
+/** The day's counters and the `/stats` document over them; `full`: with everything that a document can hold. */
+export function sampleStats(full = false): { readonly stats: StatsDocument; readonly tally: Tally } {
   const tally = new Tally(() => "2026-11-23");
-  for (const facts of day) {
+  const reported: AttemptRecord = { ...cloudAttempt, price: "reported", listedNanos: 8_500_000 };
+  for (const facts of full ? [...day, { ...served, attempts: [reported], served: reported }] : day) {
     tally.opened();
     tally.closed(facts);
   }
@@ -153,7 +154,11 @@ export function sampleStats(): { readonly stats: StatsDocument; readonly tally: 
     tally,
     timezone: () => "Europe/Vienna",
     day: () => ({ key: "2026-11-23", endsAt: Date.UTC(2026, 10, 23, 23) }),
-    agents: () => [["windu", { daily: 2_000_000_000 }]],
+    agents: () => [["windu", { daily: 2_000_000_000, ...(full && { hourly: 500_000_000, monthly: 20_000_000_000 }) }]],
+    windowBalances: () => ({
+      hour: { spentNanos: 8_700_000, heldNanos: 34_875_000 },
+      month: { spentNanos: 8_700_000, heldNanos: 34_875_000 },
+    }),
     balances: () => ({ spentNanos: 8_700_000, heldNanos: 34_875_000 }),
     config: () => ({ generation: 4, loadedAt: noon - 3_600 * second, fault: null }),
     providers: () => [

@@ -25,6 +25,14 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "agents.NAME.errors": "Neither served, nor refused, nor left by the client.",
   "agents.NAME.input_tokens": "Prompt tokens, from and into caches included.",
   "agents.NAME.output_tokens": "Output tokens.",
+  "agents.NAME.hour.cap_usd": "Only where the agent has `hourly_usd`: cap of the present hour.",
+  "agents.NAME.hour.spent_usd": "Spent in the hour.",
+  "agents.NAME.hour.held_usd": "Put aside for requests in flight that began in it.",
+  "agents.NAME.hour.remaining_usd": "What is left of it.",
+  "agents.NAME.month.cap_usd": "Only where the agent has `monthly_usd`: cap of the present month.",
+  "agents.NAME.month.spent_usd": "Spent in the month.",
+  "agents.NAME.month.held_usd": "Put aside for requests in flight.",
+  "agents.NAME.month.remaining_usd": "What is left of it.",
   "providers.NAME.state":
     "`closed`: it is asked. `open`: it failed too often and is left alone. `half_open`: one request finds out.",
   "providers.NAME.requests": "Attempts that were sent in the day.",
@@ -44,6 +52,9 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "models.NAME.spent_usd": "What they cost.",
   "models.NAME.input_tokens": "Their prompt tokens.",
   "models.NAME.output_tokens": "Their output tokens.",
+  "models.NAME.price_drift":
+    "Only where the provider tells its own figures (OpenRouter): by which share they differ from the price list (0.05: 5 % " +
+    "dearer); null where the list has the model as free. Above 2 % the log says so once a day.",
   "audit.entries": "Number of the last line of the trail.",
   "audit.head": "Its hash.",
   "audit.last_written_at": "When it was written; null where none was since the start.",
@@ -66,7 +77,7 @@ const named: ReadonlySet<string> = new Set(["agents", "providers", "models"]);
 export function statsPage(): string {
   const { stats } = sampleStats();
   const told = sentences("stats", fieldSentences);
-  const names = new Set(leavesOf(stats, ""));
+  const names = new Set(leavesOf(sampleStats(true).stats, ""));
   const rows = [...names].map((name) => [code(name), told.of(name)]);
   told.end();
   return page(
