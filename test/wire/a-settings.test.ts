@@ -286,7 +286,8 @@ rule(
         model: "llamacpp-1/m",
         extra: { output_config, stream },
       });
-      expect([response.status, await response.text()]).toEqual([503, expect.not.stringContaining("40")]);
+      // The number with its member: a request id of its own may hold the digits.
+      expect([response.status, await response.text()]).toEqual([503, expect.not.stringMatching(/n\W+40/)]);
     }
     // What the server then gets right is handed on.
     for (const stream of [false, true]) {
