@@ -42,7 +42,12 @@ export function routesPage(): string {
           "",
           "What this agent can ask for, with the fields of both vendors; in pages where there is an `anthropic-version` header.",
         ],
-        ["GET", code(`${modelsPath}/ID`), "", "One of them. An id may hold slashes and colons, encoded or not."],
+        [
+          "GET",
+          code(`${modelsPath}/ID`),
+          "",
+          "One of them, under any name that it can be asked for. An id may hold slashes and colons, encoded or not.",
+        ],
       ],
     ),
     `Each of these is also served under ${prefixes
