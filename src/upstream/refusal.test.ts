@@ -158,6 +158,6 @@ test("a code in another dialect is told, and no key in its place", async () => {
   ] as const) {
     const body = JSON.stringify({ error: { message: "No.", code } });
     const { answer } = await refused({ status: 400, body, client: "responses" });
-    expect(JSON.parse(String(answer?.body))).toMatchObject({ error: { message: "No.", code: told } });
+    expect(JSON.parse(answer!.body as string)).toMatchObject({ error: { message: "No.", code: told } });
   }
 });
