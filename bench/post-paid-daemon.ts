@@ -19,9 +19,11 @@ const keeper = Object.getPrototypeOf(sample) as Keeper;
 await sample.close();
 rmSync(folder, { recursive: true, force: true });
 
-const { hold } = keeper;
+// oxlint-disable-next-line typescript/unbound-method -- bound to each ledger below
+const original = keeper.hold;
+const originalOf = (ledger: Ledger): Ledger["hold"] => original.bind(ledger);
 keeper.hold = async function (this: Ledger, ask: HoldAsk) {
-  return this.unspent(ask.agent, ask.caps) <= 0 ? null : hold.call(this, { ...ask, nanos: 0 });
+  return this.unspent(ask.agent, ask.caps) <= 0 ? null : originalOf(this)({ ...ask, nanos: 0 });
 };
 // Whoever spent less than the cap may ask for anything.
 keeper.room = function (this: Ledger, agent, caps) {
