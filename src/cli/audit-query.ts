@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { systemClock, type Clock } from "../clock.ts";
 import { auditFiles, printable, readTrail, type TrailEntry, type TrailReading } from "../layers/audit/index.ts";
 import { compileGlob } from "../layers/routing/glob.ts";
@@ -68,7 +68,11 @@ export function auditQueryCommand(io: Io, settings: () => Promise<Settings>, clo
     .description("sum up requests, tokens and money of the trail")
     .option("--since <when>", "from when on: 7d, 24h, today, yesterday, 2026-11-23, 2026-11, 2026-11-23T18:00", "7d")
     .option("--until <when>", "up to when; a day or a month is meant as a whole (default: now)")
-    .option("--by <columns>", `group by any of ${dimensions.join(", ")}`, parseDimensions, ["agent", "model"])
+    .addOption(
+      new Option("--by <columns>", `group by any of ${dimensions.join(", ")}`)
+        .argParser(parseDimensions)
+        .default(["agent", "model"], "agent,model"),
+    )
     .option("--agent <names>", "only these agents; all filters take several, with commas, and * for any characters")
     .option("--model <names>", "only requests for these models")
     .option("--provider <names>", "only what these providers answered")

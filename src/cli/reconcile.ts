@@ -32,7 +32,7 @@ export interface ReconcileOptions {
   readonly since: string;
   readonly until?: string;
   readonly provider?: string;
-  readonly only: readonly RowFilter[];
+  readonly only?: readonly RowFilter[];
   readonly tolerance: number;
   readonly all?: boolean;
   readonly json?: boolean;
@@ -66,7 +66,7 @@ export function reconcileCommand(io: Io, parts: ReconcileParts): Command {
       "--provider <name>",
       "whose account it is, where the file does not tell or the provider has a name of its own",
     )
-    .option("--only <column=value>", "only these rows of the export; may be given again", addFilter, [])
+    .option("--only <column=value>", "only these rows of the export; may be given again", addFilter)
     .option("--tolerance <percent>", "how much a provider's figure may differ", parsePercent, 2)
     .option("--all", "show also what agrees")
     .option("--json", "print JSON")
@@ -217,7 +217,7 @@ function providerSide(
   // npm runs scripts in the package's folder: a relative path is meant from where the person stands.
   const file = resolve(process.env["INIT_CWD"] ?? process.cwd(), given);
   const name = printable(basename(file));
-  const report = readExport(file, name, options.only);
+  const report = readExport(file, name, options.only ?? []);
   const provider = options.provider ?? report.provider;
   if (provider === null) {
     throw new Refusal(exitUsage, `${name}: the file does not tell whose account it is; add --provider NAME`);
@@ -272,7 +272,7 @@ function messageOf(error: unknown): string {
 
 // ------------------------------------------------------------------------------------------------------------- options
 
-function addFilter(text: string, before: readonly RowFilter[]): readonly RowFilter[] {
+function addFilter(text: string, before: readonly RowFilter[] = []): readonly RowFilter[] {
   const at = text.indexOf("=");
   if (at < 1) throw new InvalidArgumentError("write column=value, e.g. api_key=sanctum.");
   return [...before, { column: text.slice(0, at), value: text.slice(at + 1) }];

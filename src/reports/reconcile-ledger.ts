@@ -86,7 +86,7 @@ export class TrailByAgent {
     if (agrees) return { ...base, notes: [], requests: [] };
     const notes: string[] = [];
     const missing = this.#missing.get(day) ?? 0;
-    if (missing > 0) notes.push(`${missing} lines of that day are missing from the trail`);
+    if (missing > 0) notes.push(`${missing} ${missing === 1 ? "line" : "lines"} of that day missing from the trail`);
     const single = differing(await this.#ledger.requests(agent, day), own);
     if (single.length === 0 && missing === 0) {
       notes.push("the ledger keeps single charges for an hour, and only the day's sum after that");

@@ -131,7 +131,7 @@ describe("the ledger and the audit trail", () => {
     const [text, , code] = await run(at, []);
     expect(code).toBe(1);
     expect(text).toContain("1 of 1 differ");
-    expect(text).toContain("1 lines of that day are missing from the trail");
+    expect(text).toContain("1 line of that day missing from the trail");
     const { id } = JSON.parse(second!) as { id: string };
     expect((await report(at)).ledger.days[0]).toMatchObject({
       agrees: false,
