@@ -74,10 +74,10 @@ test("stats shows what each agent spent, what is held and left of each cap, prov
   expect(io.text).toContain(
     "2026-11-23, until 00:00, in 6 h 0 min: 1 request, $1.0000 spent, $0.0000 saved, 0 % local",
   );
-  expect(io.text).toMatch(/windu +██████░░░░░░ +50 % +\$1\.0000 +\$0\.0000 +\$1\.0000 +\$2\.0000\n/);
-  expect(io.text).toMatch(/ {2}this hour +██░░░░░░░░░░ +20 % +\$0\.2500 +\$0\.0500 +\$1\.2000 +\$1\.5000\n/);
-  expect(io.text).toMatch(/ {2}this month +█{12} +100 % +\$1\.0000 +\$0\.0000 +\$0\.0000 +\$1\.0000 +used up\n/);
-  expect(io.text).toMatch(/default +█░{11} +0 % +<\$0\.0001 +\$0\.0000 +\$0\.5000 +\$0\.5000\n/);
+  expect(io.text).toMatch(/windu +██████░░░░░░ +50 % +\$1\.0000 +\$0\.0000 +\$1\.0000 +\$2\.00\n/);
+  expect(io.text).toMatch(/ {2}this hour +██░░░░░░░░░░ +20 % +\$0\.2500 +\$0\.0500 +\$1\.2000 +\$1\.50\n/);
+  expect(io.text).toMatch(/ {2}this month +█{12} +100 % +\$1\.0000 +\$0\.0000 +\$0\.0000 +\$1\.00 +used up\n/);
+  expect(io.text).toMatch(/default +█░{11} +<1 % +<\$0\.0001 +\$0\.0000 +\$0\.5000 +\$0\.50\n/);
   expect(io.text).toMatch(/windu +1 +1 +0 +0 +0 +0 +1,200 +340\n/);
   expect(io.text).toMatch(/anthropic +closed +ok +1 +0 +210 ms +210 ms\n/);
   expect(io.text).toContain("1 entries, last written: 18:00:00, head sha256:aa");

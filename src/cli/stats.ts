@@ -105,14 +105,19 @@ function budgetRow(name: string, window: WindowStats): Cell[] {
   return [
     name,
     { text: bar(share), colour },
-    // 99.6 % is not all of it.
-    `${left > 0 ? Math.min(99, Math.round(share * 100)) : 100} %`,
+    shareText(share, left),
     usd(window.spent_usd),
     usd(window.held_usd),
     { text: usd(left), colour },
-    usd(cap),
+    Number.isInteger(Math.round(cap * 1e6) / 1e4) ? `$${cap.toFixed(2)}` : usd(cap),
     left > 0 ? "" : { text: cap > 0 ? "used up" : "no budget", colour: "red" },
   ];
+}
+
+/** 99.6 % is not all of it, and what is not nothing shows. */
+function shareText(share: number, left: number): string {
+  if (left <= 0) return "100 %";
+  return share > 0 && share < 0.005 ? "<1 %" : `${Math.min(99, Math.round(share * 100))} %`;
 }
 
 const BAR_WIDTH = 12;

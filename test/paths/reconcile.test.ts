@@ -77,6 +77,15 @@ async function report(at: House, args: readonly string[] = [], aheadDays = 0): P
   return JSON.parse(out) as Report;
 }
 
+/** The ledger hears of a line a moment after it is on the disk. */
+async function settled(at: House): Promise<Report> {
+  return eventually(async () => {
+    const found = await report(at);
+    if (found.ledger.requests_in_progress > 0) throw new Error("still in progress");
+    return found;
+  });
+}
+
 const trailOf = ({ gateway }: House): string => join(gateway.home, "logs/cloud-proxy-audit.jsonl");
 const linesOf = (at: House): string[] => readFileSync(trailOf(at), "utf8").trimEnd().split("\n");
 
@@ -91,7 +100,7 @@ describe("the ledger and the audit trail", () => {
     await using at = await house();
     for (const agent of ["windu", "windu", "mothma"]) expect(await ask(at, agent)).toBe(200);
     await untilLines(at, 3);
-    const asked = await report(at);
+    const asked = await settled(at);
     expect(asked.agree).toBe(true);
     expect(asked.ledger.days.map(({ agent, ledger_usd, trail_usd }) => [agent, ledger_usd, trail_usd])).toEqual([
       ["mothma", each, each],
