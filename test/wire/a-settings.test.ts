@@ -318,7 +318,9 @@ rule(
   37,
   "what only Anthropic has goes there whole, field and beta flag together, and stays behind everywhere else",
   async () => {
-    await using house = await startHouse();
+    await using house = await startHouse({
+      config: ({ cloud }) => ({ ...relayIn(cloud, "messages"), fallback: ["coder-14b", "relay/other-9"] }),
+    });
     const own: JsonObject = {
       context_management: { edits: [{ type: "clear_thinking_20251015", keep: "all" }] },
       diagnostics: { level: "basic" },
@@ -353,14 +355,14 @@ rule(
     expect(away.headers.filter(([name]) => name.toLowerCase().startsWith("anthropic"))).toEqual([]);
     expect(objectsOf(away.json()["messages"])).toEqual([{ role: "user", content: "hi" }]);
     // Another vendor may speak the dialect: it gets what is said, and the marks of what to keep in its cache.
-    await using other = await startHouse({ config: ({ cloud }) => relayIn(cloud, "messages") });
-    other.cloud.script.push(failing);
+    house.cloud.script.push(failing);
+    house.local.script.push(failing);
     const attribution = { type: "text", text: "x-anthropic-billing-header: cc_version=2;" };
     const told = { ...extra, system: [attribution], metadata: { user_id: "device-1" } };
-    const answer = await post(other.gateway, "messages", { extra: told, headers });
-    const relayed = ["anthropic/claude-sonnet-4-5:upstream_500", "relay/other-9:ok"];
-    expect(await attemptsIn(other, answer)).toEqual(relayed);
-    const got = other.cloud.generations.at(-1)!;
+    const answer = await post(house.gateway, "messages", { extra: told, headers });
+    const failed = ["anthropic/claude-sonnet-4-5:upstream_500", "coder-14b:upstream_500"];
+    expect(await attemptsIn(house, answer)).toEqual([...failed, "relay/other-9:ok"]);
+    const got = house.cloud.generations.at(-1)!;
     expect(Object.keys(got.json()).sort()).toEqual(["max_tokens", "messages", "metadata", "model"]);
     expect(got.json()["messages"]).toEqual(extra.messages as Json);
     expect(got.text).not.toContain("device-1");

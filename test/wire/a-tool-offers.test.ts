@@ -116,6 +116,7 @@ rule(
         format: { type: "string", format: "uri" },
         digits: { type: "string", pattern: "^\\d{3}$" },
         ahead: { type: "string", pattern: "^(?!x)[a-z]+$" },
+        often: { type: "string", pattern: "^[a-z]{1,4096}$" },
         loose: { type: "string", pattern: "abc" },
         fine: { type: "string", pattern: "^[a-f]{2}$", maxLength: 40 },
         day: { type: "string", format: "date-time" },

@@ -182,6 +182,19 @@ describe("Messages to Chat, tools and settings", () => {
     });
   });
 
+  test("a begun answer is no last turn for newer Claude models, whoever stands before them", () => {
+    const messages = [
+      { role: "user", content: "Tell a tale." },
+      { role: "assistant", content: "Once" },
+    ];
+    const last = (model: string): JsonObject => {
+      const body = translate({ messages }, "openrouter", model);
+      return (body["messages"] as JsonObject[]).at(-1)!;
+    };
+    expect(last("anthropic/claude-opus-4.6")["role"]).toBe("user");
+    expect(last("anthropic/claude-3.5-haiku")).toEqual({ role: "assistant", content: "Once" });
+  });
+
   test("A36 and A37: what is the vendor's own stays at home", () => {
     const body = translate({
       metadata: { user_id: '{"device_id":"d"}' },

@@ -11,6 +11,8 @@ import type {
   Target,
 } from "../neutral.ts";
 import { invalidField } from "../messages/request-fields.ts";
+import { CONTINUE } from "../filler-turns.ts";
+import { takesPrefill } from "../profiles/claude-models.ts";
 import { grammarSchema } from "../profiles/grammar-schema.ts";
 import { messagesFromNeutral } from "./messages-from-neutral.ts";
 import { chatSamplingFor } from "./sampling-from-neutral.ts";
@@ -36,7 +38,7 @@ export function chatFromNeutral(request: NeutralRequest, target: Target): JsonOb
   Object.assign(body, chatSamplingFor(request, target));
   if (request.reasoning !== undefined) addReasoning(request.reasoning, profile, target, body);
   if (request.format !== undefined) body["response_format"] = responseFormat(request.format, profile);
-  addContinuation(profile, body);
+  addContinuation(profile, target.model, body);
   if (request.stream) {
     body["stream"] = true;
     // Without it nothing tells what the answer cost.
@@ -148,11 +150,19 @@ function responseFormat(format: NeutralFormat, profile: ServerProfile): JsonObje
   return { type: "json_schema", json_schema: wrapper };
 }
 
-/** An assistant message at the end is to be continued; without the flags it would be a finished turn (A39). */
-function addContinuation(profile: ServerProfile, body: JsonObject): void {
-  if (!profile.continueFlags) return;
-  const last = (body["messages"] as JsonObject[]).at(-1);
+/**
+ * An assistant message at the end is to be continued; without the flags it would be a finished turn (A39). Newer Claude
+ * models refuse it, whoever stands before them.
+ */
+function addContinuation(profile: ServerProfile, model: string, body: JsonObject): void {
+  const messages = body["messages"] as JsonObject[];
+  const last = messages.at(-1);
   if (last?.["role"] !== "assistant" || last["tool_calls"] !== undefined) return;
+  if (!takesPrefill(model)) {
+    messages.push({ role: "user", content: CONTINUE });
+    return;
+  }
+  if (!profile.continueFlags) return;
   body["continue_final_message"] = true;
   body["add_generation_prompt"] = false;
   body["chat_template_kwargs"] = { enable_thinking: false };

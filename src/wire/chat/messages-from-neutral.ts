@@ -1,7 +1,7 @@
 // Neutral messages to the messages of the Chat dialect, as the target's profile takes them (wire.md A2 to A24, A38 to A40).
 
 import { AttemptError } from "../../errors.ts";
-import { USER_BEGINS } from "../first-turn.ts";
+import { USER_BEGINS } from "../filler-turns.ts";
 import type { JsonObject, NeutralMessage, NeutralPart, NeutralRequest } from "../neutral.ts";
 import { pairedResults } from "../paired-results.ts";
 import { fitCallId } from "../responses/tools.ts";

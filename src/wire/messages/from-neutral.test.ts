@@ -163,6 +163,13 @@ describe("Chat to Messages, tools and settings", () => {
   });
 });
 
+test("a schema that leaves an object open is an instruction, since closed the object could only be empty", () => {
+  const schema = { type: "object", properties: { meta: { type: "object" } } };
+  const body = translate({ response_format: { type: "json_schema", json_schema: { name: "n", schema } } });
+  expect(body["output_config"]).toBeUndefined();
+  expect(JSON.stringify(body["system"])).toContain("meta");
+});
+
 test("a conversation that the assistant begins gets a user turn before it", () => {
   const greeting = { role: "assistant", content: "How can I help?" };
   const { messages } = translate({ messages: [{ role: "system", content: "s" }, greeting, user("hi")] });

@@ -1,7 +1,7 @@
 // The neutral form to a Messages request (wire.md B43 to B69).
 
 import { createHash } from "node:crypto";
-import { USER_BEGINS } from "../first-turn.ts";
+import { CONTINUE, USER_BEGINS } from "../filler-turns.ts";
 import type { JsonObject, NeutralFormat, NeutralRequest, NeutralTool, Target } from "../neutral.ts";
 import {
   MAX_STRICT_TOOLS,
@@ -11,7 +11,7 @@ import {
   takesSchemas,
   thinkingFields,
 } from "../profiles/claude-models.ts";
-import { closedSchema, hasFreeMembers, hasReferences } from "../profiles/closed-schema.ts";
+import { closedSchema, hasFreeMembers, hasOpenObjects, hasReferences } from "../profiles/closed-schema.ts";
 import { serverProfiles } from "../profiles/server-profiles.ts";
 import { cacheControl, limitCacheMarks } from "./cache-marks.ts";
 import { invalidField } from "./request-fields.ts";
@@ -19,7 +19,6 @@ import { toolTurnLacksThinking, turnsFromNeutral } from "./turns-from-neutral.ts
 
 /** The dialect demands a limit; every Claude model takes this one. Whoever plans the request should give a better one. */
 const DEFAULT_MAX_TOKENS = 4_096;
-const CONTINUE = "Continue exactly where you stopped.";
 const JSON_ONLY = "Answer with one JSON object and nothing else.";
 const SCHEMA_ONLY = "Answer with JSON that fits this JSON Schema and with nothing else:";
 
@@ -80,6 +79,8 @@ function systemOf(request: NeutralRequest, bound: boolean): JsonObject[] {
 /** The schema that binds the answer; undefined where the model, or its kind of schema, leaves only an instruction. */
 function schemaOf(format: NeutralFormat | undefined, model: string): JsonObject | undefined {
   if (format?.type !== "json_schema" || !takesSchemas(model) || hasFreeMembers(format.schema)) return undefined;
+  // Who asks for strictness knows that objects are closed.
+  if (format.strict !== true && hasOpenObjects(format.schema)) return undefined;
   return closedSchema(format.schema);
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { JsonObject } from "../neutral.ts";
-import { closedSchema, hasFreeMembers, hasReferences } from "./closed-schema.ts";
+import { closedSchema, hasFreeMembers, hasOpenObjects, hasReferences } from "./closed-schema.ts";
 
 describe("schemas for Anthropic's structured output", () => {
   test("close every object and lose what is a 400, at any depth", () => {
@@ -32,6 +32,17 @@ describe("schemas for Anthropic's structured output", () => {
     };
     expect(closedSchema(schema)).toEqual(schema);
     expect(closedSchema({ type: "string", format: "of-its-own" })).toEqual({ type: "string" });
+  });
+
+  test("close an object that may also be null, and tell those that list no members", () => {
+    const properties = { a: { type: "string" } };
+    const maybe = { type: ["object", "null"], properties };
+    expect(closedSchema(maybe)).toEqual({ ...maybe, additionalProperties: false });
+    for (const type of ["object", ["object", "null"]]) {
+      expect(hasOpenObjects({ type: "object", properties: { meta: { type } } })).toBe(true);
+      expect(hasOpenObjects({ type, additionalProperties: false })).toBe(false);
+      expect(hasOpenObjects({ type, properties: {} })).toBe(false);
+    }
   });
 
   test("tell free members and references wherever they are, but in data", () => {

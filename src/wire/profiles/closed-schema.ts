@@ -51,7 +51,7 @@ export function closedSchema(schema: JsonObject): JsonObject {
     // Of several alternatives that fit only one may: said as "any of them".
     else closed[key === "oneOf" ? "anyOf" : key] = below(value);
   }
-  if (closed["type"] === "object") closed["additionalProperties"] = false;
+  if (isObjectType(closed["type"])) closed["additionalProperties"] = false;
   return closed;
 }
 
@@ -61,6 +61,18 @@ export function hasFreeMembers(schema: JsonObject): boolean {
     const others = found["additionalProperties"];
     return (others !== undefined && others !== false) || found["patternProperties"] !== undefined;
   });
+}
+
+/** True where the schema asks for some object and lists no member of it: closed, it could only be empty. */
+export function hasOpenObjects(schema: JsonObject): boolean {
+  return some(schema, ({ type, properties, additionalProperties }) => {
+    return properties === undefined && additionalProperties === undefined && isObjectType(type);
+  });
+}
+
+/** Also one of several: `["object", "null"]`. */
+function isObjectType(type: Json | undefined): boolean {
+  return type === "object" || (Array.isArray(type) && type.includes("object"));
 }
 
 /** True where the schema names another one: it may name itself, which is a 400. */

@@ -44,7 +44,14 @@ function isUsable(key: string, value: Json): boolean {
   if (repetitions.has(key)) return typeof value === "number" && value <= MAX_REPETITIONS;
   if (key === "format") return formats.has(value);
   if (key !== "pattern") return true;
-  return typeof value === "string" && value.startsWith("^") && value.endsWith("$") && !badPattern.test(value);
+  if (typeof value !== "string" || !value.startsWith("^") || !value.endsWith("$")) return false;
+  return !badPattern.test(value) && !repeatsOften(value);
+}
+
+/** `{2,4096}` inside a pattern is unrolled like a length. */
+function repeatsOften(pattern: string): boolean {
+  const counts = pattern.matchAll(/\{(\d*),?(\d*)\}/g);
+  return [...counts].some(([, least, most]) => Math.max(Number(least), Number(most)) > MAX_REPETITIONS);
 }
 
 function mapOf(value: Json): Json {
