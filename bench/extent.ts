@@ -17,7 +17,7 @@ export interface JsonLoad {
 }
 
 export interface Extent {
-  readonly name: "full" | "quick";
+  readonly name: "full" | "quick" | "ledger";
   /** Each round starts every system afresh; figures are medians over rounds. */
   readonly rounds: number;
   readonly jsonLoads: Readonly<Record<BodyName, JsonLoad>>;
@@ -61,6 +61,9 @@ export const full: Extent = {
   streams: { count: 1_000, rampMs: 1_000, events: 30, intervalMs: 100 },
   allRoutesWith: ["1 KB", "200 events", "200 KB", "streams"],
 };
+
+/** About three minutes: the gateway with its ledger on the disk and in memory, in turns. */
+export const ledger: Extent = { ...full, name: "ledger", rounds: 7, allRoutesWith: [] };
 
 /** About a minute and a half. */
 export const quick: Extent = {

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { full, quick, type Extent } from "./extent.ts";
+import { full, ledger, quick, type Extent } from "./extent.ts";
 import { Helper } from "./helper.ts";
 import type { LoadJob, LoadReply, UpstreamOrder, UpstreamReply } from "./jobs.ts";
 import { describeMachine } from "./machine.ts";
@@ -20,6 +20,8 @@ const here = import.meta.dir;
 
 const usage = `npm run bench [-- OPTIONS]
   --quick      about a minute: one short round, and of the gateway's routes only chat with large bodies and streams
+  --ledger     about three minutes: what durable holds cost, against the same gateway with its books in memory, 1 KB
+               requests alone, seven rounds in turns; writes no files
   --only NAME  this system alone, beside \`direct\`; may be given several times; writes no files
                (${systemNames.join(", ")})
 npm run bench -- overspend         a thousand clients against small caps, beside a ledger that charges afterwards
@@ -38,13 +40,16 @@ function parseOptions(): Options | null {
     const { values } = parseArgs({
       options: {
         quick: { type: "boolean", default: false },
+        ledger: { type: "boolean", default: false },
         only: { type: "string", multiple: true, default: [] },
         help: { type: "boolean", short: "h", default: false },
       },
     });
     const unknown = values.only.find((name) => !systemNames.some((known) => known === name));
     if (unknown !== undefined) throw new Error(`there is no system "${unknown}"`);
-    return values.help ? null : { extent: values.quick ? quick : full, only: values.only };
+    if (values.help) return null;
+    if (values.ledger) return { extent: ledger, only: ["sanctum", "sanctum-memory"] };
+    return { extent: values.quick ? quick : full, only: values.only };
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error));
     process.exitCode = exitUsage;
@@ -132,10 +137,12 @@ function write(report: Report, cells: readonly Cell[], idles: readonly Idle[]): 
 
 async function main({ extent, only }: Options): Promise<void> {
   const date = new Date().toISOString().slice(0, 16);
-  await installPeers();
+  if (extent.name !== "ledger") await installPeers();
   const wanted = systems.filter(({ name }) => only.length === 0 || name === "direct" || only.includes(name));
   const missing = wanted.flatMap(({ name, missing: why }) => (why() === null ? [] : [`${name}: ${why()}`]));
-  const chosen = wanted.filter((system) => system.missing() === null);
+  const chosen = wanted
+    .filter((system) => system.missing() === null)
+    .map((system): System => (extent.name === "ledger" ? { ...system, loads: ["1 KB"] } : system));
   for (const line of missing) console.error(`left out: ${line}`);
   const before = usageNow();
   const upstream = await Helper.start<UpstreamOrder, UpstreamReply>(join(here, "upstream.ts"));

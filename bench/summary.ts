@@ -83,6 +83,14 @@ export function aimsOf({ rows, idleMegabytes }: Summary): Aim[] {
   const bare = cpu("bare-bun", "chat");
   const portkey = cpu("portkey", "chat");
   const aims: Aim[] = [];
+  const durable = row("sanctum", "chat", "1 KB");
+  const inMemory = row("sanctum-memory", "chat", "1 KB");
+  if (durable !== undefined && inMemory !== undefined) {
+    const more = (durable.p99Microseconds - inMemory.p99Microseconds) / 1e3;
+    const ratio = durable.cpuMicroseconds / inMemory.cpuMicroseconds;
+    aims.push(aimOf("CPU per 1 KB request with durable holds, of an in-memory ledger's", ratio, 1.25, "×"));
+    aims.push(aimOf("durable holds, 1 KB request, more at p99", more, 2, "ms"));
+  }
   for (const route of ["chat", "messages", "translated"] as const) {
     aims.push(aimOf(`CPU per 1 KB request, ${route}, of bare Bun's`, cpu("sanctum", route) / bare, 2, "×"));
   }

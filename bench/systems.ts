@@ -15,7 +15,15 @@ const path = process.env["PATH"] ?? "/usr/bin:/bin";
 /** `chat` and `messages`: the same dialect on both sides; `translated`: messages to the client, chat to the upstream. */
 export type Route = "chat" | "messages" | "translated";
 
-export const systemNames = ["direct", "bare-bun", "nginx", "sanctum", "sanctum-compiled", "portkey"] as const;
+export const systemNames = [
+  "direct",
+  "bare-bun",
+  "nginx",
+  "sanctum",
+  "sanctum-memory",
+  "sanctum-compiled",
+  "portkey",
+] as const;
 export type SystemName = (typeof systemNames)[number];
 
 /** Where and how requests enter it. */
@@ -175,7 +183,7 @@ function sanctum(name: SystemName, about: string, command: readonly string[], mi
     about,
     // The compiled form runs the same code: it is measured where the form could matter.
     routes: name === "sanctum" ? ["chat", "messages", "translated"] : ["chat"],
-    loads: name === "sanctum" ? loadNames : ["1 KB", "streams"],
+    loads: name === "sanctum" ? loadNames : name === "sanctum-memory" ? ["1 KB"] : ["1 KB", "streams"],
     missing,
     start: async (upstreamPort, folder) => {
       const port = freePort();
@@ -232,6 +240,12 @@ export const systems: readonly System[] = [
     "sanctum",
     "this gateway as `npm start` runs it, all layers on",
     ["sh", join(root, "bin/sanctum")],
+    () => null,
+  ),
+  sanctum(
+    "sanctum-memory",
+    "the same with its books in memory alone: what is left is the cost of durable holds",
+    [process.execPath, "--no-env-file", "--config=/dev/null", "--smol", join(root, "bench/memory-main.ts")],
     () => null,
   ),
   sanctum("sanctum-compiled", "the same as one file, dist/sanctum", [compiledFile], compiledMissing),

@@ -101,7 +101,7 @@ curl http://127.0.0.1:4040/stats -H 'authorization: Bearer TOKEN'    # with stat
 \`\`\``;
 
 function leavesOf(value: unknown, path: string): string[] {
-  if (typeof value !== "object" || value === null) return [path];
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [path];
   return Object.entries(value as Readonly<Record<string, unknown>>).flatMap(([name, member]) => {
     const own = named.has(path) ? "NAME" : name;
     return leavesOf(member, path === "" ? own : `${path}.${own}`);
