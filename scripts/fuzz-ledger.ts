@@ -11,7 +11,7 @@ export async function fuzzLedger(first: number, count: number): Promise<boolean>
   console.log(`ledger: seeds ${first} to ${first + count - 1}`);
   const begun = performance.now();
   const codes = await Promise.all(
-    Array.from({ length: processes }, (_, index) => {
+    Array.from({ length: processes }, async (_, index) => {
       const from = first + index * share;
       const own = Math.min(share, first + count - from);
       const command = [process.execPath, import.meta.path, String(from), String(own)];

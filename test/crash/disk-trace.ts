@@ -1,11 +1,11 @@
 // What a process asked of the disk and of the network, in order, from strace(1): the calls of all its threads, each with
 // the path of its file (`-y`) and all its bytes in hex (`-xx`).
 
-export const straceOptions = (output: string): readonly string[] => [
-  // -D: the traced program keeps its process id. -s: no write of ours is longer.
-  ...["strace", "-D", "-f", "-y", "-xx", "-s", "1048576", "--seccomp-bpf", "-o", output],
-  ...["-e", `trace=${[...fileCalls, ...nameCalls, ...syncCalls, ...netCalls].join(",")}`],
-];
+/** Put before a command. `-D`: the traced program keeps its process id. `-s`: no write of ours is longer. */
+export function straceOptions(output: string): readonly string[] {
+  const calls = [...fileCalls, ...nameCalls, ...syncCalls, ...netCalls].join(",");
+  return `strace -D -f -y -xx -s 1048576 --seccomp-bpf -e trace=${calls} -o`.split(" ").concat(output);
+}
 
 const fileCalls = ["write", "writev", "pwrite64", "pwritev", "pwritev2", "ftruncate"] as const;
 const nameCalls = ["openat", "rename", "renameat", "renameat2", "unlink", "unlinkat"] as const;
@@ -49,7 +49,7 @@ export function readTrace(text: string, home: string): TraceEvent[] {
     if (opening !== "(") {
       const sync = begun.get(thread);
       begun.delete(thread);
-      if (sync !== undefined && / = 0$/.test(rest)) events.push({ what: "sync", path: sync.path, begun: sync.at });
+      if (sync !== undefined && rest.endsWith(" = 0")) events.push({ what: "sync", path: sync.path, begun: sync.at });
       continue;
     }
     const unfinished = rest.endsWith("<unfinished ...>");
