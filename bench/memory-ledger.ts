@@ -2,8 +2,8 @@
 // and windows as the real ledger; nothing is written, and a hold is granted at once. For the benchmark alone.
 
 import type { Clock } from "../src/clock.ts";
-import type { Balances, Hold, HoldAsk, Ledger, LedgerHealth } from "../src/layers/budget/index.ts";
-import { Books, give, roomIn, take } from "../src/layers/budget/books.ts";
+import type { Balances, Hold, HoldAsk, Ledger, LedgerHealth, LedgerReport } from "../src/layers/budget/index.ts";
+import { type Balance, type Book, Books, give, roomIn, take, unspentIn } from "../src/layers/budget/books.ts";
 import { Windows } from "../src/layers/budget/windows.ts";
 import type { Nanos } from "../src/money.ts";
 import type { Caps } from "../src/request.ts";
@@ -30,7 +30,7 @@ class MemoryLedger implements Ledger {
   }
 
   hold(ask: HoldAsk): Promise<Hold | null> {
-    const book = this.#books.of(ask.agent, this.#windows.at(this.#clock.now()));
+    const book = this.#bookOf(ask.agent);
     if (!take(book, ask.caps, ask.nanos)) return Promise.resolve(null);
     let held = ask.nanos;
     let over = false;
@@ -49,18 +49,32 @@ class MemoryLedger implements Ledger {
         held += nanos;
         return true;
       },
+      shrink(nanos: Nanos): boolean {
+        if (over || nanos <= 0 || nanos > held) return false;
+        held -= nanos;
+        give(book, nanos, 0);
+        return true;
+      },
       settle: (nanos: Nanos) => end(nanos),
       void: () => end(0),
     });
   }
 
   room(agent: string, caps: Caps): Nanos {
-    return roomIn(this.#books.of(agent, this.#windows.at(this.#clock.now())), caps);
+    return roomIn(this.#bookOf(agent), caps);
+  }
+
+  unspent(agent: string, caps: Caps): Nanos {
+    return unspentIn(this.#bookOf(agent), caps);
   }
 
   balances(agent: string): Balances {
-    const { day } = this.#books.of(agent, this.#windows.at(this.#clock.now()));
-    return { spentNanos: day.spent, heldNanos: day.held };
+    return balancesOf(this.#bookOf(agent).day);
+  }
+
+  windowBalances(agent: string): { readonly hour: Balances; readonly month: Balances } {
+    const { hour, month } = this.#bookOf(agent);
+    return { hour: balancesOf(hour), month: balancesOf(month) };
   }
 
   day(): { readonly key: string; readonly endsAt: number } {
@@ -86,9 +100,25 @@ class MemoryLedger implements Ledger {
     return new Map([...this.#counters].filter(([key]) => key.startsWith(prefix)));
   }
 
+  report(): LedgerReport {
+    return { days: [], open: [] };
+  }
+
+  reportRequests(): readonly [] {
+    return [];
+  }
+
   health(): LedgerHealth {
     return { fault: null, exceeded: 0, expired: 0, notes: [] };
   }
 
   async close(): Promise<void> {}
+
+  #bookOf(agent: string): Book {
+    return this.#books.of(agent, this.#windows.at(this.#clock.now()));
+  }
+}
+
+function balancesOf({ spent, held }: Balance): Balances {
+  return { spentNanos: spent, heldNanos: held };
 }
