@@ -114,7 +114,7 @@ test("a whole answer without a usage is counted by its bytes and the bound of it
 
 test("what may have been thought unseen is counted by time, and never beyond what is paid for", () => {
   const keyed = keyedOf({ candidate: { hiddenReasoning: true } });
-  expect([-5, 0, 1, 500, 60_000].map((ms) => unseenTokens(keyed, ms))).toEqual([0, 0, 1, 50, 100]);
+  expect([-5, 0, 1, 200, 60_000].map((ms) => unseenTokens(keyed, ms))).toEqual([0, 0, 1, 60, 100]);
 });
 
 test("the model's own name is kept, also where a later event does not repeat it", () => {

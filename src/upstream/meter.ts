@@ -12,8 +12,8 @@ export function countTokens(bytes: number): number {
   return Math.ceil(bytes / bytesPerToken);
 }
 
-/** As fast as reasoning models write that do not show it; who shows what it thinks is counted by that. */
-const unseenTokensPerSecond = 100;
+/** No reasoning model that does not show it writes faster; who shows what it thinks is counted by that. */
+const unseenTokensPerSecond = 300;
 
 /**
  * Tokens that may have been thought, and are billed, in the time before the first word of an answer that did not reach its

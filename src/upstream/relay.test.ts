@@ -421,8 +421,8 @@ describe("the client", () => {
   test("that leaves before the first word pays for the time in which a model thinks without showing it", async () => {
     const hidden = { candidate: { hiddenReasoning: true } };
     for (const [sample, paid] of [
-      [hidden, 50],
-      [{ facts: { hasThinking: true } }, 50],
+      [hidden, 60],
+      [{ facts: { hasThinking: true } }, 60],
       [{}, 0],
       // At home nothing is hidden.
       [{ ...hidden, candidate: { hiddenReasoning: true, local: true } }, 0],
@@ -431,7 +431,7 @@ describe("the client", () => {
       setting.upstream.send(role);
       const failure = setting.relay.firstContent().catch((error: unknown) => error);
       await Bun.sleep(0);
-      setting.clock.ms += 500;
+      setting.clock.ms += 200;
       setting.client.abort();
       expect(await failure).toMatchObject({ outcome: "client_gone" });
       expect(setting.keyed.attempt.usage?.output).toBe(paid);

@@ -58,45 +58,51 @@ function streamWith(usage: JsonObject, more: JsonObject = {}): string[] {
   return chatStream([chatChunk({ content: "Rain." }, null, more), chatChunk({}, "stop", { ...more, usage })]);
 }
 
-rule(220, "OpenRouter's own figure is the bill, the vendor's on top where the key is the customer's own", async () => {
-  const cases = [
-    { usage: { ...prompt, cost: 0.0421 }, usd: 0.0421 },
-    { usage: { ...prompt, cost: 0 }, usd: 0 },
-    { usage: { ...prompt, cost: 0.001, is_byok: true, cost_details: { upstream_inference_cost: 0.02 } }, usd: 0.021 },
-    { usage: { ...prompt, cost: 0.001, is_byok: false, cost_details: { upstream_inference_cost: 9 } }, usd: 0.001 },
-  ];
-  for (const { usage, usd } of cases) {
-    for (const stream of [false, true]) {
-      const rawBody = stream ? streamWith(usage) : chatAnswer(usage);
-      const { line } = await metered.bill("chat", routed, { rawBody }, { extra: { stream } });
-      expect(line).toMatchObject({ usd, price: "reported" });
-      const sent = metered.house.cloud.generations.at(-1)!.json();
-      expect(sent["usage"]).toEqual({ include: true });
-      expect(sent["stream_options"]).toEqual(stream ? { include_usage: true } : undefined);
+rule(
+  220,
+  "OpenRouter's own figure is the bill, the vendor's on top where the key is the customer's own, and a zero is none",
+  async () => {
+    const listed = (1000 * 3 + 100 * 15) / 1e6;
+    const cases = [
+      { usage: { ...prompt, cost: 0.0421 }, usd: 0.0421 },
+      // What goes through an account of one's own is told as nothing, and billed all the same.
+      { usage: { ...prompt, cost: 0 }, usd: listed, price: "catalogue" },
+      { usage: { ...prompt, cost: 0.001, is_byok: true, cost_details: { upstream_inference_cost: 0.02 } }, usd: 0.021 },
+      { usage: { ...prompt, cost: 0.001, is_byok: false, cost_details: { upstream_inference_cost: 9 } }, usd: 0.001 },
+    ];
+    for (const { usage, usd, price = "reported" } of cases) {
+      for (const stream of [false, true]) {
+        const rawBody = stream ? streamWith(usage) : chatAnswer(usage);
+        const { line } = await metered.bill("chat", routed, { rawBody }, { extra: { stream } });
+        expect(line).toMatchObject({ usd, price });
+        const sent = metered.house.cloud.generations.at(-1)!.json();
+        expect(sent["usage"]).toEqual({ include: true });
+        expect(sent["stream_options"]).toEqual(stream ? { include_usage: true } : undefined);
+      }
     }
-  }
-  // Wherever the vendor says it, in the last event of a stream.
-  const told = { input_tokens: 1000, output_tokens: 100, cost: 0.0421, is_byok: false };
-  const started = { input_tokens: 1000, output_tokens: 1, cost: null };
-  for (const [dialect, stream, rawBody] of [
-    ["messages", false, messagesAnswer(told)],
-    ["messages", true, messagesStream(started, [told])],
-    ["responses", false, responsesAnswer(told)],
-    ["responses", true, responsesStream(told)],
-  ] as const) {
-    const { line } = await metered.bill(dialect, `routed-${dialect}`, { rawBody }, { extra: { stream } });
-    expect(line).toMatchObject({ usd: 0.0421, price: "reported" });
-  }
-  // From a client of another dialect as well; and a figure that can't be true is none.
-  const other = await metered.bill("messages", routed, { rawBody: chatAnswer({ ...prompt, cost: 0.0421 }) });
-  expect(other.line).toMatchObject({ usd: 0.0421, price: "reported" });
-  expect(metered.house.cloud.generations.at(-1)!.json()["usage"]).toEqual({ include: true });
-  for (const cost of [-1, 1e12, "0.1", null]) {
-    const { line } = await metered.bill("chat", routed, { rawBody: chatAnswer({ ...prompt, cost }) });
-    expect(line["price"]).not.toBe("reported");
-    expect(line.usd).toBe(usdOf([1000, 3], [100, 15]));
-  }
-});
+    // Wherever the vendor says it, in the last event of a stream.
+    const told = { input_tokens: 1000, output_tokens: 100, cost: 0.0421, is_byok: false };
+    const started = { input_tokens: 1000, output_tokens: 1, cost: null };
+    for (const [dialect, stream, rawBody] of [
+      ["messages", false, messagesAnswer(told)],
+      ["messages", true, messagesStream(started, [told])],
+      ["responses", false, responsesAnswer(told)],
+      ["responses", true, responsesStream(told)],
+    ] as const) {
+      const { line } = await metered.bill(dialect, `routed-${dialect}`, { rawBody }, { extra: { stream } });
+      expect(line).toMatchObject({ usd: 0.0421, price: "reported" });
+    }
+    // From a client of another dialect as well; and a figure that can't be true is none.
+    const other = await metered.bill("messages", routed, { rawBody: chatAnswer({ ...prompt, cost: 0.0421 }) });
+    expect(other.line).toMatchObject({ usd: 0.0421, price: "reported" });
+    expect(metered.house.cloud.generations.at(-1)!.json()["usage"]).toEqual({ include: true });
+    for (const cost of [-1, 1e12, "0.1", null]) {
+      const { line } = await metered.bill("chat", routed, { rawBody: chatAnswer({ ...prompt, cost }) });
+      expect(line["price"]).not.toBe("reported");
+      expect(line.usd).toBe(usdOf([1000, 3], [100, 15]));
+    }
+  },
+);
 
 rule(221, "OpenRouter's id of an answer is kept, so that a stream that broke off can be priced later", async () => {
   const id = "gen-1790000000-abcDEF";

@@ -3,7 +3,7 @@ import { ceilingOf, priceOf } from "../../catalogue/index.ts";
 import { AttemptError, GatewayError } from "../../errors.ts";
 import { NANOS_PER_USD } from "../../money.ts";
 import type { Allowance, Finish, Funded, GatewayResponse, Paced } from "../../request.ts";
-import type { JsonObject, Usage, WireFacts } from "../../wire/neutral.ts";
+import type { JsonObject, Usage } from "../../wire/neutral.ts";
 import {
   answerEnding,
   failureOf,
@@ -281,29 +281,6 @@ describe("models that the vendor may ask instead", () => {
       const nanos = (2 * (1_000 * input + 100 * dear.output)) / 1_000;
       expect((await allowanceFor(ledger, { provider: "anthropic", facts, body })).heldNanos).toBe(nanos);
     }));
-});
-
-describe("an answer that ended without its usage", () => {
-  const counted = async (facts: Partial<WireFacts>, ms: number): Promise<number> => {
-    let nanos = 0;
-    await withLedger(async (ledger) => {
-      const { paced } = await attempt(ledger, { facts }, async (funded) => {
-        funded.attempt.usage = usageOf({ input: 100, output: 1 });
-        funded.attempt.usageSource = "counted";
-        funded.attempt.ms = ms;
-        return answerEnding(Promise.resolve({ outcome: "client_gone", bytesOut: 1 }));
-      });
-      nanos = paced.attempt.nanos;
-    });
-    return nanos;
-  };
-
-  test("pays for what may have been thought unseen, by its time and never more than was held", async () => {
-    const thinking = { stream: true, hasThinking: true, maxOutputTokens: 5_000 };
-    expect(await counted(thinking, 2_000)).toBe(100_000 + 600 * 10_000);
-    expect(await counted(thinking, 3_600_000)).toBe(100_000 + 5_000 * 10_000);
-    expect(await counted({ stream: true, maxOutputTokens: 5_000 }, 2_000)).toBe(110_000);
-  });
 });
 
 describe("a model that answered in place of the one that was sent, and is in no list", () => {

@@ -25,6 +25,8 @@ export interface FundParts {
 /** Longer than any vendor answers one request, and than a stream goes on without drawing a slice; milliseconds. */
 const longestAnswerMs = 6 * 3_600_000;
 
+/** Somebody else can answer: a person who waits at a local agent's prompt would notice more. Milliseconds. */
+const shortPatienceMs = 1_000;
 /** When to come back where money is only held: streams settle within seconds. */
 const comeBackMs = 2_000;
 
@@ -107,12 +109,12 @@ async function servePaid(
   const closeFinished = (finish: Finish): void => {
     // A refusal of the request itself is not billed; whatever else came back is.
     if (finish.outcome === "client_error" && attempt.usage === null) hold.void("refused");
-    else settle(hold, paced, price, need);
+    else settle(hold, paced, price);
     line.moved(agent.name);
   };
   const closeFailed = (error: unknown): void => {
     if (error instanceof AttemptError && error.billed === "none") hold.void(error.outcome);
-    else if (error instanceof AttemptError) settle(hold, paced, price, need);
+    else if (error instanceof AttemptError) settle(hold, paced, price);
     else charge(hold, attempt, hold.nanos, "failed");
     line.moved(agent.name);
   };
@@ -139,9 +141,14 @@ async function grantedTo(parts: FundParts, next: Handler<Funded>, paced: Paced, 
   const worthWaiting = (): boolean => coveredBy(paced, price, ledger.unspent(agent.name, agent.caps), counted);
   const fits = (tokens: number): boolean => coveredBy(paced, price, ledger.room(agent.name, agent.caps), tokens);
   if (!fits(Infinity)) counted = await countPrompt(paced, next, fits);
-  const taken = await line.take({ agent: agent.name, signal: paced.signal, take, worthWaiting });
+  const turn = { agent: agent.name, signal: paced.signal, take, worthWaiting };
+  const taken = await line.take(isLast(paced) ? turn : { ...turn, patienceMs: shortPatienceMs });
   const hold = taken === null ? null : await taken.hold;
   return hold === null ? null : { need: taken!.need, hold };
+}
+
+function isLast({ request, candidate }: Paced): boolean {
+  return request.candidates.at(-1)?.name === candidate.name;
 }
 
 function coveredBy(paced: Paced, price: Price, nanos: Nanos, counted?: number): boolean {
@@ -191,31 +198,17 @@ async function closing(
   }
 }
 
-function settle(hold: Hold, paced: Paced, price: Price, need: Need): void {
+function settle(hold: Hold, paced: Paced, price: Price): void {
   const { attempt } = paced;
   if (attempt.usage === null) {
     charge(hold, attempt, hold.nanos, "unknown");
     return;
   }
-  attempt.usage = withUnseen(attempt, attempt.usage, need);
   const cost = costOf(paced, knownLifetimes(attempt.usage, paced.request.body), price, hold.nanos);
   attempt.price = cost.source;
   if (cost.nanos > hold.nanos) attempt.note ??= "it cost more than was held for it";
   if (cost.listedNanos !== undefined) attempt.listedNanos = cost.listedNanos;
   charge(hold, attempt, cost.nanos, attempt.usageSource ?? "usage");
-}
-
-/** No model that thinks unseen writes faster: tokens a second. */
-const fastestThinking = 300;
-
-/**
- * An answer that ended without its usage may have been thought about, which nobody saw: by the time that it took, and never
- * more than was held. Vendors bill it also where the client hangs up.
- */
-function withUnseen({ usageSource, ms }: AttemptRecord, usage: Usage, { drawUpTo, outputTokens }: Need): Usage {
-  if (usageSource !== "counted" || drawUpTo !== null || ms === null) return usage;
-  const thought = Math.min(outputTokens, Math.ceil((ms / 1_000) * fastestThinking));
-  return thought <= usage.output ? usage : { ...usage, output: thought };
 }
 
 /** Cache writes of untold lifetime lived as long as the request's marks allow. */

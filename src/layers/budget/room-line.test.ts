@@ -64,6 +64,17 @@ describe("who lacks money that is only held", () => {
     expect(await small).toBe(true);
   });
 
+  test("waits for a shorter time where it says so, and never for a longer one", async () => {
+    const waits: number[] = [];
+    const wait = async (ms: number): Promise<void> => void waits.push(ms);
+    const line = new RoomLine({ patienceMs: 5_000, wait });
+    const { signal } = new AbortController();
+    const turn = { agent: "windu", signal, take: () => null, worthWaiting: () => true };
+    for (const patienceMs of [1_000, 9_000]) expect(await line.take({ ...turn, patienceMs })).toBeNull();
+    expect(await line.take(turn)).toBeNull();
+    expect(waits).toEqual([1_000, 5_000, 5_000]);
+  });
+
   test("does not wait where the money would not do if all of it came back, nor once that has become so", async () => {
     const { line } = lineOf();
     const room = new Room(line, 1);

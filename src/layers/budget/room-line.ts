@@ -15,6 +15,8 @@ export interface RoomLineParts {
 export interface Turn<T> {
   readonly agent: string;
   readonly signal: AbortSignal;
+  /** Milliseconds, where it waits for a shorter time than others. */
+  readonly patienceMs?: number;
   /** Takes the money in one synchronous step; null: the room does not cover it now. */
   readonly take: () => T | null;
   /** False: it would not be covered if every hold came back either. */
@@ -79,7 +81,8 @@ export class RoomLine {
     };
     line.push(waiting);
     const signal = AbortSignal.any([turn.signal, over.signal]);
-    void this.#parts.wait(this.#parts.patienceMs, signal).then(() => {
+    const patienceMs = Math.min(this.#parts.patienceMs, turn.patienceMs ?? Infinity);
+    void this.#parts.wait(patienceMs, signal).then(() => {
       if (over.signal.aborted) return;
       waiting.leave(null);
       // It may have stood in the way of smaller ones.
