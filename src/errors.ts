@@ -173,6 +173,8 @@ export class AttemptError extends Error {
    * that whoever tries again waits as long as `pace` will insist on).
    */
   retryAfterMs: number | undefined;
+  /** The failure is that of one key, and the provider has another one that may be tried at once: `unlock` says so. */
+  otherKey = false;
   /** Why, in our own words, for the audit and `explain`; never the upstream's text. */
   readonly note: string | undefined;
   /** Context overflow: the upstream's own refusal, for the client where no candidate has a larger window. */

@@ -1,5 +1,7 @@
 // A value that does not print itself: printing, logging, inspecting and serialising show a placeholder.
 
+import { timingSafeEqual } from "node:crypto";
+
 const placeholder = "[secret]";
 const inspect = Symbol.for("nodejs.util.inspect.custom");
 
@@ -20,6 +22,18 @@ export class Secret {
   reveal(): string {
     if (this.#bytes === null) throw new Error("this secret was wiped");
     return new TextDecoder().decode(this.#bytes);
+  }
+
+  /** The bytes once more; the caller wipes them. Throws after `wipe`. */
+  copy(): Uint8Array {
+    if (this.#bytes === null) throw new Error("this secret was wiped");
+    // `slice` of a Buffer would be the same bytes.
+    return Uint8Array.from(this.#bytes);
+  }
+
+  /** Whether this is the value, told without making a string of it, in the same time wherever they differ. */
+  holds(bytes: Uint8Array): boolean {
+    return this.#bytes !== null && this.#bytes.length === bytes.length && timingSafeEqual(this.#bytes, bytes);
   }
 
   get wiped(): boolean {

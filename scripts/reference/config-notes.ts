@@ -117,12 +117,13 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
     says: "`keychain`; local: `none`",
     more:
       "`keychain`: the operating system's, filled by `sanctum keys set`. `passthrough`: each client brings its own. " +
-      "Or a command.",
-    pending: "`vault` is accepted, but no such source exists: a provider that names it is skipped as `missing`.",
+      "`vault`: always the encrypted file, which otherwise stands in where there is no keychain. Or a command.",
   },
   "providers.NAME.key.command": {
     ...required,
-    about: "A program and its arguments, run without a shell, for ten seconds at most. What it prints is the key.",
+    about:
+      "A program and its arguments, run without a shell, for ten seconds at most. What it prints is the key; several keys " +
+      "are printed a line each, and used in that order.",
   },
   "providers.NAME.local": {
     yaml: "false",
@@ -239,6 +240,13 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   "audit.on_failure": {
     yaml: "refuse",
     more: "`refuse`: every request is answered 503 `AUDIT_UNAVAILABLE`. `continue`: they are served, and their lines follow.",
+  },
+  vault: nothing,
+  "vault.identity": {
+    says: "–",
+    more:
+      "Made by `age-keygen`. Without it a passphrase opens the vault: asked for on the terminal, or given by " +
+      "`SANCTUM_VAULT_PASSPHRASE_FD` or a systemd credential.",
   },
   stats: nothing,
   "stats.access": {

@@ -10,6 +10,8 @@ export class NotRunningError extends Error {
 export function createAdminClient(socketPath: string): {
   get(path: string): Promise<string>;
   post(path: string, body?: unknown): Promise<string>;
+  /** The bytes as they are: no string is made of them. */
+  postBytes(path: string, body: Uint8Array): Promise<string>;
 } {
   const call = async (path: string, init: RequestInit): Promise<string> => {
     let response: Response;
@@ -24,5 +26,6 @@ export function createAdminClient(socketPath: string): {
   return {
     get: (path) => call(path, {}),
     post: (path, body) => call(path, { method: "POST", body: JSON.stringify(body ?? {}) }),
+    postBytes: (path, body) => call(path, { method: "POST", body }),
   };
 }

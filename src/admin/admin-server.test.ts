@@ -27,6 +27,7 @@ const quiet: AdminActions = {
   refreshKey: async () => undefined,
   lendToken: () => null,
   agents: () => ["windu", "default"],
+  unlockVault: async () => ({ ok: true, text: "the vault is open" }),
   stop: () => undefined,
 };
 
@@ -95,6 +96,27 @@ describe("over it", () => {
     expect(refreshed).toEqual(["anthropic"]);
   });
 
+  test("the vault is opened with what is sent, byte for byte, and the answer says what came of it", async () => {
+    const seen: unknown[] = [];
+    const path = socketPath();
+    served(path, {
+      unlockVault: async (kind, secret, acceptOlder) => {
+        seen.push([kind, new TextDecoder().decode(secret), acceptOlder]);
+        return { ok: false, text: "this passphrase does not open vault.age" };
+      },
+    });
+    const admin = createAdminClient(path);
+    const bytes = new TextEncoder().encode("größe 🗝\n");
+    const told = await admin.postBytes("/vault/unlock?kind=passphrase", bytes);
+    expect(JSON.parse(told)).toEqual({ ok: false, text: "this passphrase does not open vault.age" });
+    await admin.postBytes("/vault/unlock?kind=identity&accept_older", bytes);
+    await expect(admin.postBytes("/vault/unlock?kind=magic", bytes)).rejects.toThrow("400");
+    expect(seen).toEqual([
+      ["passphrase", "größe 🗝\n", false],
+      ["identity", "größe 🗝\n", true],
+    ]);
+  });
+
   test("the daemon is told to stop, after it has answered", async () => {
     const stopped = Promise.withResolvers<void>();
     const path = socketPath();
@@ -108,7 +130,7 @@ describe("over it", () => {
     const path = socketPath();
     served(path, { stop: () => done++, refreshKey: async () => void done++ });
     const admin = createAdminClient(path);
-    for (const route of ["/stop", "/keys/refresh", "/reload", "/keys", "/v1/messages", "/"]) {
+    for (const route of ["/stop", "/keys/refresh", "/vault/unlock", "/reload", "/keys", "/v1/messages", "/"]) {
       await expect(admin.get(route)).rejects.toThrow("404");
     }
     expect(done).toBe(0);

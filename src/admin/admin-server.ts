@@ -10,6 +10,12 @@ export interface LentToken {
   readonly giveBack: () => void;
 }
 
+/** What became of something, in words for a person. */
+export interface Told {
+  readonly ok: boolean;
+  readonly text: string;
+}
+
 export interface AdminActions {
   /** The `/stats` document as JSON text. */
   stats(): string;
@@ -20,13 +26,15 @@ export interface AdminActions {
   /** Where clients connect. */
   addresses(): readonly string[];
   /** Reads the configuration again; the text says what came of it. */
-  reload(): Promise<{ readonly ok: boolean; readonly text: string }>;
+  reload(): Promise<Told>;
   /** Reads this provider's key again. */
   refreshKey(provider: string): Promise<void>;
   /** Makes a token of this agent; null: there is no such agent. `onRevoked` is called where the agent is taken away. */
   lendToken(agent: string, onRevoked: () => void): LentToken | null;
   /** The names of the agents. */
   agents(): readonly string[];
+  /** Opens the vault with a passphrase or identity, whose bytes are taken over; the text says what came of it. */
+  unlockVault(kind: "passphrase" | "identity", secret: Uint8Array, acceptOlder: boolean): Promise<Told>;
   /** Begins an orderly stop. */
   stop(): void;
 }
@@ -59,6 +67,15 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
         },
       },
       "/run": { POST: (request: Request, server: Server<undefined>) => lend(request, server, actions) },
+      "/vault/unlock": {
+        POST: async (request: Request) => {
+          const url = new URL(request.url);
+          const kind = url.searchParams.get("kind");
+          if (kind !== "passphrase" && kind !== "identity") return Response.json({ ok: false }, { status: 400 });
+          const secret = new Uint8Array(await request.arrayBuffer());
+          return Response.json(await actions.unlockVault(kind, secret, url.searchParams.has("accept_older")));
+        },
+      },
       "/stop": {
         POST: () => {
           // After the answer is on its way.

@@ -58,6 +58,7 @@ describe("how to connect a client", () => {
       refreshKey: async () => undefined,
       lendToken: () => null,
       agents: () => [],
+      unlockVault: async () => ({ ok: true, text: "the vault is open" }),
       stop: () => undefined,
     });
     return await run("claude-code");

@@ -1,6 +1,8 @@
 // Reads a secret from a terminal without showing it, or from a pipe. The bytes are never a string here, so that they can be
 // wiped.
 
+import { on } from "node:events";
+
 const ENTER = 0x0a;
 const RETURN = 0x0d;
 const INTERRUPT = 0x03;
@@ -15,6 +17,20 @@ export interface KeyInput extends AsyncIterable<Uint8Array> {
   readonly isTTY?: boolean;
   setRawMode?(on: boolean): unknown;
   pause?(): unknown;
+}
+
+/** Standard input that several questions can be asked on: the end of one reading does not close it. */
+export function standardInput(): KeyInput {
+  const { stdin } = process;
+  return {
+    isTTY: stdin.isTTY,
+    setRawMode: (raw) => stdin.setRawMode(raw),
+    pause: () => stdin.pause(),
+    async *[Symbol.asyncIterator]() {
+      stdin.resume();
+      for await (const [chunk] of on(stdin, "data", { close: ["end"] })) yield chunk as Uint8Array;
+    },
+  };
 }
 
 /**

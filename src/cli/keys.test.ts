@@ -11,18 +11,19 @@ const key = "sk-ant-api03-canary-12345678";
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 class FakeStore implements KeyStore {
+  readonly place = "keychain";
   readonly keys = new Map<string, string>();
   fault: KeyFault | null = null;
 
-  async load(provider: string): Promise<Uint8Array | null> {
+  async load(provider: string): Promise<readonly Uint8Array[]> {
     if (this.fault !== null) throw this.fault;
     const value = this.keys.get(provider);
-    return value === undefined ? null : bytes(value);
+    return value === undefined ? [] : value.split(" ").map(bytes);
   }
 
-  async save(provider: string, value: Uint8Array): Promise<void> {
+  async save(provider: string, keys: readonly Uint8Array[]): Promise<void> {
     if (this.fault !== null) throw this.fault;
-    this.keys.set(provider, new TextDecoder().decode(value));
+    this.keys.set(provider, keys.map((key) => new TextDecoder().decode(key)).join(" "));
   }
 
   async remove(provider: string): Promise<boolean> {
@@ -73,7 +74,7 @@ async function run(args: string[], input: KeyInput = inputOf([])): Promise<Run> 
     configFile: join(home, "config.yaml"),
   };
   process.exitCode = 0;
-  await keysCommand(io, { store, input }).parseAsync(args, { from: "user" });
+  await keysCommand(io, { keychain: store, input }).parseAsync(args, { from: "user" });
   const { exitCode } = process;
   expect(out + err).not.toContain("canary");
   return { out, err, exitCode };
@@ -115,6 +116,19 @@ describe("sanctum keys set", () => {
     expect([exitCode, store.keys.size]).toEqual([2, 0]);
     await run(["set", key]);
     await run(["rm", key]);
+  });
+
+  test("--add keeps the keys that are there, and stores none twice", async () => {
+    store.keys.set("anthropic", "sk-first-12345678");
+    for (let times = 0; times < 2; times++) {
+      expect((await run(["set", "anthropic", "--stdin", "--add"], inputOf([key]))).exitCode).toBe(0);
+      expect(store.keys.get("anthropic")).toBe(`sk-first-12345678 ${key}`);
+    }
+    store.keys.set("anthropic", Array.from({ length: 8 }, (_, n) => `sk-number-${n}`).join(" "));
+    const { err, exitCode } = await run(["set", "anthropic", "--stdin", "--add"], inputOf([key]));
+    expect([err, exitCode]).toEqual(["sanctum: a provider has 8 keys at most\n", 1]);
+    await run(["set", "anthropic", "--stdin"], inputOf([key]));
+    expect(store.keys.get("anthropic")).toBe(key);
   });
 
   test("refuses what cannot be a key", async () => {
@@ -174,7 +188,7 @@ describe("sanctum keys list and rm", () => {
     expect(out).toMatch(/^anthropic +keychain +ok$/m);
     expect(out).toMatch(/^openai +keychain +missing +no key is stored; run `sanctum keys set openai`$/m);
     const json = JSON.parse((await run(["list", "--json"])).out) as unknown;
-    expect(json).toContainEqual({ provider: "anthropic", source: "keychain", state: "ok", reason: null });
+    expect(json).toContainEqual({ provider: "anthropic", source: "keychain", state: "ok", keys: 1, reason: null });
   });
 
   test("rm removes the key, and says when there was none", async () => {

@@ -1,39 +1,56 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import { createAdminClient, NotRunningError } from "../admin/admin-client.ts";
+import type { Told } from "../admin/admin-server.ts";
 import { systemClock } from "../clock.ts";
 import { formatFault } from "../config/fault.ts";
 import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/types.ts";
 import {
   checkKey,
   createKeychainSource,
   createKeySources,
+  createVaultCipher,
   KeyFault,
   KeyRing,
   MAX_KEY_BYTES,
+  MAX_KEYS,
+  VaultStore,
   type KeyDescription,
   type KeyStore,
 } from "../layers/vault/index.ts";
 import type { Provider } from "../request.ts";
-import { readHidden, readPiped, type KeyInput } from "./hidden-input.ts";
+import { readHidden, readPiped, standardInput, type KeyInput } from "./hidden-input.ts";
 import type { Io } from "./io.ts";
-
-const exitFailed = 1;
-const exitUsage = 2;
-const exitConfiguration = 78;
+import { openVault } from "./open-vault.ts";
+import { exitConfiguration, exitFailed, exitUsage, Refusal } from "./refusal.ts";
+import { findVaultKey } from "./vault-key.ts";
 
 /** What the commands touch beside `Io`; tests bring their own. */
 export interface KeysParts {
-  readonly store?: KeyStore;
+  readonly keychain?: KeyStore;
+  readonly vault?: VaultStore;
   readonly input?: KeyInput;
 }
 
-/** `sanctum keys set|list|rm`. A key is read from a prompt or a pipe, never from an argument, and never printed. */
+/** The parts of one call. */
+interface Desk {
+  readonly io: Io;
+  readonly keychain: KeyStore;
+  readonly vault: VaultStore;
+  readonly input: KeyInput;
+}
+
+/** `sanctum keys set|list|rm|unlock`. A key is read from a prompt or a pipe, never from an argument, and never printed. */
 export function keysCommand(io: Io, parts: KeysParts = {}): Command {
-  const store = parts.store ?? createKeychainSource();
-  const input = parts.input ?? process.stdin;
+  const desk = (): Desk => ({
+    io,
+    keychain: parts.keychain ?? createKeychainSource(),
+    vault: parts.vault ?? vaultIn(io.home),
+    input: parts.input ?? standardInput(),
+  });
   return new Command("keys")
-    .description("the providers' keys: they stay in the operating system's keychain")
+    .description("the providers' keys: they stay in the operating system's keychain, or in an encrypted vault")
     .addCommand(
       new Command("set")
         .description("store the key of a provider; asks for it without showing it")
@@ -41,32 +58,42 @@ export function keysCommand(io: Io, parts: KeysParts = {}): Command {
         // Taken and refused below: the usual message would not say that the key is now in the shell's history.
         .argument("[surplus...]", "nothing: the key is asked for")
         .option("--stdin", "read the key from standard input instead of asking for it")
-        .action((provider: string, surplus: string[], options: { stdin?: boolean }) =>
-          orExplain(io, () => setKey(io, store, input, { provider, surplus, stdin: options.stdin === true })),
+        .option("--add", "keep the keys that are there: this one is used when they are at a limit or refused")
+        .action((provider: string, surplus: string[], options: { stdin?: boolean; add?: boolean }) =>
+          orExplain(io, () =>
+            setKey(desk(), { provider, surplus, stdin: options.stdin === true, add: options.add === true }),
+          ),
         ),
     )
     .addCommand(
       new Command("list")
         .description("where the key of each provider comes from, and whether it is there")
         .option("--json", "machine-readable")
-        .action((options: { json?: boolean }) => orExplain(io, () => listKeys(io, store, options.json === true))),
+        .action((options: { json?: boolean }) => orExplain(io, () => listKeys(desk(), options.json === true))),
     )
     .addCommand(
       new Command("rm")
-        .description("remove the key of a provider from the keychain")
+        .description("remove the keys of a provider from the keychain or the vault")
         .argument("<provider>")
-        .action((provider: string) => orExplain(io, () => removeKey(io, store, provider))),
+        .action((provider: string) => orExplain(io, () => removeKey(desk(), provider))),
+    )
+    .addCommand(
+      new Command("unlock")
+        .description("open the vault of the running gateway; asks for its passphrase")
+        .option("--accept-older", "an older copy of vault.age was put back on purpose")
+        .action((options: { acceptOlder?: boolean }) =>
+          orExplain(io, () => unlockVault(desk(), options.acceptOlder === true)),
+        ),
     );
 }
 
-/** A failure that the person can do something about. */
-class Refusal extends Error {
-  override readonly name = "Refusal";
-  readonly exitCode: number;
-  constructor(exitCode: number, message: string) {
-    super(message);
-    this.exitCode = exitCode;
-  }
+function vaultIn(home: string): VaultStore {
+  return new VaultStore({
+    file: join(home, "vault.age"),
+    marksFile: join(home, "state/vault.json"),
+    cipher: createVaultCipher(),
+    clock: systemClock,
+  });
 }
 
 async function orExplain(io: Io, run: () => Promise<void>): Promise<void> {
@@ -83,9 +110,11 @@ interface SetOptions {
   readonly provider: string;
   readonly surplus: readonly string[];
   readonly stdin: boolean;
+  readonly add: boolean;
 }
 
-async function setKey(io: Io, store: KeyStore, input: KeyInput, options: SetOptions): Promise<void> {
+async function setKey(desk: Desk, options: SetOptions): Promise<void> {
+  const { io } = desk;
   if (options.surplus.length > 0) {
     throw new Refusal(
       exitUsage,
@@ -93,16 +122,63 @@ async function setKey(io: Io, store: KeyStore, input: KeyInput, options: SetOpti
         "Remove it there, and replace the key at the provider. Then run this without it.",
     );
   }
-  const provider = keychainProvider(io, options.provider);
-  const key = await readKey(io, input, provider.name, options.stdin);
+  const config = configOf(io);
+  const provider = storedProvider(io, config, options.provider);
+  const key = await readKey(io, desk.input, provider.name, options.stdin);
   try {
     checkKey(key);
-    await store.save(provider.name, key);
+    const place = await inStore(desk, config, provider, (store) => put(store, provider.name, key, options.add));
+    io.out(`The key of ${provider.name} is in the ${place}.\n`);
   } finally {
     key.fill(0);
   }
-  io.out(`The key of ${provider.name} is in the keychain.\n`);
-  await tellGateway(io, provider.name);
+  await tellGateway(desk, provider.name);
+}
+
+async function put(store: KeyStore, provider: string, key: Uint8Array, add: boolean): Promise<void> {
+  const there = add ? await store.load(provider, new AbortController().signal) : [];
+  try {
+    if (there.length >= MAX_KEYS) throw new Refusal(exitFailed, `a provider has ${MAX_KEYS} keys at most`);
+    if (there.some((one) => Buffer.from(one).equals(key))) return;
+    await store.save(provider, [...there, key]);
+  } finally {
+    for (const one of there) one.fill(0);
+  }
+}
+
+/**
+ * Does it with the store where the provider's keys lie: the keychain, or the vault where this machine has none or the
+ * configuration names it. Returns which one it was.
+ */
+async function inStore(
+  desk: Desk,
+  config: Config,
+  provider: Provider | undefined,
+  work: (store: KeyStore) => Promise<void>,
+): Promise<KeyStore["place"]> {
+  if (provider?.key.from !== "vault") {
+    try {
+      await work(desk.keychain);
+      return "keychain";
+    } catch (error) {
+      if (!(error instanceof KeyFault) || !error.absent) throw error;
+    }
+  }
+  await openVault(talkOf(desk, config));
+  await work(desk.vault);
+  return "vault";
+}
+
+function talkOf({ io, vault, input }: Desk, config: Config): Parameters<typeof openVault>[0] {
+  return { vault, env: io.env, identityFile: config.vault.identityFile, input, say: (text) => io.err(text) };
+}
+
+async function unlockVault(desk: Desk, acceptOlder: boolean): Promise<void> {
+  const { io, vault } = desk;
+  if (!vault.exists)
+    throw new Refusal(exitFailed, `there is no vault (${join(io.home, "vault.age")}): \`sanctum keys set\` makes one`);
+  await openVault(talkOf(desk, configOf(io)), acceptOlder);
+  await tellGateway(desk, null, acceptOlder);
 }
 
 async function readKey(io: Io, input: KeyInput, provider: string, piped: boolean): Promise<Uint8Array> {
@@ -116,16 +192,27 @@ async function readKey(io: Io, input: KeyInput, provider: string, piped: boolean
   return key;
 }
 
-async function removeKey(io: Io, store: KeyStore, name: string): Promise<void> {
-  // Not looked up in the configuration: the key of a provider that is no longer configured can be removed too.
-  if (!(await store.remove(name))) throw new Refusal(exitFailed, `there is no key of ${visible(name)} in the keychain`);
+async function removeKey(desk: Desk, name: string): Promise<void> {
+  const { io } = desk;
+  const config = configOf(io);
+  let removed = false;
+  // Not only what is configured: the key of a provider that is no longer in the file can be removed too.
+  const place = await inStore(desk, config, config.providers.get(name), async (store) => {
+    if (store.place === "vault" && !desk.vault.exists) return;
+    removed = await store.remove(name);
+  });
+  if (!removed) throw new Refusal(exitFailed, `there is no key of ${visible(name)} in the ${place}`);
   io.out(`The key of ${visible(name)} is removed.\n`);
-  await tellGateway(io, name);
+  await tellGateway(desk, name);
 }
 
-async function listKeys(io: Io, store: KeyStore, json: boolean): Promise<void> {
-  const ring = new KeyRing({ clock: systemClock, sourceOf: createKeySources({ env: io.env, keychain: store }) });
-  ring.configure(loadProviders(io));
+async function listKeys(desk: Desk, json: boolean): Promise<void> {
+  const { io, keychain, vault } = desk;
+  const config = configOf(io);
+  const keyed = [...config.providers.values()].some(({ key }) => key.from === "keychain" || key.from === "vault");
+  if (vault.exists && keyed) await tryToOpen(desk, config, json);
+  const ring = new KeyRing({ clock: systemClock, sourceOf: createKeySources({ env: io.env, keychain, vault }) });
+  ring.configure(config.providers.values());
   await ring.loadAll();
   const keys = ring.describe();
   ring.close();
@@ -133,10 +220,17 @@ async function listKeys(io: Io, store: KeyStore, json: boolean): Promise<void> {
   else io.out(tableOf(keys));
 }
 
+/** By what is given; on a terminal by asking. Where neither is there the list says that the vault is locked. */
+async function tryToOpen(desk: Desk, config: Config, json: boolean): Promise<void> {
+  const given = findVaultKey(desk.io.env, config.vault.identityFile);
+  if (given !== null) await desk.vault.unlock(given);
+  else if (desk.input.isTTY === true && !json) await openVault(talkOf(desk, config));
+}
+
 function tableOf(keys: readonly KeyDescription[]): string {
   const rows = [
     ["PROVIDER", "SOURCE", "STATE", ""],
-    ...keys.map((k) => [k.provider, k.source, k.state, k.reason ?? ""]),
+    ...keys.map((k) => [k.provider, k.source, k.state, k.reason ?? (k.keys > 1 ? `${k.keys} keys` : "")]),
   ];
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows
@@ -150,22 +244,21 @@ function tableOf(keys: readonly KeyDescription[]): string {
     .join("");
 }
 
-function loadProviders(io: Io): readonly Provider[] {
+function configOf(io: Io): Config {
   const loaded = loadConfig(io.configFile, { home: io.home });
   if ("faults" in loaded) throw new Refusal(exitConfiguration, loaded.faults.map(formatFault).join("\n"));
-  return [...loaded.config.providers.values()];
+  return loaded.config;
 }
 
 /** The provider, if its key is one that this command stores. */
-function keychainProvider(io: Io, name: string): Provider {
-  const providers = loadProviders(io);
-  const provider = providers.find((p) => p.name === name);
+function storedProvider(io: Io, { providers }: Config, name: string): Provider {
+  const provider = providers.get(name);
   if (provider === undefined) {
-    const names = providers.map((p) => p.name).join(", ");
+    const names = [...providers.keys()].join(", ");
     throw new Refusal(exitFailed, `no provider ${visible(name)} in the configuration; there are: ${names}`);
   }
   const { from } = provider.key;
-  if (from === "keychain") return provider;
+  if (from === "keychain" || from === "vault") return provider;
   throw new Refusal(
     exitFailed,
     `the key of ${name} does not come from the keychain: its \`key\` is \`${from}\` in ${io.configFile}`,
@@ -177,13 +270,32 @@ function visible(name: string): string {
   return /^(?!sk-)[a-z0-9][a-z0-9._-]{0,19}$/.test(name) ? name : "of that name";
 }
 
-/** The running gateway reads the key anew at once. Without one there is nobody to tell. */
-async function tellGateway(io: Io, provider: string): Promise<void> {
+/**
+ * The running gateway opens the vault with what opened it here, and reads the key anew at once. Without a gateway there is
+ * nobody to tell. `provider` null: it is told of the vault alone.
+ */
+async function tellGateway({ io, vault }: Desk, provider: string | null, acceptOlder = false): Promise<void> {
+  const admin = createAdminClient(join(io.home, "run/admin.sock"));
   try {
-    await createAdminClient(join(io.home, "run/admin.sock")).post("/keys/refresh", { provider });
-    io.out("The running gateway knows.\n");
+    const key = vault.copyKey();
+    if (key !== null) {
+      const query = `kind=${key.kind}${acceptOlder ? "&accept_older" : ""}`;
+      const told = JSON.parse(await admin.postBytes(`/vault/unlock?${query}`, key.bytes)) as Told;
+      key.bytes.fill(0);
+      if (!told.ok) throw new Refusal(exitFailed, `the running gateway could not open the vault: ${told.text}`);
+    }
+    if (provider !== null) await admin.post("/keys/refresh", { provider });
+    io.out(provider === null ? "The vault of the running gateway is open.\n" : "The running gateway knows.\n");
   } catch (error) {
-    if (error instanceof NotRunningError) return;
+    if (error instanceof Refusal) throw error;
+    if (error instanceof NotRunningError) {
+      if (provider === null)
+        throw new Refusal(
+          exitFailed,
+          "the gateway is not running; it asks for the passphrase itself when it starts on a terminal",
+        );
+      return;
+    }
     io.err("sanctum: the running gateway could not be told; it finds a new key by itself, or run `sanctum reload`\n");
   }
 }

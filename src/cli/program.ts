@@ -63,9 +63,20 @@ export function createProgram(io: Io): Command {
     }),
     reconcileCommand(io, { settings: () => loadSettings(io) }),
     demoCommand(io),
+    vaultApartCommand(),
   ];
-  for (const command of commands) program.addCommand(withConfigOption(command.exitOverride()));
+  for (const command of commands) {
+    program.addCommand(withConfigOption(command.exitOverride()), { hidden: command.name() === "vault-apart" });
+  }
   return program;
+}
+
+/** How a program of one file runs its own vault-age.ts (see there) in another process. */
+function vaultApartCommand(): Command {
+  return new Command("vault-apart").action(async () => {
+    const { answerVault } = await import("../layers/vault/vault-age.ts");
+    await answerVault();
+  });
 }
 
 /** `--config` is taken before and after the command's name. */

@@ -4,6 +4,7 @@ import { formatFault } from "../config/fault.ts";
 import { clientAddressOf, curlLine } from "./client-address.ts";
 import { dangersIn, reexecuteClean } from "./environment.ts";
 import type { Io } from "./io.ts";
+import { findVaultKey } from "./vault-key.ts";
 
 /** Running streams may go on for so long after SIGTERM. */
 const graceMs = 30_000;
@@ -35,6 +36,7 @@ async function run(io: Io): Promise<void> {
       clock: systemClock,
       random: systemRandom,
       report,
+      vaultKey: (identityFile) => findVaultKey(process.env, identityFile),
     });
   } catch (error) {
     if (error instanceof ConfigurationError) {
@@ -46,14 +48,32 @@ async function run(io: Io): Promise<void> {
     }
     return;
   }
+  await askForVault(io, daemon);
   greet(io, daemon, version);
   await untilStopped(daemon, signals, report);
 }
 
 type RunningDaemon = Pick<
   import("../daemon/daemon.ts").Daemon,
-  "urls" | "local" | "describeKeys" | "reload" | "stop" | "stopRequested"
+  "urls" | "local" | "describeKeys" | "reload" | "stop" | "stopRequested" | "vaultNeeds" | "unlockVault"
 >;
+
+/** On a terminal the vault's passphrase is asked for; requests are served meanwhile, by whoever needs no key of it. */
+async function askForVault(io: Io, daemon: RunningDaemon): Promise<void> {
+  if (daemon.vaultNeeds !== "passphrase" || !process.stdin.isTTY) return;
+  const { readHidden, standardInput } = await import("./hidden-input.ts");
+  const { vaultKey } = await import("../layers/vault/index.ts");
+  for (let tries = 3; tries > 0 && daemon.vaultNeeds !== null; tries--) {
+    const question = "Passphrase of vault.age (not shown; Enter alone leaves it locked): ";
+    const typed = await readHidden(standardInput(), () => io.err(question), 1_024);
+    io.err("\n");
+    // The terminal was in raw mode, so that no signal came of it.
+    if (typed === null) process.kill(process.pid, "SIGINT");
+    if (typed === null || typed.length === 0) return;
+    const { ok, text } = await daemon.unlockVault(vaultKey("passphrase", typed));
+    if (!ok) io.err(`sanctum: ${text}\n`);
+  }
+}
 
 function greet(io: Io, daemon: RunningDaemon, version: string): void {
   const there = existsSync(io.configFile) ? "" : " (not there: built-in defaults)";

@@ -53,6 +53,7 @@ export function buildConfig(content: ConfigFile, file: string, surroundings: Sur
     routes: (content.routes ?? []).map((route, index) => buildRoute(route, index)),
     takeover: content.stream?.takeover ?? "text",
     keepAliveMs: sure(parseDuration, content.stream?.keep_alive) ?? defaultKeepAliveMs,
+    vault: { identityFile: content.vault?.identity === undefined ? undefined : toPath(content.vault.identity) },
     audit: {
       file:
         content.audit?.file === undefined

@@ -294,6 +294,11 @@ export const configSchema = keys("Configuration of Sanctum Cloud Proxy.", {
       keep_alive: v.optional(duration("The client of a stream hears something at least this often.")),
     }),
   ),
+  vault: v.nullish(
+    keys("The encrypted file that holds the keys where there is no keychain.", {
+      identity: v.optional(path("File with the age identity that opens it, instead of a passphrase.")),
+    }),
+  ),
   audit: v.nullish(audit),
   stats: v.nullish(
     keys("Who may read /stats.", {

@@ -24,6 +24,8 @@ export interface Config {
   readonly takeover: "off" | "text";
   /** Milliseconds of silence after which the client of a stream gets a sign of life. */
   readonly keepAliveMs: number;
+  /** `identityFile`: absolute path of an age identity. */
+  readonly vault: { readonly identityFile: string | undefined };
   readonly audit: AuditConfig;
   readonly stats: { readonly access: "loopback" | "token" };
 }

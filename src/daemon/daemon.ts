@@ -31,7 +31,16 @@ import { openSqliteLedger, RoomLine, type Ledger, type SqliteLedgerOptions } fro
 import { RunTokens, digestOf } from "../layers/identity/index.ts";
 import { AgentLimiter, Limits } from "../layers/limits/index.ts";
 import { AnswerStore } from "../layers/replay/index.ts";
-import { KeyRing, createKeySources, type KeyDescription } from "../layers/vault/index.ts";
+import {
+  KeyFault,
+  KeyRing,
+  VaultStore,
+  createKeySources,
+  createVaultCipher,
+  vaultKey,
+  type KeyDescription,
+  type VaultKey,
+} from "../layers/vault/index.ts";
 import type { Arrived, GatewayResponse } from "../request.ts";
 import type { Listener } from "../server/listener.ts";
 import { listenOnLoopback } from "../server/loopback.ts";
@@ -57,6 +66,8 @@ export interface DaemonOptions {
   readonly report: (line: string) => void;
   /** Another way to keep the books than the file: for measuring what the file costs. */
   readonly openLedger?: (options: SqliteLedgerOptions) => Ledger;
+  /** What opens the vault without asking anyone; null: nothing is given. Throws a KeyFault. */
+  readonly vaultKey?: (identityFile: string | undefined) => VaultKey | null;
 }
 
 /** The configuration can't be used: each fault says where and what to do. */
@@ -86,6 +97,7 @@ export class Daemon {
   readonly #tally: Tally;
   readonly #limits: Limits;
   readonly #keys: KeyRing;
+  readonly #vault: VaultStore;
   readonly #stats: () => StatsDocument;
   readonly #statsText: () => string;
   readonly #changes: StatsChanges;
@@ -120,7 +132,13 @@ export class Daemon {
       (drift) => options.report(driftText(drift)),
     );
     this.#limits = new Limits({ clock, random });
-    this.#keys = new KeyRing({ clock, sourceOf: createKeySources() });
+    this.#vault = new VaultStore({
+      file: join(options.home, "vault.age"),
+      marksFile: join(options.home, "state/vault.json"),
+      cipher: createVaultCipher(),
+      clock,
+    });
+    this.#keys = new KeyRing({ clock, sourceOf: createKeySources({ vault: this.#vault }) });
     this.#stats = createStats({
       version,
       clock,
@@ -200,6 +218,24 @@ export class Daemon {
     return this.#stats();
   }
 
+  /** What the vault waits for; null: it is open, or there is none. */
+  get vaultNeeds(): VaultKey["kind"] | null {
+    return this.#vault.locked ? this.#vault.kind() : null;
+  }
+
+  /** Opens the vault; the key is taken over. The text says what came of it. Never rejects. */
+  async unlockVault(key: VaultKey, acceptOlder = false): Promise<{ readonly ok: boolean; readonly text: string }> {
+    try {
+      await this.#vault.unlock(key, acceptOlder);
+    } catch (error) {
+      if (!(error instanceof KeyFault)) throw error;
+      return { ok: false, text: error.message };
+    }
+    const waiting = this.#keys.describe().filter(({ state }) => state === "locked" || state === "missing");
+    await Promise.all(waiting.map(({ provider }) => this.#keys.refresh(provider)));
+    return { ok: true, text: "the vault is open" };
+  }
+
   /** Where each key comes from and whether it is there. */
   describeKeys(): readonly KeyDescription[] {
     return this.#keys.describe();
@@ -252,6 +288,7 @@ export class Daemon {
     await this.#sink[Symbol.asyncDispose]();
     await this.#ledger.close();
     this.#keys.close();
+    this.#vault.lock();
   }
 
   async #open(config: Config, source: ConfigText): Promise<void> {
@@ -292,6 +329,7 @@ export class Daemon {
     });
     this.#adopt(config);
     await this.#reconcile();
+    await this.#openVault(config);
     // A keychain that waits for a person must not keep the gateway from starting.
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, keysAtStartMs);
@@ -315,10 +353,23 @@ export class Daemon {
         },
         lendToken: (agent, onRevoked) => this.#lendToken(agent, onRevoked),
         agents: () => [...this.config.agents.keys()],
+        unlockVault: (kind, secret, acceptOlder) => this.unlockVault(vaultKey(kind, secret), acceptOlder),
         stop: () => this.#stopRequested(),
       }),
     );
     this.#timers.push(setInterval(() => this.#saveCounters(), saveCountersEveryMs));
+  }
+
+  /** A vault that stays locked keeps its keys, not the gateway. */
+  async #openVault(config: Config): Promise<void> {
+    const { vaultKey: find, report } = this.#options;
+    try {
+      const key = this.#vault.exists ? (find?.(config.vault.identityFile) ?? null) : null;
+      if (key !== null) await this.#vault.unlock(key);
+    } catch (error) {
+      if (!(error instanceof KeyFault)) throw error;
+      report(`vault: ${error.message}`);
+    }
   }
 
   async #applySource(source: ConfigText): Promise<void> {

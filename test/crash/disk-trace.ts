@@ -21,19 +21,6 @@ export type TraceEvent =
   | { readonly what: "sync"; readonly path: string; readonly begun: number }
   | { readonly what: "send"; readonly bytes: Buffer };
 
-/** Installs strace where it is missing and that is allowed; throws an Error that says what to do where it is not. */
-export function needStrace(): void {
-  if (Bun.which("strace") !== null) return;
-  if (process.platform !== "linux" || process.getuid?.() !== 0) {
-    throw new Error("the power-cut test needs strace: on Debian `apt-get install strace`, or run the test as root");
-  }
-  const script = "apt-get update -qq && apt-get install -y -qq --no-install-recommends strace";
-  const { exitCode, stderr } = Bun.spawnSync(["sh", "-c", script], {
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-  });
-  if (exitCode !== 0) throw new Error(`strace could not be installed: ${stderr.toString()}`);
-}
-
 /**
  * The events below `home` in the order in which they could take effect: a write when it was called, a sync when it came
  * back. Throws for a call that it does not know how to read: a model of the disk that misses one proves nothing.

@@ -12,7 +12,8 @@ import { rawPost } from "../fakes/raw-client.ts";
 import { createSeededRandom, type SeededRandom } from "../fuzz/seeded-random.ts";
 import { eventually, faultsOfChain, startGateway, tokenOf, type Gateway } from "../harness.ts";
 import { DiskModel } from "./disk-model.ts";
-import { needStrace, readTrace, straceOptions, type TraceEvent } from "./disk-trace.ts";
+import { needProgram } from "../debian-package.ts";
+import { readTrace, straceOptions, type TraceEvent } from "./disk-trace.ts";
 
 const cuts = Number(process.env["POWER_CUTS"] ?? 5);
 const seed = Number(process.env["POWER_SEED"] ?? 1);
@@ -101,7 +102,7 @@ function cutsOf(events: readonly TraceEvent[], random: SeededRandom): number[] {
 test(
   "after a power cut the ledger opens, no hold that the cloud saw is lost, and at most one torn line is mended",
   async () => {
-    needStrace();
+    needProgram("strace", "the power-cut test");
     const random = createSeededRandom(seed);
     await using cloud = await FakeProvider.start();
     await using local = await FakeProvider.start({ local: true });

@@ -64,6 +64,13 @@ test("nothing that the gateway itself needs has an install script", () => {
 
 test("the packages that run with the gateway are few, pinned, and each known here", () => {
   const { dependencies } = JSON.parse(textOf("package.json")) as { dependencies: Record<string, string> };
-  expect(Object.keys(dependencies)).toEqual(["@cfworker/json-schema", "commander", "jsonrepair", "valibot", "yaml"]);
+  expect(Object.keys(dependencies)).toEqual([
+    "@cfworker/json-schema",
+    "age-encryption",
+    "commander",
+    "jsonrepair",
+    "valibot",
+    "yaml",
+  ]);
   for (const version of Object.values(dependencies)) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
 });

@@ -146,7 +146,7 @@ rule(
       [40, sonnet.output],
     ] as const;
     expect(told.line.usd).toBe(usdOf(...rest, [1000, sonnet.input * 1.25], [10_000, sonnet.input * 2]));
-    expect(String(told.attempts[0]?.["note"])).not.toContain("lifetime");
+    expect(told.attempts[0]?.["note"]).not.toEqual(expect.stringContaining("lifetime"));
     const untold = await metered.bill("messages", model, {
       rawBody: messagesAnswer({ ...known, cache_creation: null }),
     });

@@ -129,6 +129,14 @@ describe("what pace does with the ways an attempt ends", () => {
 });
 
 describe("when the provider asks to be left alone", () => {
+  test("a 429 of one key keeps nobody away while the provider has another key", async () => {
+    const { attempt } = setUp();
+    const failure = new AttemptError("upstream_429", { status: 429, retryAfterMs: 7_000 });
+    failure.otherKey = true;
+    await errorOf(attempt(throws(failure)));
+    expect((await attempt(ends("ok"))).status).toBe(200);
+  });
+
   test("a 429 with retry-after keeps every request away for exactly that long", async () => {
     const { attempt, clock, limits } = setUp();
     await errorOf(attempt(throws(new AttemptError("upstream_429", { status: 429, retryAfterMs: 7_000 }))));

@@ -156,8 +156,10 @@ class Attempt implements Permit {
   }
 
   fail(error: unknown): void {
-    const end = endOfError(error);
     const told = error instanceof AttemptError ? error.retryAfterMs : undefined;
+    const failed = endOfError(error);
+    // One key is at its limit, not the provider: its other key is asked at once.
+    const end = error instanceof AttemptError && error.otherKey ? { ...failed, backsOff: false } : failed;
     this.#close(end, told ?? this.#toldRetryAfterMs);
     if (!end.backsOff || !(error instanceof AttemptError)) return;
     error.retryAfterMs = Math.ceil(this.#parts.backoff.waitMs(this.#account, this.#parts.clock.monotonic()));

@@ -182,6 +182,25 @@ describe("the same candidate is asked again", () => {
     }
   });
 
+  test("at once with another key of its provider, wherever in the plan it stands, and then as one of the plan", async () => {
+    const otherKey = (): never => {
+      const error = new AttemptError("upstream_429", { status: 429, retryAfterMs: 60_000 });
+      error.otherKey = true;
+      throw error;
+    };
+    const { next, called } = scripted(otherKey, otherKey, failing("upstream_429"), () => answerOf("home"));
+    const { run, waits } = layerOver(next);
+    const request = plannedOf([patient, home]);
+    expect((await run(request)).body).toBe("home");
+    expect([called, waits]).toEqual([["patient/model", "patient/model", "patient/model", "home/model"], []]);
+    expect(request.record.attempts.map(({ outcome }) => outcome)).toEqual([
+      "upstream_429",
+      "upstream_429",
+      "upstream_429",
+      null,
+    ]);
+  });
+
   test("never after what does not get better by itself, or may have been billed", async () => {
     const final: readonly AttemptOutcome[] = [
       "upstream_400",

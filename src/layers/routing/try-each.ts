@@ -99,6 +99,8 @@ async function tryCandidate(
       if (error.outcome === "skipped_budget" && request.agent.overBudget === "refuse") {
         throw overBudget([{ candidate, error }], error);
       }
+      // Each such failure puts one key behind, so this ends with the keys.
+      if (error.otherKey && parts.clock.monotonic() < until) continue;
       // An estimate is there at once: a count is not waited for.
       const again = isLast && request.operation !== "count_tokens";
       const delayMs = again ? retryDelay(parts, candidate, error, tries) : null;

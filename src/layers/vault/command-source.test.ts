@@ -9,9 +9,15 @@ import { KeyFault } from "./key-source.ts";
 const env = { PATH: process.env["PATH"], HOME: "/nowhere", ALLOWED: "yes", OPENAI_API_KEY: "must-not-be-seen" };
 const never: StartTimer = () => () => undefined;
 
-async function load(argv: string[], signal = new AbortController().signal): Promise<string | null> {
-  const bytes = await createCommandSource(argv, { env, allow: ["ALLOWED", "ABSENT"], timer: never }).load("x", signal);
-  return bytes === null ? null : new TextDecoder().decode(bytes);
+async function loadAll(argv: string[], signal = new AbortController().signal): Promise<string[]> {
+  const keys = await createCommandSource(argv, { env, allow: ["ALLOWED", "ABSENT"], timer: never }).load("x", signal);
+  return keys.map((key) => new TextDecoder().decode(key));
+}
+
+async function load(argv: string[], signal?: AbortSignal): Promise<string | undefined> {
+  const keys = await loadAll(argv, signal);
+  expect(keys.length).toBe(1);
+  return keys[0];
 }
 
 async function faultOf(promise: Promise<unknown>): Promise<KeyFault> {
@@ -28,7 +34,17 @@ describe("a key command", () => {
     expect(await load(["printf", "sk-ant-12345678\\n"])).toBe("sk-ant-12345678");
     expect(await load(["printf", "sk-ant-12345678\\r\\n"])).toBe("sk-ant-12345678");
     expect(await load(["printf", "sk-ant-12345678"])).toBe("sk-ant-12345678");
-    expect(await load(["printf", "a\\n\\n"])).toBe("a\n");
+    expect(await load(["printf", "sk-ant-12345678\\n\\n"])).toBe("sk-ant-12345678");
+  });
+
+  test("gives a key for each line, in their order, and no more than eight", async () => {
+    expect(await loadAll(["printf", "sk-first-1\\r\\nsk-second-2\\nsk-third-3"])).toEqual([
+      "sk-first-1",
+      "sk-second-2",
+      "sk-third-3",
+    ]);
+    expect(await loadAll(["printf", "sk-first-1\\n\\nsk-third-3"])).toEqual(["sk-first-1", "", "sk-third-3"]);
+    expect((await faultOf(loadAll(["seq", "9"]))).reason).toBe("the key command printed more than 8 lines");
   });
 
   test("is run without a shell", async () => {
@@ -36,8 +52,8 @@ describe("a key command", () => {
   });
 
   test("sees PATH, HOME and what is allowed, and nothing else of the environment", async () => {
-    const names = (await load(["env"]))?.split("\n").map((line) => line.split("=")[0]);
-    expect(names?.filter((name) => name !== "_").toSorted()).toEqual(["ALLOWED", "HOME", "PATH"]);
+    const names = (await loadAll(["env"])).map((line) => line.split("=")[0] ?? "");
+    expect(names.filter((name) => name !== "_").toSorted()).toEqual(["ALLOWED", "HOME", "PATH"]);
   });
 
   test("has no input and no terminal to ask on", async () => {

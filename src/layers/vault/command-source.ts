@@ -1,6 +1,6 @@
 import type { StartTimer } from "./deadline.ts";
 import { systemTimer } from "./deadline.ts";
-import { KeyFault, type KeySource } from "./key-source.ts";
+import { KeyFault, MAX_KEYS, type KeySource } from "./key-source.ts";
 
 const TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 8_192;
@@ -31,7 +31,7 @@ interface Parts {
 }
 
 /**
- * Runs a program that prints the key (`op read …`, `pass show …`). No shell is involved. Its output is never logged, its
+ * Runs a program that prints the key (`op read …`, `pass show …`), or several keys, each on a line. No shell is involved. Its output is never logged, its
  * error output is discarded: both may hold the key. It gets no terminal and no input, so it cannot ask anyone anything.
  */
 export function createCommandSource(argv: readonly string[], parts: Parts = {}): KeySource {
@@ -54,7 +54,7 @@ async function runOnce(
   env: Record<string, string>,
   timer: StartTimer,
   signal: AbortSignal,
-): Promise<Uint8Array> {
+): Promise<readonly Uint8Array[]> {
   const child = start(argv, env);
   const output = child.stdout.getReader();
   let stopped: string | null = null;
@@ -71,7 +71,7 @@ async function runOnce(
   try {
     const bytes = await readAtMost(output, () => stop(`the key command printed more than ${MAX_OUTPUT_BYTES} bytes`));
     const exitCode = stopped === null ? await child.exited : null;
-    if (stopped === null && exitCode === 0 && bytes.length > 0) return trimmed(bytes);
+    if (stopped === null && exitCode === 0 && bytes.length > 0) return linesOf(bytes);
     bytes.fill(0);
     if (stopped !== null) throw new KeyFault("missing", stopped);
     throw new KeyFault("missing", exitCode === 0 ? "the key command printed nothing" : exitText(exitCode));
@@ -127,14 +127,21 @@ async function readAtMost(output: Output, tooMuch: () => void): Promise<Uint8Arr
   return result;
 }
 
-/** Without the one line break that programs end their output with. */
-function trimmed(bytes: Uint8Array): Uint8Array {
-  let end = bytes.length;
-  if (bytes[end - 1] === 0x0a) end--;
-  if (end < bytes.length && bytes[end - 1] === 0x0d) end--;
-  const key = bytes.slice(0, end);
+/** One key a line, without the line breaks; `bytes` is wiped. */
+function linesOf(bytes: Uint8Array): Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  for (let start = 0; start < bytes.length;) {
+    const feed = bytes.indexOf(0x0a, start);
+    const end = feed < 0 ? bytes.length : feed;
+    lines.push(bytes.slice(start, end > start && bytes[end - 1] === 0x0d && feed >= 0 ? end - 1 : end));
+    start = end + 1;
+  }
   bytes.fill(0);
-  return key;
+  // An empty last line is how editors end a file; `checkKey` speaks of any other.
+  while (lines.length > 1 && lines.at(-1)!.length === 0) lines.pop();
+  if (lines.length <= MAX_KEYS) return lines;
+  for (const line of lines) line.fill(0);
+  throw new KeyFault("missing", `the key command printed more than ${MAX_KEYS} lines`);
 }
 
 function exitText(exitCode: number | null): string {

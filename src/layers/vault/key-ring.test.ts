@@ -12,23 +12,23 @@ const newKey = "sk-new-87654321";
 
 /** Answers what it is told to, when it is told to. */
 class FakeSource implements KeySource {
-  answer: string | null | KeyFault = oldKey;
+  answer: string | readonly string[] | null | KeyFault = oldKey;
   loads = 0;
   /** Every answer waits for this. */
   gate: Promise<void> = Promise.resolve();
   readonly given: Uint8Array[] = [];
   signal: AbortSignal | null = null;
 
-  async load(_provider: string, signal: AbortSignal): Promise<Uint8Array | null> {
+  async load(_provider: string, signal: AbortSignal): Promise<readonly Uint8Array[]> {
     this.loads++;
     this.signal = signal;
     const { answer } = this;
     await this.gate;
     if (answer instanceof KeyFault) throw answer;
-    if (answer === null) return null;
-    const key = bytes(answer);
-    this.given.push(key);
-    return key;
+    if (answer === null) return [];
+    const keys = (typeof answer === "string" ? [answer] : answer).map(bytes);
+    this.given.push(...keys);
+    return keys;
   }
 }
 
@@ -295,14 +295,69 @@ describe("a key ring", () => {
     await ring.loadAll();
     const loan = await borrowed(ring, anthropic);
     expect(ring.describe()).toEqual([
-      { provider: "anthropic", source: "keychain", state: "ok", reason: null },
-      { provider: "ollama", source: "none", state: "none", reason: null },
-      { provider: "sealed", source: "vault", state: "missing", reason: "keys from `vault` cannot be used here" },
+      { provider: "anthropic", source: "keychain", state: "ok", keys: 1, reason: null },
+      { provider: "ollama", source: "none", state: "none", keys: 0, reason: null },
+      {
+        provider: "sealed",
+        source: "vault",
+        state: "missing",
+        keys: 0,
+        reason: "keys from `vault` cannot be used here",
+      },
     ]);
     expect((await refused(ring, provider("sealed", { from: "vault" }))).unavailable).toBe("missing");
     const printed = Bun.inspect([ring, loan, ring.secrets()], { depth: 10 }) + JSON.stringify([loan, ring.secrets()]);
     expect(printed).not.toContain(oldKey);
     expect(ring.secrets().map((secret) => secret.reveal())).toEqual([oldKey]);
+  });
+
+  test("with several keys lends the first, and another one while it is refused or at a limit", async () => {
+    const { ring, source, anthropic, advance } = setUp();
+    const keys = ["sk-first-11", "sk-second-22", "sk-third-33"];
+    source.answer = keys;
+    const lent = async (): Promise<string | undefined> => {
+      const loan = await borrowed(ring, anthropic);
+      ring.giveBack(loan);
+      return loan.key?.reveal();
+    };
+    const first = await borrowed(ring, anthropic);
+    expect(first.key?.reveal()).toBe(keys[0]!);
+    expect(ring.rejected(first)).toBeTrue();
+    const second = await borrowed(ring, anthropic);
+    expect([second.key?.reveal(), ring.state("anthropic")]).toEqual([keys[1], "ok"]);
+    expect(ring.limited(second, 5_000)).toBeTrue();
+    const third = await borrowed(ring, anthropic);
+    expect(third.key?.reveal()).toBe(keys[2]!);
+    // Nobody is left that could be tried at once; who comes meanwhile gets the one that rests for the shortest time.
+    expect(ring.limited(third, 60_000)).toBeFalse();
+    expect(await lent()).toBe(keys[1]!);
+    advance(5_000);
+    expect(await lent()).toBe(keys[1]!);
+    for (const loan of [second, third]) ring.rejected(loan);
+    expect(ring.state("anthropic")).toBe("rejected");
+    expect(ring.describe()[0]).toMatchObject({ keys: 3, state: "rejected", reason: null });
+
+    // One of them is replaced: it is new, and the others are known for what they are.
+    source.answer = [keys[0]!, newKey];
+    expect(await ring.refresh("anthropic")).toBe("ok");
+    expect(await lent()).toBe(newKey);
+    for (const loan of [first, second, third]) ring.giveBack(loan);
+    const wiped = ring.secrets().length === 2 && [second, third].every((loan) => loan.key?.wiped === true);
+    expect(wiped).toBeTrue();
+  });
+
+  test("a limit of the only key keeps nobody from it, and a lie about its length none for more than five minutes", async () => {
+    const { ring, source, anthropic, advance } = setUp();
+    expect(ring.limited(await borrowed(ring, anthropic), 60_000)).toBeFalse();
+    expect((await borrowed(ring, anthropic)).key?.reveal()).toBe(oldKey);
+    source.answer = [oldKey, newKey];
+    await ring.refresh("anthropic");
+    advance(60_000);
+    const first = await borrowed(ring, anthropic);
+    for (const lie of [Number.POSITIVE_INFINITY, 1e12]) expect(ring.limited(first, lie)).toBeTrue();
+    expect((await borrowed(ring, anthropic)).key?.reveal()).toBe(newKey);
+    advance(300_000);
+    expect((await borrowed(ring, anthropic)).key).toBe(first.key);
   });
 
   test("a source that breaks in an unforeseen way is a missing key", async () => {

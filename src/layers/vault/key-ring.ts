@@ -20,8 +20,11 @@ export interface KeyRefusal {
 
 export interface KeyDescription {
   readonly provider: string;
+  /** Where its keys lie: the configuration's word, or what stands in for a keychain that this machine has not. */
   readonly source: KeyReference["from"];
   readonly state: KeyState;
+  /** How many there are. */
+  readonly keys: number;
   /** Why it is missing or locked; null otherwise. */
   readonly reason: string | null;
 }
@@ -40,12 +43,20 @@ const RETRY_MISSING_MS = 2_000;
 const RETRY_REJECTED_MS = 10_000;
 /** Who dismissed a dialog is not asked again for this long, except by a command. */
 const RETRY_ASKED_MS = 3_600_000;
+/** For how long another key is taken where one met a limit that did not say when it ends. */
+const REST_MS = 30_000;
+/** What a provider says about its limits is believed up to here. */
+const LONGEST_REST_MS = 300_000;
 
 /** One value of a provider's key; wiped when it is replaced and its last borrower has left. */
 interface Version {
   readonly secret: Secret;
   borrowers: number;
   retired: boolean;
+  /** The provider answered 401 or 403 to it. */
+  rejected: boolean;
+  /** Monotonic, milliseconds: at a limit until then, so that others are taken first. */
+  restsUntil: number;
 }
 
 interface RingLoan extends Loan {
@@ -58,7 +69,9 @@ interface Slot {
   readonly url: string;
   readonly reference: KeyReference;
   readonly source: KeySource | null;
-  version: Version | null;
+  /** In the order in which they are to be used; empty: none is there. */
+  versions: readonly Version[];
+  /** How the slot stands while it has no key; with keys, `stateOf` tells. */
   state: KeyState;
   reason: string | null;
   /** The load under way, ended by the deadline. */
@@ -93,7 +106,7 @@ export class KeyRing {
 
   /** Loads every key that is not there yet; resolves when each is there, known to be missing, or late. Never rejects. */
   async loadAll(): Promise<void> {
-    const lacking = [...this.#slots.values()].filter((slot) => slot.source !== null && slot.version === null);
+    const lacking = [...this.#slots.values()].filter((slot) => slot.source !== null && slot.versions.length === 0);
     await Promise.all(lacking.map((slot) => this.#load(slot)));
   }
 
@@ -106,9 +119,9 @@ export class KeyRing {
     const slot = this.#slots.get(provider.name);
     // A request that began with another configuration must not carry the key to another address.
     if (slot === undefined || !fits(slot, provider)) return refusal("missing", "the configuration of the key changed");
-    const { version } = slot;
-    if (version !== null) {
-      if (slot.state === "rejected") this.#retryInBackground(slot);
+    const version = this.#best(slot);
+    if (version !== undefined) {
+      if (slot.versions.every((one) => one.rejected)) this.#retryInBackground(slot);
       return lend(slot.provider, version);
     }
     if (slot.reference.from === "none") return { provider: slot.provider, key: null };
@@ -128,19 +141,36 @@ export class KeyRing {
     if (version.retired && version.borrowers === 0) version.secret.wipe();
   }
 
-  /** The provider answered 401 or 403 to this loan. */
-  rejected(loan: Loan): void {
-    this.#judge(loan, "rejected");
+  /** The provider answered 401 or 403 to this loan. True: it has another key that may be tried now. */
+  rejected(loan: Loan): boolean {
+    const found = this.#judged(loan);
+    if (found === null) return false;
+    found.version.rejected = true;
+    return this.#hasFresh(found.slot);
+  }
+
+  /**
+   * The provider is at a limit with this loan, or its account is empty: other keys are taken first for so many
+   * milliseconds. True: there is one that may be tried now.
+   */
+  limited(loan: Loan, restMs: number = REST_MS): boolean {
+    const found = this.#judged(loan);
+    if (found === null) return false;
+    const rest = Math.min(Math.max(restMs, 0), LONGEST_REST_MS);
+    found.version.restsUntil = this.#parts.clock.monotonic() + rest;
+    return this.#hasFresh(found.slot);
   }
 
   /** The provider took it. */
   accepted(loan: Loan): void {
-    this.#judge(loan, "ok");
+    const found = this.#judged(loan);
+    if (found !== null) found.version.rejected = false;
   }
 
   /** For `/stats`. `none`: no key is needed (or none was looked for yet, or each caller brings one). */
   state(provider: string): KeyState {
-    return this.#slots.get(provider)?.state ?? "none";
+    const slot = this.#slots.get(provider);
+    return slot === undefined ? "none" : stateOf(slot);
   }
 
   /** Reads the key anew, whatever is known; resolves to how it stands then. For `sanctum keys set`. Never rejects. */
@@ -150,22 +180,23 @@ export class KeyRing {
     // What is under way may have read the old value.
     if (slot.loading !== null) await slot.loading;
     if (slot.source !== null) await this.#load(slot);
-    return slot.state;
+    return stateOf(slot);
   }
 
   /** For the start-up output and `sanctum keys list`. */
   describe(): KeyDescription[] {
-    return [...this.#slots.values()].map(({ provider, reference, state, reason }) => ({
-      provider,
-      source: reference.from,
-      state,
-      reason,
+    return [...this.#slots.values()].map((slot) => ({
+      provider: slot.provider,
+      source: slot.source?.place ?? slot.reference.from,
+      state: stateOf(slot),
+      keys: slot.versions.length,
+      reason: slot.versions.length === 0 ? slot.reason : null,
     }));
   }
 
   /** The keys in memory, for scrubbing texts of them. */
   secrets(): Secret[] {
-    return [...this.#slots.values()].flatMap(({ version }) => version?.secret ?? []);
+    return [...this.#slots.values()].flatMap(({ versions }) => versions.map(({ secret }) => secret));
   }
 
   /** Wipes every key that nobody borrows; the others follow when they come back. */
@@ -183,7 +214,7 @@ export class KeyRing {
       url: provider.url,
       reference: provider.key,
       source,
-      version: null,
+      versions: [],
       state: unsupported ? "missing" : "none",
       reason: unsupported ? `keys from \`${from}\` cannot be used here` : null,
       loading: null,
@@ -194,7 +225,23 @@ export class KeyRing {
 
   async #borrowAfterLoad(slot: Slot): Promise<Loan | KeyRefusal> {
     await this.#load(slot);
-    return slot.version === null ? refusalOf(slot) : lend(slot.provider, slot.version);
+    const version = this.#best(slot);
+    return version === undefined ? refusalOf(slot) : lend(slot.provider, version);
+  }
+
+  /** The first key that may be used now; else the one that rests for the shortest time; else one that was rejected. */
+  #best(slot: Slot): Version | undefined {
+    const { versions } = slot;
+    const now = this.#parts.clock.monotonic();
+    const usable = versions.find((one) => !one.rejected && one.restsUntil <= now);
+    if (usable !== undefined || versions.length < 2) return usable ?? versions[0];
+    const accepted = versions.filter((one) => !one.rejected);
+    return (accepted.length > 0 ? accepted : versions).reduce((a, b) => (b.restsUntil < a.restsUntil ? b : a));
+  }
+
+  #hasFresh(slot: Slot): boolean {
+    const now = this.#parts.clock.monotonic();
+    return slot.versions.some((one) => !one.rejected && one.restsUntil <= now);
   }
 
   #retryInBackground(slot: Slot): void {
@@ -230,38 +277,33 @@ export class KeyRing {
 
   async #loadInto(slot: Slot, source: KeySource, signal: AbortSignal): Promise<void> {
     try {
-      const bytes = await source.load(slot.provider, signal);
-      if (this.#slots.get(slot.provider) !== slot) bytes?.fill(0);
-      else if (bytes === null) this.#lose(slot);
-      else this.#adopt(slot, bytes);
+      const keys = await source.load(slot.provider, signal);
+      if (this.#slots.get(slot.provider) !== slot) for (const key of keys) key.fill(0);
+      else if (keys.length === 0) this.#lose(slot);
+      else this.#adopt(slot, keys);
     } catch (error) {
       this.#fail(slot, error);
     }
   }
 
-  #adopt(slot: Slot, bytes: Uint8Array): void {
+  #adopt(slot: Slot, keys: readonly Uint8Array[]): void {
     try {
-      checkKey(bytes);
+      for (const key of keys) checkKey(key);
     } catch (error) {
-      bytes.fill(0);
+      for (const key of keys) key.fill(0);
       throw error;
     }
-    const secret = new Secret(bytes);
     slot.retryAt = this.#parts.clock.monotonic() + RETRY_REJECTED_MS;
-    // The same value as before: if it was rejected, it still is.
-    if (slot.version !== null && slot.version.secret.reveal() === secret.reveal()) {
-      secret.wipe();
-      return;
-    }
-    retire(slot);
-    slot.version = { secret, borrowers: 0, retired: false };
+    const versions = keys.map((key) => known(slot.versions, key) ?? newVersion(key));
+    for (const version of slot.versions) if (!versions.includes(version)) retire(version);
+    slot.versions = versions;
     slot.state = "ok";
     slot.reason = null;
   }
 
   /** The source was asked and has none: only this takes a key away. */
   #lose(slot: Slot): void {
-    retire(slot);
+    retireAll(slot);
     this.#fail(slot, new KeyFault("missing", `no key is stored; run \`sanctum keys set ${slot.provider}\``));
   }
 
@@ -270,18 +312,34 @@ export class KeyRing {
       error instanceof KeyFault ? error : new KeyFault("missing", "the key's source failed", { cause: error });
     slot.retryAt = this.#parts.clock.monotonic() + (fault.asked ? RETRY_ASKED_MS : RETRY_MISSING_MS);
     // A source that is locked, silent or broken for a while takes no key away that was read before.
-    if (slot.version !== null) return;
+    if (slot.versions.length > 0) return;
     slot.state = fault.state;
     slot.reason = fault.reason;
   }
 
-  #judge(loan: Loan, state: "ok" | "rejected"): void {
+  /** What happens to an old value says nothing about the new ones. */
+  #judged(loan: Loan): { readonly slot: Slot; readonly version: Version } | null {
     const slot = this.#slots.get(loan.provider);
     const version = (loan as RingLoan).version ?? null;
-    // What happens to an old value says nothing about the new one.
-    if (slot === undefined || version === null || version !== slot.version) return;
-    slot.state = state;
+    return slot !== undefined && version !== null && slot.versions.includes(version) ? { slot, version } : null;
   }
+}
+
+/** `rejected` while no key of the provider is taken. */
+function stateOf({ versions, state }: Slot): KeyState {
+  if (versions.length === 0) return state;
+  return versions.every((one) => one.rejected) ? "rejected" : "ok";
+}
+
+/** The version that already has this value, whose bytes are then wiped; undefined: none. If it was rejected, it still is. */
+function known(versions: readonly Version[], key: Uint8Array): Version | undefined {
+  const found = versions.find((one) => one.secret.holds(key));
+  if (found !== undefined) key.fill(0);
+  return found;
+}
+
+function newVersion(key: Uint8Array): Version {
+  return { secret: new Secret(key), borrowers: 0, retired: false, rejected: false, restsUntil: 0 };
 }
 
 function fits(slot: Slot, provider: Provider): boolean {
@@ -306,17 +364,19 @@ function lendPassthrough(provider: string, passthrough: Secret | null): Loan | K
   return { provider, key: passthrough };
 }
 
-function retire(slot: Slot): void {
-  const { version } = slot;
-  slot.version = null;
-  if (version === null) return;
+function retire(version: Version): void {
   version.retired = true;
   if (version.borrowers === 0) version.secret.wipe();
 }
 
+function retireAll(slot: Slot): void {
+  for (const version of slot.versions) retire(version);
+  slot.versions = [];
+}
+
 /** The slot itself goes: nobody will look into it again. */
 function discard(slot: Slot): void {
-  retire(slot);
+  retireAll(slot);
   slot.asking?.abort();
 }
 

@@ -5,39 +5,56 @@
 export type KeyState = "ok" | "missing" | "locked" | "rejected" | "none";
 
 export interface KeySource {
+  /** Where the keys really lie, for people; absent where the configuration's own word says it. */
+  readonly place?: KeyPlace;
   /**
-   * The key's bytes, which the caller then owns and wipes; null: there is none. Rejects with a KeyFault. Stops what it can
-   * when the signal aborts.
+   * The provider's keys in the order in which they are to be used; the caller then owns the bytes and wipes them. Empty:
+   * there is none. Rejects with a KeyFault. Stops what it can when the signal aborts.
    */
-  load(provider: string, signal: AbortSignal): Promise<Uint8Array | null>;
+  load(provider: string, signal: AbortSignal): Promise<readonly Uint8Array[]>;
 }
+
+export type KeyPlace = "keychain" | "vault";
 
 /** A source that the user can write to by `sanctum keys set` and `rm`. */
 export interface KeyStore extends KeySource {
-  /** Stores the key, replacing another. The caller keeps the bytes and wipes them. Rejects with a KeyFault. */
-  save(provider: string, key: Uint8Array): Promise<void>;
+  readonly place: KeyPlace;
+  /**
+   * Stores these keys in the place of what was there. The caller keeps the bytes and wipes them. Rejects with a KeyFault,
+   * and then what was there still is.
+   */
+  save(provider: string, keys: readonly Uint8Array[]): Promise<void>;
   /** False: there was none. Rejects with a KeyFault. */
   remove(provider: string): Promise<boolean>;
 }
 
 /** Loading a key failed. `reason` is our own text: it holds nothing of the key, and nothing that another program wrote. */
 export class KeyFault extends Error {
-  override readonly name = "KeyFault";
+  override readonly name: string = "KeyFault";
   readonly state: "missing" | "locked";
   readonly reason: string;
   /** A person was asked and said no (or did not answer): not to be repeated by requests, only by a command. */
   readonly asked: boolean;
+  /** There is no such store on this machine: another one may take its place. */
+  readonly absent: boolean;
 
-  constructor(state: "missing" | "locked", reason: string, details: { asked?: boolean; cause?: unknown } = {}) {
+  constructor(
+    state: "missing" | "locked",
+    reason: string,
+    details: { asked?: boolean; absent?: boolean; cause?: unknown } = {},
+  ) {
     super(reason, { cause: details.cause });
     this.state = state;
     this.reason = reason;
     this.asked = details.asked ?? false;
+    this.absent = details.absent ?? false;
   }
 }
 
 const MIN_KEY_BYTES = 8;
 export const MAX_KEY_BYTES = 4_096;
+/** As many as one provider may have: each of them is looked up by itself in a keychain. */
+export const MAX_KEYS = 8;
 
 /**
  * Throws a KeyFault unless these bytes can be a key: 8 to 4,096 visible ASCII characters. Anything else would break the

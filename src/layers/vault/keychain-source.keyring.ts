@@ -29,8 +29,8 @@ async function rule(name: string, check: () => Promise<boolean>): Promise<void> 
 }
 
 async function loaded(name: string): Promise<string | null> {
-  const value = await store.load(name, signal);
-  return value === null ? null : new TextDecoder().decode(value);
+  const [key] = await store.load(name, signal);
+  return key === undefined ? null : new TextDecoder().decode(key);
 }
 
 async function stateOfFault(promise: Promise<unknown>): Promise<string> {
@@ -69,7 +69,7 @@ async function lock(): Promise<void> {
 await rule("a key that was never stored is missing", async () => (await loaded("anthropic")) === null);
 await rule("and the ring says so", async () => (await ringState()) === "missing");
 await rule("a stored key is read back", async () => {
-  await store.save("anthropic", bytes(key));
+  await store.save("anthropic", [bytes(key)]);
   return (await loaded("anthropic")) === key;
 });
 await rule("the ring holds it", async () => (await ringState()) === "ok");
@@ -78,8 +78,16 @@ await rule("it stands where other tools of the desktop find it", async () => {
 });
 await rule("each provider has its own", async () => (await loaded("openai")) === null);
 await rule("storing again replaces it", async () => {
-  await store.save("anthropic", bytes(`${key}-2`));
+  await store.save("anthropic", [bytes(`${key}-2`)]);
   return (await loaded("anthropic")) === `${key}-2`;
+});
+await rule("several keys of a provider keep their order, and fewer replace them", async () => {
+  const keys = ["sk-first-1", "sk-second-2", "sk-third-3"].map(bytes);
+  await store.save("openai", keys);
+  const all = Bun.deepEquals(await store.load("openai", signal), keys);
+  await store.save("openai", keys.slice(1));
+  const rest = Bun.deepEquals(await store.load("openai", signal), keys.slice(1));
+  return all && rest && (await store.remove("openai")) && (await loaded("openai")) === null;
 });
 await rule("an open keyring is told from a locked one", async () => (await secretServiceLocked()) === false);
 await rule("reading does not hold up the event loop", async () => {
@@ -99,14 +107,14 @@ await rule("a removed key is gone, and removing it again says so", async () => {
   return first && !(await store.remove("anthropic")) && (await loaded("anthropic")) === null;
 });
 
-await store.save("anthropic", bytes(key));
+await store.save("anthropic", [bytes(key)]);
 await lock();
 await rule("a locked keyring is seen as locked", async () => (await secretServiceLocked()) === true);
 await rule("a key in a locked keyring is locked, not missing", async () => {
   return (await stateOfFault(store.load("anthropic", signal))) === "locked" && (await ringState()) === "locked";
 });
 await rule("storing into a locked keyring fails as locked", async () => {
-  return (await stateOfFault(store.save("anthropic", bytes(key)))) === "locked";
+  return (await stateOfFault(store.save("anthropic", [bytes(key)]))) === "locked";
 });
 await rule("removing from a locked keyring fails as locked", async () => {
   return (await stateOfFault(store.remove("anthropic"))) === "locked";

@@ -47,23 +47,39 @@ describe("the keychain", () => {
   test("holds each provider's key under the service sanctum-proxy", async () => {
     const keychain = new FakeKeychain();
     const store = createKeychainSource({ keychain, locked: unlocked });
-    await store.save("anthropic", bytes("sk-ant-12345678"));
+    await store.save("anthropic", [bytes("sk-ant-12345678")]);
     expect([...keychain.entries]).toEqual([["sanctum-proxy/anthropic", "sk-ant-12345678"]]);
-    expect(await store.load("anthropic", signal)).toEqual(bytes("sk-ant-12345678"));
-    expect(await store.load("openai", signal)).toBeNull();
+    expect(await store.load("anthropic", signal)).toEqual([bytes("sk-ant-12345678")]);
+    expect(await store.load("openai", signal)).toEqual([]);
     expect(await store.remove("anthropic")).toBeTrue();
     expect(await store.remove("anthropic")).toBeFalse();
-    expect(await store.load("anthropic", signal)).toBeNull();
+    expect(await store.load("anthropic", signal)).toEqual([]);
+  });
+
+  test("holds several keys of a provider in their order, and forgets what is no longer among them", async () => {
+    const keychain = new FakeKeychain();
+    const store = createKeychainSource({ keychain, locked: unlocked });
+    const three = ["sk-first-1", "sk-second-2", "sk-third-3"].map(bytes);
+    await store.save("anthropic", three);
+    expect([...keychain.entries.keys()]).toEqual(
+      ["anthropic", "anthropic.2", "anthropic.3"].map((name) => `sanctum-proxy/${name}`),
+    );
+    expect(await store.load("anthropic", signal)).toEqual(three);
+    await store.save("anthropic", three.slice(2));
+    expect([...keychain.entries]).toEqual([["sanctum-proxy/anthropic", "sk-third-3"]]);
+    await store.save("anthropic", three);
+    await store.remove("anthropic");
+    expect(keychain.entries.size).toBe(0);
   });
 
   test("that is not there is a missing key with a way out, and the platform's text is not shown", async () => {
     const keychain = new FakeKeychain();
     keychain.fails = "ERR_SECRETS_PLATFORM_ERROR";
     const store = createKeychainSource({ keychain, locked: async () => null });
-    for (const call of [store.load("x", signal), store.save("x", bytes("12345678")), store.remove("x")]) {
+    for (const call of [store.load("x", signal), store.save("x", [bytes("12345678")]), store.remove("x")]) {
       const fault = await faultOf(call);
-      expect(fault).toMatchObject({ state: "missing", asked: false });
-      expect(fault.reason).toContain("use `key: {command: [...]}`");
+      expect(fault).toMatchObject({ state: "missing", asked: false, absent: true });
+      expect(fault.reason).toContain("`sanctum keys set PROVIDER` makes an encrypted vault");
       expect(fault.message).not.toContain("platform text");
     }
   });
@@ -75,7 +91,7 @@ describe("the keychain", () => {
     expect((await faultOf(store.remove("anthropic"))).state).toBe("locked");
     expect(keychain.reads).toBe(0);
     keychain.fails = "ERR_SECRETS_PLATFORM_ERROR";
-    expect((await faultOf(store.save("anthropic", bytes("12345678")))).state).toBe("locked");
+    expect((await faultOf(store.save("anthropic", [bytes("12345678")]))).state).toBe("locked");
   });
 
   test.each([

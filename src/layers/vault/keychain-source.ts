@@ -1,7 +1,10 @@
-import { KeyFault, type KeyStore } from "./key-source.ts";
+import { KeyFault, MAX_KEYS, type KeyStore } from "./key-source.ts";
 import { hasSessionBus, secretServiceLocked } from "./secret-service-lock.ts";
 
-/** Under this name the keys stand in the operating system's keychain; the account is the provider's name. */
+/**
+ * Under this name the keys stand in the operating system's keychain; the account is the provider's name, and for further
+ * keys of the same provider that name with `.2`, `.3` and so on behind it (names of providers have no dot).
+ */
 export const KEYCHAIN_SERVICE = "sanctum-proxy";
 
 /** The part of `Bun.secrets` that is used: Keychain on macOS, Secret Service on Linux, Credential Manager on Windows. */
@@ -22,32 +25,58 @@ export function createKeychainSource(parts: Parts = {}): KeyStore {
   const keychain = parts.keychain ?? Bun.secrets;
   const locked = parts.locked ?? secretServiceLocked;
   const reachable = parts.keychain !== undefined || process.platform !== "linux" || hasSessionBus(process.env);
-  const entry = (name: string): { service: string; name: string } => ({ service: KEYCHAIN_SERVICE, name });
+  const entry = (provider: string, number: number): { service: string; name: string } => ({
+    service: KEYCHAIN_SERVICE,
+    name: number === 1 ? provider : `${provider}.${number}`,
+  });
+  const get = async (provider: string, number: number): Promise<string | null> =>
+    (await inKeychain(() => keychain.get(entry(provider, number)))) || null;
 
   return {
+    place: "keychain",
+
     async load(provider) {
-      if (!reachable) throw new KeyFault("missing", noKeychainText);
+      if (!reachable) throw absentFault();
       // A locked Secret Service answers "no such key", after a dialog where there is a desktop: so it is asked first, and
       // no request can make dialogs appear.
       if ((await locked()) === true) throw lockedFault();
-      const value = await inKeychain(() => keychain.get(entry(provider)));
-      return value === null || value === "" ? null : new TextEncoder().encode(value);
+      const keys: Uint8Array[] = [];
+      while (keys.length < MAX_KEYS) {
+        const value = await get(provider, keys.length + 1);
+        if (value === null) break;
+        keys.push(new TextEncoder().encode(value));
+      }
+      return keys;
     },
 
-    async save(provider, key) {
-      const value = new TextDecoder().decode(key);
+    async save(provider, keys) {
+      if (!reachable) throw absentFault();
       try {
-        await keychain.set({ ...entry(provider), value });
+        for (const [index, key] of keys.entries()) {
+          await keychain.set({ ...entry(provider, index + 1), value: new TextDecoder().decode(key) });
+        }
       } catch (error) {
         throw (await locked()) === true ? lockedFault(error) : faultOf(error);
       }
+      await removeFrom(provider, keys.length + 1);
     },
 
     async remove(provider) {
+      if (!reachable) throw absentFault();
       if ((await locked()) === true) throw lockedFault();
-      return await inKeychain(() => keychain.delete(entry(provider)));
+      return await removeFrom(provider, 1);
     },
   };
+
+  /** The keys from this number on; false: there was none. */
+  async function removeFrom(provider: string, first: number): Promise<boolean> {
+    let removed = false;
+    for (let number = first; number <= MAX_KEYS; number++) {
+      if (!(await inKeychain(() => keychain.delete(entry(provider, number))))) break;
+      removed = true;
+    }
+    return removed;
+  }
 }
 
 async function inKeychain<T>(call: () => Promise<T>): Promise<T> {
@@ -77,14 +106,18 @@ function faultOf(error: unknown): KeyFault {
         asked: true,
       });
     default:
-      return new KeyFault("missing", noKeychainText, details);
+      return absentFault(error);
   }
+}
+
+function absentFault(cause?: unknown): KeyFault {
+  return new KeyFault("missing", noKeychainText, { absent: true, cause });
 }
 
 const noKeychainText =
   process.platform === "linux"
-    ? "no Secret Service in this session; use `key: {command: [...]}` or start one (gnome-keyring, KeePassXC)"
-    : "the operating system's keychain cannot be used in this session; use `key: {command: [...]}`";
+    ? "no Secret Service in this session; `sanctum keys set PROVIDER` makes an encrypted vault instead"
+    : "the operating system's keychain cannot be used in this session; `sanctum keys set PROVIDER` makes an encrypted vault";
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : undefined;

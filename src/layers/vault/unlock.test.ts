@@ -6,10 +6,10 @@ import { KeyRing } from "./key-ring.ts";
 import { provider } from "./sample-provider.ts";
 import { unlock } from "./unlock.ts";
 
-function ringOf(value: string | null): KeyRing {
+function ringOf(values: readonly string[]): KeyRing {
   return new KeyRing({
     clock: { now: () => 0, monotonic: () => 0 },
-    sourceOf: () => ({ load: async (name) => (value === null ? null : new TextEncoder().encode(`${value}-${name}`)) }),
+    sourceOf: () => ({ load: async (name) => values.map((value) => new TextEncoder().encode(`${value}-${name}`)) }),
   });
 }
 
@@ -34,11 +34,11 @@ async function errorOf(promise: Promise<unknown>): Promise<unknown> {
 
 const anthropic = provider("anthropic");
 
-function setUp(value: string | null = "sk-ant"): {
+function setUp(...values: readonly string[]): {
   ring: KeyRing;
   run: (inner: Handler<Keyed>, request?: Funded) => Promise<GatewayResponse>;
 } {
-  const ring = ringOf(value);
+  const ring = ringOf(values);
   ring.configure([
     anthropic,
     provider("openai"),
@@ -55,7 +55,7 @@ function retireAll(ring: KeyRing): void {
 
 describe("unlock", () => {
   test("lends each provider's own key and no other", async () => {
-    const { run } = setUp();
+    const { run } = setUp("sk-ant");
     for (const name of ["anthropic", "openai"]) {
       await run(
         async (keyed) => {
@@ -68,7 +68,7 @@ describe("unlock", () => {
   });
 
   test("skips a candidate whose key is missing, without calling on", async () => {
-    const { run } = setUp(null);
+    const { run } = setUp();
     const inner: Handler<Keyed> = () => Promise.reject(new Error("called"));
     const error = await errorOf(run(inner));
     expect(error).toMatchObject({
@@ -83,7 +83,7 @@ describe("unlock", () => {
   });
 
   test("hands on the caller's own key, or none where none is needed", async () => {
-    const { run } = setUp();
+    const { run } = setUp("sk-ant");
     const own = Secret.fromString("sk-caller-1234");
     await run(
       async (keyed) => {
@@ -102,7 +102,7 @@ describe("unlock", () => {
   });
 
   test("keeps the key for as long as the answer goes on", async () => {
-    const { ring, run } = setUp();
+    const { ring, run } = setUp("sk-ant");
     const end = Promise.withResolvers<Finish>();
     let key: Secret | null = null;
     const response = await run(async (keyed) => {
@@ -118,7 +118,7 @@ describe("unlock", () => {
 
   test("takes the key back whatever the attempt throws, and throws it on", async () => {
     for (const thrown of [new AttemptError("upstream_500", { status: 500 }), new TypeError("a bug"), "text"]) {
-      const { ring, run } = setUp();
+      const { ring, run } = setUp("sk-ant");
       let key: Secret | null = null;
       const error = await errorOf(
         run((keyed) => {
@@ -134,7 +134,7 @@ describe("unlock", () => {
 
   test("a 401 or 403 of the provider marks the key as rejected, the next answer clears it", async () => {
     for (const status of [401, 403]) {
-      const { ring, run } = setUp();
+      const { ring, run } = setUp("sk-ant");
       await errorOf(run(() => Promise.reject(new AttemptError(`upstream_${status}`, { status }))));
       expect([ring.state("anthropic"), ring.state("openai")]).toEqual(["rejected", "none"]);
       await run(async () => answer(400));
@@ -144,15 +144,48 @@ describe("unlock", () => {
     }
   });
 
+  test("a failure of one key is marked where the provider has another one, which is lent next", async () => {
+    const perKey = [
+      new AttemptError("upstream_401", { status: 401 }),
+      new AttemptError("upstream_403", { status: 403 }),
+      new AttemptError("upstream_429", { status: 429, retryAfterMs: 9_000 }),
+      new AttemptError("upstream_402", { status: 402 }),
+      new AttemptError("upstream_400", { status: 400, outOfCredit: true }),
+      new AttemptError("error_event", { fault: { status: 429, code: undefined, message: "slow" } }),
+    ];
+    for (const failure of perKey) {
+      const { run } = setUp("sk-one", "sk-two");
+      const lent: (string | undefined)[] = [];
+      const failing: Handler<Keyed> = (keyed) => {
+        lent.push(keyed.key?.reveal());
+        throw failure;
+      };
+      await errorOf(run(failing));
+      expect([failure.outcome, failure.otherKey]).toEqual([failure.outcome, true]);
+      await errorOf(run(failing));
+      expect(failure.otherKey).toBeFalse();
+      expect(lent).toEqual(["sk-one-anthropic", "sk-two-anthropic"]);
+    }
+    const { run } = setUp("sk-one", "sk-two");
+    for (const failure of [
+      new AttemptError("upstream_500", { status: 500 }),
+      new AttemptError("connect_failed"),
+      new AttemptError("upstream_400", { status: 400 }),
+    ]) {
+      await errorOf(run(() => Promise.reject(failure)));
+      expect(failure.otherKey).toBeFalse();
+    }
+  });
+
   test("a caller's rejected key says nothing about the house", async () => {
-    const { ring, run } = setUp();
+    const { ring, run } = setUp("sk-ant");
     const request = funded(provider("own", { from: "passthrough" }), Secret.fromString("sk-caller-1234"));
     await errorOf(run(() => Promise.reject(new AttemptError("upstream_401", { status: 401 })), request));
     expect(ring.state("own")).toBe("none");
   });
 
   test("a key that was lent for another provider ends the request loudly", async () => {
-    const { ring } = setUp();
+    const { ring } = setUp("sk-ant");
     ring.borrow = () => ({ provider: "openai", key: Secret.fromString("sk-openai-1234") });
     let sent = false;
     const inner: Handler<Keyed> = async () => {

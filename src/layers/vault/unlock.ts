@@ -4,7 +4,8 @@ import type { KeyRing, Loan } from "./key-ring.ts";
 
 /**
  * Lends the provider's key to this one attempt and takes it back when the answer is over. Throws AttemptError
- * `skipped_key` where there is none: the next candidate may have one.
+ * `skipped_key` where there is none: the next candidate may have one. Marks a failure that another key of the provider
+ * may not meet.
  */
 export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keyed> {
   return (next) => async (funded) => {
@@ -26,7 +27,7 @@ export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keye
         key: loan.key,
       });
     } catch (error) {
-      if (isRejection(error)) keys.rejected(loan);
+      if (error instanceof AttemptError) error.otherKey = blamed(keys, loan, error);
       keys.giveBack(loan);
       throw error;
     }
@@ -35,8 +36,13 @@ export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keye
   };
 }
 
-function isRejection(error: unknown): boolean {
-  return error instanceof AttemptError && (error.status === 401 || error.status === 403);
+/** Tells the ring what the failure says of this key; true: the provider has another one that may be tried now. */
+function blamed(keys: KeyRing, loan: Loan, error: AttemptError): boolean {
+  const status = error.status || (error.fault?.status ?? 0);
+  if (status === 401 || status === 403) return keys.rejected(loan);
+  // Limits and credit are an account's own: another key may belong to another account.
+  if (status === 402 || status === 429 || error.outOfCredit) return keys.limited(loan, error.retryAfterMs);
+  return false;
 }
 
 function returnedAtEnd(keys: KeyRing, loan: Loan, response: GatewayResponse): GatewayResponse {

@@ -1,0 +1,53 @@
+// A file that is replaced as a whole: every reader sees the old one or the new one, also after a power cut, and two writers
+// do not lose each other's change.
+
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { KeyFault } from "./key-source.ts";
+
+/** A lock that is older was left by a process that died: no change takes this long. Milliseconds. */
+const abandonedMs = 120_000;
+
+/**
+ * Calls `make` and puts what it returns in the place of `file`, mode 0600; durable when this resolves. Rejects with what
+ * `make` rejects with, and then nothing has changed; with a KeyFault while another process changes the file.
+ */
+export async function replaceFile(file: string, make: () => Promise<Uint8Array>): Promise<void> {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const lock = `${file}.lock`;
+  const descriptor = lockAt(lock);
+  try {
+    const bytes = await make();
+    for (let offset = 0; offset < bytes.length;) offset += writeSync(descriptor, bytes, offset);
+    fsyncSync(descriptor);
+    renameSync(lock, file);
+  } catch (error) {
+    rmSync(lock, { force: true });
+    throw error;
+  } finally {
+    closeSync(descriptor);
+  }
+  syncFolder(dirname(file));
+}
+
+function lockAt(lock: string): number {
+  try {
+    return openSync(lock, "wx", 0o600);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    const age = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+    if (age < abandonedMs)
+      throw new KeyFault("locked", `another process changes it right now; if none does, remove ${lock}`);
+    rmSync(lock, { force: true });
+    return openSync(lock, "wx", 0o600);
+  }
+}
+
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
