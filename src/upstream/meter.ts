@@ -80,7 +80,8 @@ export class Meter {
 
   /** Output tokens so far, never below the truth: a token is at least one byte. */
   get outputBound(): number {
-    return Math.max(this.outputBytes, this.#usage?.output ?? 0);
+    const told = this.#usage?.output ?? 0;
+    return Math.max(this.outputBytes, told > mostOutputTokens ? 0 : told);
   }
 
   /** Writes what is known into the attempt: the upstream's own count where it is complete, else ours. */
@@ -123,7 +124,7 @@ const mostReadings = 4;
 const mostAddedTokens = 200_000;
 
 /** So large that it is no bill: taken as one it would use up an agent's budget for months. */
-function isAbsurd(usage: Usage, seenBytes: number, inputTokenBound: number): boolean {
+export function isAbsurd(usage: Usage, seenBytes: number, inputTokenBound: number): boolean {
   const output = Math.max(outputTokens(usage), usage.reasoning);
   if (output > Math.max(mostOutputTokens, seenBytes)) return true;
   return promptTokens(usage) > inputTokenBound * mostReadings + mostAddedTokens;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { AttemptError } from "../errors.ts";
 import type { Finish, Keyed } from "../request.ts";
 import { codecs } from "../wire/codecs.ts";
+import type { Usage } from "../wire/neutral.ts";
 import { sseErrorEvent } from "../wire/errors.ts";
 import { Deadline } from "./deadline.ts";
 import { StreamRelay, type Rendering } from "./relay.ts";
@@ -386,6 +387,28 @@ describe("the money", () => {
     expect(asked[1]).toBe(5);
     expect(asked[2]).toBe(12);
     expect(Math.max(...asked)).toBe(400);
+  });
+
+  test("is not corrected, nor used up, by a figure at the start that can be no bill", async () => {
+    for (const [input, output, learnt] of [
+      [25, 1, [25]],
+      [900_000_000, 1, []],
+      [25, 900_000_000, []],
+    ] as const) {
+      const prompts: number[] = [];
+      const cap = {
+        draw: (tokens: number) => tokens <= 50,
+        learnPrompt: (usage: Usage) => void prompts.push(usage.input),
+      };
+      const setting = relayOf("messages", cap);
+      const start = messageStart.replace(
+        /"usage":\{[^}]*\}/,
+        `"usage":{"input_tokens":${input},"output_tokens":${output}}`,
+      );
+      setting.upstream.send(start, blockStart, textDelta("Hi"), blockStop, messageEnd(2), messageStop).end();
+      const { text, finish } = await played(setting);
+      expect([text.endsWith(messageStop), finish.outcome, prompts]).toEqual([true, "ok", [...learnt]]);
+    }
   });
 
   test("that runs out with the last figures of a complete answer does not spoil the answer", async () => {

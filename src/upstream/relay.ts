@@ -9,7 +9,7 @@ import type { NeutralEvent, SseEvent, UpstreamFault } from "../wire/neutral.ts";
 import { SseLimitError, SseParser } from "../wire/sse.ts";
 import type { Deadline } from "./deadline.ts";
 import { failureOf } from "./dispatch.ts";
-import { Meter, unseenTokens } from "./meter.ts";
+import { isAbsurd, Meter, unseenTokens } from "./meter.ts";
 
 /** How events become what the client sees. */
 export interface Rendering {
@@ -277,7 +277,9 @@ export class StreamRelay {
     const { prompt } = this.#meter;
     if (prompt === null) return;
     this.#promptTold = true;
-    this.#parts.keyed.allowance.learnPrompt(prompt);
+    const { allowance, request } = this.#parts.keyed;
+    // A lie about it must not cut a sound answer.
+    if (!isAbsurd(prompt, this.#meter.outputBytes, request.facts.inputTokenBound)) allowance.learnPrompt(prompt);
   }
 
   /** One timer a stream, re-armed by what is left: no timer per chunk. */

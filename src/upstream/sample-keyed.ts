@@ -48,6 +48,7 @@ export interface Sample {
   readonly headers?: Record<string, string>;
   readonly signal?: AbortSignal;
   readonly draw?: (tokens: number) => boolean;
+  readonly learnPrompt?: Keyed["allowance"]["learnPrompt"];
   readonly clampTo?: number;
   readonly key?: Secret;
 }
@@ -135,7 +136,7 @@ export function keyedOf(sample: Sample = {}): Keyed {
       outputTokens: 100,
       clampTo: sample.clampTo,
       draw: sample.draw ?? (() => true),
-      learnPrompt: () => undefined,
+      learnPrompt: sample.learnPrompt ?? (() => undefined),
     },
     key: sample.key ?? null,
   };
