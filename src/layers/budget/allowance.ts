@@ -56,14 +56,18 @@ interface Terms {
   readonly tokenNanos: number;
 }
 
-/**
- * What to hold at this room; null: the room does not cover the least. `counted`: what the vendor says that the prompt has,
- * where it was asked.
- */
-export function needOf(paced: Paced, price: Price, room: Nanos, counted = Infinity): Need | null {
+/** What to hold at so much room; null: the room does not cover the least. */
+export type NeedAt = (room: Nanos) => Need | null;
+
+/** Reads the request once. `counted`: what the vendor says that the prompt has, where it was asked. */
+export function needOf(paced: Paced, price: Price, counted = Infinity): NeedAt {
+  const terms = termsOf(paced.request, paced.candidate, price, counted);
+  return (room) => needAt(paced, terms, room);
+}
+
+function needAt(paced: Paced, terms: Terms, room: Nanos): Need | null {
   const { request, candidate } = paced;
   const { facts, operation } = request;
-  const terms = termsOf(request, candidate, price, counted);
   if (operation === "embeddings") return terms.promptNanos > room ? null : needed(paced, terms, 0, undefined, null);
   const limit = candidate.maxOutput ?? Number.POSITIVE_INFINITY;
   const asked = Math.min(facts.maxOutputTokens ?? candidate.maxOutput ?? usualTokens, limit);
@@ -93,7 +97,7 @@ function termsOf(request: Paced["request"], candidate: Paced["candidate"], own: 
   const factor = askedFactor(candidate, request.body);
   const prompt = Math.min(facts.inputTokenBound, windowOf(candidate.context, price), counted);
   // Others write to their caches unasked.
-  const cached = serverKindOf(candidate.provider) === "anthropic" ? cacheLifetimeOf(request.body) : "long";
+  const cached = serverKindOf(candidate.provider) === "anthropic" ? lifetimeOf(request) : "long";
   const choices = Math.max(1, facts.choices) * (1 + alternates.length);
   const onceNanos = times(boundNanos(prompt, 0, price, 1, cached), factor);
   const againNanos = onceNanos * alternates.length;
@@ -109,6 +113,11 @@ function termsOf(request: Paced["request"], candidate: Paced["candidate"], own: 
     promptNanos: onceNanos + againNanos + feeNanos,
     tokenNanos: (outputRate(prompt, price) * choices * factor) / 100_000,
   };
+}
+
+/** The text is searched first: most requests have no mark, and a walk through a long conversation is not free. */
+function lifetimeOf({ text, body }: Paced["request"]): CacheLifetime {
+  return text.includes("cache_control") || text.includes("\\u") ? cacheLifetimeOf(body) : "none";
 }
 
 function needed(

@@ -205,7 +205,7 @@ function plannedFor(options: PacedOptions, candidate: Candidate): Planned {
       ...options.facts,
     },
     body: options.body ?? {},
-    text: "{}",
+    text: JSON.stringify(options.body ?? {}),
     intent: null,
     candidates: [candidate],
     route: "default",

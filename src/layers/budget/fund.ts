@@ -95,7 +95,7 @@ async function servePaid(
   attempt.price = price.source;
   const granted = await grantedTo(parts, next, paced, price);
   if (granted === null) {
-    const retryAfterMs = coveredBy(paced, price, ledger.unspent(agent.name, agent.caps)) ? comeBackMs : undefined;
+    const retryAfterMs = needOf(paced, price)(ledger.unspent(agent.name, agent.caps)) !== null ? comeBackMs : undefined;
     const note =
       retryAfterMs === undefined ? "the budget does not cover the worst case" : "the budget is held by others";
     throw new AttemptError("skipped_budget", { note, retryAfterMs });
@@ -133,14 +133,17 @@ interface Granted {
 async function grantedTo(parts: FundParts, next: Handler<Funded>, paced: Paced, price: Price): Promise<Granted | null> {
   const { agent } = paced.request;
   const { ledger, line } = parts;
-  let counted: number | undefined;
+  const room = (): Nanos => ledger.room(agent.name, agent.caps);
+  let needed = needOf(paced, price);
+  if (needed(room()) === null) {
+    const counted = await countPrompt(paced, next, (tokens) => needOf(paced, price, tokens)(room()) !== null);
+    if (counted !== undefined) needed = needOf(paced, price, counted);
+  }
   const take = (): { need: Need; hold: Promise<Hold | null> } | null => {
-    const need = needOf(paced, price, ledger.room(agent.name, agent.caps), counted);
+    const need = needed(room());
     return need === null ? null : { need, hold: holdFor(parts, paced, need.nanos) };
   };
-  const worthWaiting = (): boolean => coveredBy(paced, price, ledger.unspent(agent.name, agent.caps), counted);
-  const fits = (tokens: number): boolean => coveredBy(paced, price, ledger.room(agent.name, agent.caps), tokens);
-  if (!fits(Infinity)) counted = await countPrompt(paced, next, fits);
+  const worthWaiting = (): boolean => needed(ledger.unspent(agent.name, agent.caps)) !== null;
   const turn = { agent: agent.name, signal: paced.signal, take, worthWaiting };
   const taken = await line.take(isLast(paced) ? turn : { ...turn, patienceMs: shortPatienceMs });
   const hold = taken === null ? null : await taken.hold;
@@ -149,10 +152,6 @@ async function grantedTo(parts: FundParts, next: Handler<Funded>, paced: Paced, 
 
 function isLast({ request, candidate }: Paced): boolean {
   return request.candidates.at(-1)?.name === candidate.name;
-}
-
-function coveredBy(paced: Paced, price: Price, nanos: Nanos, counted?: number): boolean {
-  return needOf(paced, price, nanos, counted) !== null;
 }
 
 function holdFor({ ledger, facts }: FundParts, { request, candidate }: Paced, nanos: Nanos): Promise<Hold | null> {
