@@ -79,10 +79,10 @@ describe("a tool call in a stream", () => {
     ]);
   });
 
-  test("that was cut off by the length is never mended: half a command could run", () => {
-    expect(shown([...call(0, '{"command":"rm -rf /tmp'), stop("length")]).at(-2)).toEqual(
-      text('f0({"command":"rm -rf /tmp)'),
-    );
+  test("that was cut off by the length, or by nobody knows what, is never mended: half a command could run", () => {
+    for (const last of [stop("length"), { type: "end" } as const]) {
+      expect(shown([...call(0, '{"command":"rm -rf /tmp'), last]).at(-2)).toEqual(text('f0({"command":"rm -rf /tmp)'));
+    }
     expect(shown([...call(0, '{"command":"rm -rf /tmp'), stop("end")])[1]).toEqual(
       delta(0, '{"command":"rm -rf /tmp"}'),
     );

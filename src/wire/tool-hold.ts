@@ -317,8 +317,8 @@ function usableText(
   repair: ArgumentRepair,
 ): string | undefined {
   const valid = validText(raw);
-  // What the length cut off would lose its end without a word: half a file, half a command.
-  if (valid !== undefined || reason === "length") return valid;
+  // What was cut off would lose its end without a word: half a file, half a command. Without a reason to stop nobody knows.
+  if (valid !== undefined || reason === "length" || reason === undefined) return valid;
   const repaired = repair.repaired(raw);
   if (repaired !== undefined) return repaired;
   // Models often hand the bare text to a tool whose whole input is one text.
