@@ -7,6 +7,7 @@ import type { Operations } from "./operations.ts";
 import { readBody } from "./read-body.ts";
 import { toErrorResponse, toResponse } from "./respond.ts";
 import { dataRoutes, modelsPath, prefixes, resembles, spellingsOf, type DataRoute } from "./routes.ts";
+import { readTlsFiles, type TlsFiles } from "./tls-files.ts";
 
 export interface ListenOn {
   readonly text: string;
@@ -19,7 +20,7 @@ export interface ListenOn {
 export interface ListenerParts {
   readonly address: ListenOn;
   readonly hostNames: readonly string[];
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly tls: TlsFiles | undefined;
   readonly newId: () => string;
   /** The pipeline of the current configuration. */
   readonly handle: Handler<Arrived>;
@@ -77,9 +78,7 @@ export function listen(parts: ListenerParts): Listener {
       ...(address.socketPath === undefined
         ? { hostname: address.host!, port: address.port! }
         : { unix: address.socketPath }),
-      ...(parts.tls === undefined
-        ? {}
-        : { tls: { cert: Bun.file(parts.tls.certFile), key: Bun.file(parts.tls.keyFile) } }),
+      ...(parts.tls === undefined ? {} : { tls: readTlsFiles(parts.tls) }),
       routes,
       maxRequestBodySize: runtimeBodyLimit,
       development: false,
