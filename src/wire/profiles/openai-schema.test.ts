@@ -5,6 +5,7 @@ test("an input without properties gets none, and one without a type is an object
   const empty = { type: "object", properties: {} };
   expect(openaiSchema({ type: "object" })).toEqual(empty);
   expect(openaiSchema({})).toEqual(empty);
+  for (const properties of ["", null, [], 7]) expect(openaiSchema({ type: "object", properties })).toEqual(empty);
   expect(openaiSchema({ type: "object", additionalProperties: false })).toEqual({
     ...empty,
     additionalProperties: false,

@@ -9,8 +9,9 @@ const verbatim = new Set(["enum", "const", "default", "examples", "example", "re
 /** The schema of a tool's input with what must be said; the same meaning, and the very same object where nothing is missing. */
 export function openaiSchema(schema: JsonObject): JsonObject {
   const whole = withItems(schema);
-  if (whole["type"] === "object" && whole["properties"] !== undefined) return whole;
-  return { properties: {}, ...whole, type: "object" };
+  const properties = isMap(whole["properties"]) ? whole["properties"] : {};
+  if (whole["type"] === "object" && whole["properties"] === properties) return whole;
+  return { ...whole, type: "object", properties };
 }
 
 /** Depth is bounded by the JSON guard. */
@@ -30,6 +31,10 @@ function below(value: Json): Json {
   if (!Array.isArray(value)) return withItems(value);
   const whole = value.map(below);
   return whole.some((one, at) => one !== value[at]) ? whole : value;
+}
+
+function isMap(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A map of names is none: what is called `type` in it is a schema. */
