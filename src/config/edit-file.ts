@@ -12,11 +12,11 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
 } from "node:fs";
 import type { Stats } from "node:fs";
 import { dirname } from "node:path";
 
+import { syncFolder, writeWhole } from "../durable-write.ts";
 import { checkConfig } from "./check.ts";
 import type { CheckOptions } from "./check.ts";
 import type { Edit } from "./edit-agents.ts";
@@ -55,7 +55,7 @@ export async function editConfig(
       rmSync(lock);
       return result;
     }
-    writeAll(descriptor, result.text);
+    writeWhole(descriptor, Buffer.from(result.text));
     keepOwnership(descriptor, statSync(target, { throwIfNoEntry: false }));
     fsyncSync(descriptor);
     renameSync(lock, target);
@@ -65,6 +65,7 @@ export async function editConfig(
   } finally {
     closeSync(descriptor);
   }
+  // Or a token would be shown that the file has forgotten.
   syncFolder(dirname(target));
   return { done: true };
 }
@@ -106,11 +107,6 @@ async function openLock(lock: string): Promise<number | null> {
   return null;
 }
 
-function writeAll(descriptor: number, text: string): void {
-  const bytes = Buffer.from(text);
-  for (let offset = 0; offset < bytes.length;) offset += writeSync(descriptor, bytes, offset);
-}
-
 /** A daemon of another user may read the file through its group: that must not end with an edit. */
 function keepOwnership(descriptor: number, before: Stats | undefined): void {
   if (before === undefined) return;
@@ -120,15 +116,5 @@ function keepOwnership(descriptor: number, before: Stats | undefined): void {
   } catch {
     // Not our group to give: the lock's own 0600 stays, which shows nothing to anyone.
     fchmodSync(descriptor, 0o600);
-  }
-}
-
-/** The rename itself must outlive a power cut, or a token would be shown that the file has forgotten. */
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }

@@ -1,8 +1,9 @@
 // A file that is replaced as a whole: every reader sees the old one or the new one, also after a power cut, and two writers
 // do not lose each other's change.
 
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { syncFolder, writeWhole } from "../../durable-write.ts";
 import { KeyFault } from "./key-source.ts";
 
 /** A lock that is older was left by a process that died: no change takes this long. Milliseconds. */
@@ -18,7 +19,7 @@ export async function replaceFile(file: string, make: () => Promise<Uint8Array>)
   const descriptor = lockAt(lock);
   try {
     const bytes = await make();
-    for (let offset = 0; offset < bytes.length;) offset += writeSync(descriptor, bytes, offset);
+    writeWhole(descriptor, bytes);
     fsyncSync(descriptor);
     renameSync(lock, file);
   } catch (error) {
@@ -40,14 +41,5 @@ function lockAt(lock: string): number {
       throw new KeyFault("locked", `another process changes it right now; if none does, remove ${lock}`);
     rmSync(lock, { force: true });
     return openSync(lock, "wx", 0o600);
-  }
-}
-
-function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }
