@@ -10,13 +10,13 @@ import { KeyFault } from "./key-source.ts";
 const abandonedMs = 120_000;
 
 /**
- * Calls `make` and puts what it returns in the place of `file`, mode 0600; durable when this resolves. Rejects with what
+ * `nowMs`: the time of day, by which a lock that nobody holds is told. Calls `make` and puts what it returns in the place of `file`, mode 0600; durable when this resolves. Rejects with what
  * `make` rejects with, and then nothing has changed; with a KeyFault while another process changes the file.
  */
-export async function replaceFile(file: string, make: () => Promise<Uint8Array>): Promise<void> {
+export async function replaceFile(file: string, nowMs: number, make: () => Promise<Uint8Array>): Promise<void> {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const lock = `${file}.lock`;
-  const descriptor = lockAt(lock);
+  const descriptor = lockAt(lock, nowMs);
   try {
     const bytes = await make();
     writeWhole(descriptor, bytes);
@@ -31,12 +31,12 @@ export async function replaceFile(file: string, make: () => Promise<Uint8Array>)
   syncFolder(dirname(file));
 }
 
-function lockAt(lock: string): number {
+function lockAt(lock: string, nowMs: number): number {
   try {
     return openSync(lock, "wx", 0o600);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-    const age = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+    const age = nowMs - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? 0);
     if (age < abandonedMs)
       throw new KeyFault("locked", `another process changes it right now; if none does, remove ${lock}`);
     rmSync(lock, { force: true });

@@ -38,8 +38,8 @@ export function readMarks(file: string): VaultMarks {
   }
 }
 
-export async function writeMarks(file: string, marks: VaultMarks): Promise<void> {
-  await replaceFile(file, async () => Buffer.from(`${JSON.stringify(marks)}\n`));
+export async function writeMarks(file: string, nowMs: number, marks: VaultMarks): Promise<void> {
+  await replaceFile(file, nowMs, async () => Buffer.from(`${JSON.stringify(marks)}\n`));
 }
 
 function whole(value: unknown): number {

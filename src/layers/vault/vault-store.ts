@@ -120,9 +120,9 @@ export class VaultStore implements KeyStore {
 
   async #change(change: (vault: VaultDocument) => VaultDocument | null): Promise<void> {
     const key = this.#ownKey();
-    const { file, cipher, marksFile } = this.#parts;
+    const { file, cipher, marksFile, clock } = this.#parts;
     let generation = 0;
-    await replaceFile(file, async () => {
+    await replaceFile(file, clock.now(), async () => {
       const before = this.exists ? await this.#open(key, this.#acceptsOlder) : emptyVault;
       const after = change(before);
       if (after === null) {
@@ -138,7 +138,7 @@ export class VaultStore implements KeyStore {
         plain.fill(0);
       }
     });
-    if (generation > 0) await writeMarks(marksFile, { ...readMarks(marksFile), generation });
+    if (generation > 0) await writeMarks(marksFile, clock.now(), { ...readMarks(marksFile), generation });
   }
 
   async #open(key: VaultKey, acceptOlder: boolean): Promise<VaultDocument> {
@@ -167,7 +167,7 @@ export class VaultStore implements KeyStore {
       );
     }
     if (marks.wrong > 0 || vault.generation !== marks.generation) {
-      await writeMarks(marksFile, { generation: vault.generation, wrong: 0, triedAt: 0 });
+      await writeMarks(marksFile, clock.now(), { generation: vault.generation, wrong: 0, triedAt: 0 });
     }
     return vault;
   }
@@ -178,7 +178,7 @@ export class VaultStore implements KeyStore {
     } catch (error) {
       if (error instanceof WrongVaultKey && key.kind === "passphrase") {
         const { marksFile, clock } = this.#parts;
-        await writeMarks(marksFile, { ...marks, wrong: marks.wrong + 1, triedAt: clock.now() });
+        await writeMarks(marksFile, clock.now(), { ...marks, wrong: marks.wrong + 1, triedAt: clock.now() });
       }
       throw error;
     }
