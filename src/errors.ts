@@ -176,9 +176,9 @@ export class AttemptError extends Error {
   /** The failure is that of one key, and the provider has another one that may be tried at once: `unlock` says so. */
   otherKey = false;
   /** Why, in our own words, for the audit and `explain`; never the upstream's text. */
-  readonly note: string | undefined;
+  note: string | undefined;
   /** Context overflow: the upstream's own refusal, for the client where no candidate has a larger window. */
-  readonly relay: GatewayResponse | undefined;
+  relay: GatewayResponse | undefined;
   /** The house's account at the provider is empty: asking again does not help. */
   readonly outOfCredit: boolean;
   /** What the upstream said inside of a 200. */

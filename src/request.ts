@@ -1,7 +1,9 @@
 // What a request wears on its way: each layer adds one fact, and the next one's input type demands it, so that a
 // forgotten or swapped layer does not compile.
 
+import type { LentKey } from "./lent-key.ts";
 import type { Nanos } from "./money.ts";
+import type { Scrubber } from "./scrubber.ts";
 import type { Secret } from "./secret.ts";
 import type { Dialect, JsonObject, ServerKind, Usage, WireFacts } from "./wire/neutral.ts";
 
@@ -91,7 +93,9 @@ export interface Funded extends Paced {
 
 /** `unlock` lends the key: null where the provider needs none. */
 export interface Keyed extends Funded {
-  readonly key: Secret | null;
+  readonly key: LentKey | null;
+  /** Takes every key that was lent to this request out of what a stream shows; null: none was, or the client's own. */
+  readonly scrubber: Scrubber | null;
 }
 
 export interface Permit {

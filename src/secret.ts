@@ -1,6 +1,7 @@
 // A value that does not print itself: printing, logging, inspecting and serialising show a placeholder.
 
 import { timingSafeEqual } from "node:crypto";
+import { SecretForms } from "./secret-forms.ts";
 
 const placeholder = "[secret]";
 const inspect = Symbol.for("nodejs.util.inspect.custom");
@@ -8,6 +9,7 @@ const inspect = Symbol.for("nodejs.util.inspect.custom");
 /** Holds a key as bytes. `reveal` is the only way to read it, and one word to search for. */
 export class Secret {
   #bytes: Uint8Array | null;
+  #forms: SecretForms | null = null;
 
   /** Takes the bytes over; the caller must not keep them. */
   constructor(bytes: Uint8Array) {
@@ -36,14 +38,33 @@ export class Secret {
     return this.#bytes !== null && this.#bytes.length === bytes.length && timingSafeEqual(this.#bytes, bytes);
   }
 
+  /** Whether the text is the value or a part of it. No string is made of the value. */
+  holdsPart(text: string): boolean {
+    const bytes = this.#bytes;
+    if (bytes === null || text.length > bytes.length) return false;
+    for (let start = 0; start + text.length <= bytes.length; start++) {
+      let at = 0;
+      while (at < text.length && bytes[start + at] === text.charCodeAt(at)) at++;
+      if (at === text.length) return true;
+    }
+    return false;
+  }
+
+  /** For finding it in texts. Made once, and wiped with it; after `wipe` they find nothing. */
+  forms(): SecretForms {
+    this.#forms ??= new SecretForms(this.#bytes ?? new Uint8Array());
+    return this.#forms;
+  }
+
   get wiped(): boolean {
     return this.#bytes === null;
   }
 
-  /** Overwrites the bytes. */
+  /** Overwrites the bytes, and all that was made of them here. */
   wipe(): void {
     this.#bytes?.fill(0);
     this.#bytes = null;
+    this.#forms?.wipe();
   }
 
   toString(): string {

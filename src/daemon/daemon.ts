@@ -36,6 +36,7 @@ import {
   KeyRing,
   VaultStore,
   createKeySources,
+  createRedactor,
   createVaultCipher,
   vaultKey,
   type KeyDescription,
@@ -121,8 +122,11 @@ export class Daemon {
     this.#stopRequested = resolve;
   });
 
-  private constructor(options: DaemonOptions, config: Config, ledger: Ledger, sink: FileSink) {
-    const { clock, random } = options;
+  private constructor(given: DaemonOptions, config: Config, ledger: Ledger, sink: FileSink) {
+    const { clock, random } = given;
+    // What is unforeseen is told with its cause, which may hold what an upstream wrote.
+    const redact = createRedactor(() => this.#keys.secrets());
+    const options = { ...given, report: (line: string): void => given.report(redact(line)) };
     this.#firstConfig = config;
     this.#options = options;
     this.#ledger = ledger;

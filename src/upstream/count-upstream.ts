@@ -79,10 +79,12 @@ async function ask(parts: CountParts, keyed: Keyed, counting: Counting): Promise
   const startedAt = parts.clock.monotonic();
   let response: Response | undefined;
   try {
+    const url = countEndpointOf(candidate.provider, counting);
     response = await parts.dispatcher.send({
-      url: countEndpointOf(candidate.provider, counting),
+      url,
       headers: upstreamHeaders({
         provider: candidate.provider,
+        url,
         dialect: same ? "messages" : "chat",
         stream: false,
         key,

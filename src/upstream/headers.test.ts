@@ -1,7 +1,17 @@
 import { describe, expect, test } from "bun:test";
+import { LentKey } from "../lent-key.ts";
 import { Secret } from "../secret.ts";
-import { upstreamHeaders, upstreamIdOf } from "./headers.ts";
+import { endpointOf } from "./endpoint.ts";
+import { upstreamHeaders as build, upstreamIdOf } from "./headers.ts";
 import { providerAt } from "./sample-keyed.ts";
+
+type Outgoing = Omit<Parameters<typeof build>[0], "url" | "key"> & { readonly key: Secret | null };
+
+/** For a request to the provider's own address, with a key that was lent for it. */
+function upstreamHeaders({ key: secret, ...parts }: Outgoing): Record<string, string> {
+  const url = endpointOf(parts.provider, parts.dialect, "generate");
+  return build({ ...parts, url, key: secret === null ? null : new LentKey(secret, new URL(url).origin) });
+}
 
 const key = Secret.fromString("house-key");
 const anthropic = providerAt("https://api.anthropic.com", { name: "anthropic", dialects: ["messages"] });
@@ -88,6 +98,27 @@ describe("the key goes", () => {
     expect([sold["authorization"], sold["x-api-key"]]).toEqual(["Bearer house-key", undefined]);
   });
 
+  test("nowhere else than to the origin that it was lent for: no headers are built at all", () => {
+    const lent = new LentKey(key, "https://api.openai.com");
+    const parts = { provider: openai, dialect: "chat", stream: false, client: null, key: lent } as const;
+    for (const url of [
+      "https://evil.test/v1/chat/completions",
+      "https://api.openai.com.evil.test/v1/chat/completions",
+      "https://api.openai.com@evil.test/v1/chat/completions",
+      "https://api.openai.com:8443/v1/chat/completions",
+      "http://api.openai.com/v1/chat/completions",
+      "/v1/chat/completions",
+      "",
+    ]) {
+      expect(() => build({ ...parts, url }), url).toThrow("a key was used for another origin than its provider's");
+    }
+    expect(build({ ...parts, url: "HTTPS://API.openai.com:443/v1" })).toMatchObject({
+      authorization: "Bearer house-key",
+    });
+    lent.end();
+    expect(() => build({ ...parts, url: "https://api.openai.com/v1/chat/completions" })).toThrow("after its attempt");
+  });
+
   test("nowhere, where there is none", () => {
     for (const dialect of ["messages", "chat", "responses"] as const) {
       const headers = upstreamHeaders({ provider: openai, dialect, stream: false, key: null, client });
@@ -101,7 +132,7 @@ describe("the provider's own id of an answer", () => {
   const redact = (text: string): string =>
     text.replaceAll(secret, "[redacted]").replaceAll(Buffer.from(secret).toString("hex"), "[redacted]");
   const idOf = (headers: Record<string, string>, dialect: "messages" | "chat" = "chat"): string | undefined =>
-    upstreamIdOf(new Headers(headers), dialect, Secret.fromString(secret), redact);
+    upstreamIdOf(new Headers(headers), dialect, new LentKey(Secret.fromString(secret), "https://a.test"), redact);
 
   test("is read from its dialect's header, and a generation id before the id of a transfer", () => {
     expect(idOf({ "request-id": "req_1", "x-request-id": "other" }, "messages")).toBe("req_1");

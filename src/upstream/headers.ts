@@ -1,7 +1,7 @@
 // Header allow-lists, both ways. Everything that is not named here stays behind.
 
+import type { LentKey } from "../lent-key.ts";
 import type { Provider } from "../request.ts";
-import type { Secret } from "../secret.ts";
 import type { Dialect } from "../wire/neutral.ts";
 
 const userAgent = "sanctum-proxy/1.0";
@@ -11,9 +11,11 @@ const safeValue = /^[\x20-\x7e\t]{0,4096}$/;
 
 interface Outgoing {
   readonly provider: Provider;
+  /** Where they go: the key opens for its provider's origin alone. */
+  readonly url: string;
   readonly dialect: Dialect;
   readonly stream: boolean;
-  readonly key: Secret | null;
+  readonly key: LentKey | null;
   /** The client's own headers where it speaks the same dialect as the provider; else null. */
   readonly client: Headers | null;
 }
@@ -23,7 +25,7 @@ interface Outgoing {
  * nobody copies them. `anthropic-*` names are an open list towards a provider of that dialect: the vendor adds
  * some with each release, and a beta travels as header and body field together.
  */
-export function upstreamHeaders({ provider, dialect, stream, key, client }: Outgoing): Record<string, string> {
+export function upstreamHeaders({ provider, url, dialect, stream, key, client }: Outgoing): Record<string, string> {
   const headers: Record<string, string> = {
     "content-type": "application/json",
     accept: stream ? "text/event-stream" : "application/json",
@@ -43,16 +45,15 @@ export function upstreamHeaders({ provider, dialect, stream, key, client }: Outg
         headers[name] = value;
       }
     });
-    if (key !== null) authorize(headers, key, provider);
+    if (key !== null) authorize(headers, key.revealFor(url), provider);
   } else if (key !== null) {
-    headers["authorization"] = `Bearer ${key.reveal()}`;
+    headers["authorization"] = `Bearer ${key.revealFor(url)}`;
   }
   return headers;
 }
 
 /** Anthropic takes API keys as `x-api-key` and OAuth tokens of its subscriptions as bearer. */
-function authorize(headers: Record<string, string>, key: Secret, provider: Provider): void {
-  const value = key.reveal();
+function authorize(headers: Record<string, string>, value: string, provider: Provider): void {
   if (value.startsWith("sk-ant-oat") || /^https:\/\/openrouter\.ai\b/.test(provider.url)) {
     headers["authorization"] = `Bearer ${value}`;
   } else headers["x-api-key"] = value;
@@ -68,7 +69,7 @@ const safeId = /^[\x21-\x7e]{1,64}$/;
 export function upstreamIdOf(
   headers: Headers,
   dialect: Dialect,
-  key: Secret | null,
+  key: LentKey | null,
   redact: (text: string) => string,
 ): string | undefined {
   const id =
@@ -76,14 +77,8 @@ export function upstreamIdOf(
       ? headers.get("request-id")
       : (headers.get("x-generation-id") ?? headers.get("x-request-id"));
   if (id === null || !safeId.test(id)) return undefined;
-  return key === null || !tellsOf(key, id, redact) ? id : undefined;
-}
-
-/** A hostile provider may hand us our key as its id. No form of the key is shorter, which spares most ids a closer look. */
-function tellsOf(key: Secret, id: string, redact: (text: string) => string): boolean {
-  if (key.wiped) return true;
-  const value = key.reveal();
-  return value.includes(id) || (value.length <= id.length && redact(id) !== id);
+  // A hostile provider may hand us our key as its id, or a part of it.
+  return key !== null && (key.holdsPart(id) || redact(id) !== id) ? undefined : id;
 }
 
 /** For every streamed answer: proxies in between must not buffer it. */

@@ -8,6 +8,7 @@ import { lastEvent } from "../wire/last-event.ts";
 import type { NeutralEvent, SseEvent, UpstreamFault } from "../wire/neutral.ts";
 import { SseLimitError, SseParser } from "../wire/sse.ts";
 import type { Deadline } from "./deadline.ts";
+import { DeltaScrubber, type Scrubbed } from "./delta-scrubber.ts";
 import { failureOf } from "./dispatch.ts";
 import { isAbsurd, Meter, unseenTokens } from "./meter.ts";
 
@@ -56,6 +57,7 @@ export class StreamRelay {
   readonly #parts: RelayParts;
   readonly #parser = new SseParser();
   readonly #meter = new Meter();
+  readonly #deltas: DeltaScrubber | null;
   readonly #finish: (finish: Finish) => void;
   #committed = false;
   /** When the model began to answer, monotonic, though nothing of it may be shown yet; null: not by now. */
@@ -75,6 +77,8 @@ export class StreamRelay {
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
+    const { scrubber } = parts.keyed;
+    this.#deltas = scrubber === null ? null : new DeltaScrubber(scrubber);
     const { promise, resolve } = Promise.withResolvers<Finish>();
     this.finished = promise;
     this.#finish = resolve;
@@ -236,7 +240,7 @@ export class StreamRelay {
       this.#sourceDone = true;
       const tail = this.#parser.end();
       const last = tail === null ? null : lastEvent(this.#parts.keyed.candidate.dialect, tail);
-      return last === null || this.#meter.ended || this.#fault !== null ? "" : this.#take(last);
+      return last === null || this.#meter.ended || this.#fault !== null ? "" : this.#clean(this.#take(last));
     }
     let text = "";
     for (const event of this.#parser.push(value)) {
@@ -244,7 +248,13 @@ export class StreamRelay {
       if (this.#meter.ended || this.#fault !== null) break;
       text += this.#take(event);
     }
-    return text;
+    return this.#clean(text);
+  }
+
+  /** What leaves holds whole events: no key goes across their ends but the one that deltas spell, which was seen before. */
+  #clean(text: string): string {
+    const { scrubber } = this.#parts.keyed;
+    return scrubber === null || text === "" ? text : scrubber.clean(text);
   }
 
   #take(event: SseEvent): string {
@@ -267,8 +277,22 @@ export class StreamRelay {
     if (this.#fault !== null && !this.#committed) return "";
     this.#tellPrompt();
     if (!keyed.allowance.draw(this.#meter.outputBound)) this.#overCap = true;
-    const text = rendering.render(event, shown);
+    const scrubbed = this.#deltas?.push(event, shown) ?? null;
+    const text = scrubbed === null ? rendering.render(event, shown) : this.#rendered(scrubbed);
     return this.#fault === null ? text : this.#parts.redact(text);
+  }
+
+  #rendered(scrubbed: readonly Scrubbed[]): string {
+    let text = "";
+    for (const { event, events } of scrubbed) {
+      if (event !== null) text += this.#parts.rendering.render(event, events);
+    }
+    return text;
+  }
+
+  /** What was held back because a key may have begun there: nothing follows any more. */
+  #heldBack(): string {
+    return this.#clean(this.#rendered(this.#deltas?.flush() ?? []));
   }
 
   /** Once: what comes later are running totals of the same prompt. */
@@ -300,16 +324,17 @@ export class StreamRelay {
   #end(): string {
     if (this.#closed) return "";
     const { rendering } = this.#parts;
+    const held = this.#heldBack();
     if (this.#meter.ended) {
       this.#close("ok", null, { outcome: "ok" });
-      return "";
+      return held;
     }
     if (this.#complete) {
-      const text = rendering.terminal();
+      const text = held + this.#clean(rendering.terminal());
       this.#close("ok", null, { outcome: "ok" });
       return text;
     }
-    return this.#cut("cut_stream", null, cutFault, "upstream_error");
+    return held + this.#cut("cut_stream", null, cutFault, "upstream_error");
   }
 
   #broken(error: unknown): string {
@@ -328,7 +353,8 @@ export class StreamRelay {
 
   #cut(outcome: AttemptOutcome, note: string | null, fault: UpstreamFault | null, end: Finish["outcome"]): string {
     if (this.#closed) return "";
-    const text = fault === null ? "" : this.#parts.rendering.fail(fault);
+    const held = this.#heldBack();
+    const text = held + (fault === null ? "" : this.#parts.rendering.fail(fault));
     this.#close(outcome, note, { outcome: end });
     return text;
   }

@@ -2,6 +2,8 @@
 
 import type { AttemptRecord, Candidate, Keyed, Operation, Provider } from "../request.ts";
 import type { Clock } from "../clock.ts";
+import { LentKey } from "../lent-key.ts";
+import { Scrubber } from "../scrubber.ts";
 import type { Secret } from "../secret.ts";
 import type { Dialect, JsonObject, WireFacts } from "../wire/neutral.ts";
 
@@ -138,7 +140,8 @@ export function keyedOf(sample: Sample = {}): Keyed {
       draw: sample.draw ?? (() => true),
       learnPrompt: sample.learnPrompt ?? (() => undefined),
     },
-    key: sample.key ?? null,
+    key: sample.key === undefined ? null : new LentKey(sample.key, new URL(provider.url).origin),
+    scrubber: sample.key === undefined ? null : new Scrubber([sample.key.forms()]),
   };
 }
 

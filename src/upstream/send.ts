@@ -168,10 +168,12 @@ async function calling<T>(
   let over = false;
   try {
     const ask = async (body: string): Promise<Response> => {
+      const url = endpointOf(candidate.provider, candidate.dialect, request.operation);
       const asked = await parts.dispatcher.send({
-        url: endpointOf(candidate.provider, candidate.dialect, request.operation),
+        url,
         headers: upstreamHeaders({
           provider: candidate.provider,
+          url,
           dialect: candidate.dialect,
           stream: call.stream,
           key: keyed.key,

@@ -8,8 +8,12 @@ import { checkKey, KeyFault, type KeySource, type KeyState } from "./key-source.
 export interface Loan {
   /** The only provider it may be sent to. */
   readonly provider: string;
+  /** The only origin (`URL.origin`) that it may be sent to. */
+  readonly origin: string;
   /** Null: the provider takes none. */
   readonly key: Secret | null;
+  /** It is the house's; else the caller's own. */
+  readonly house: boolean;
 }
 
 export interface KeyRefusal {
@@ -67,6 +71,7 @@ interface RingLoan extends Loan {
 interface Slot {
   readonly provider: string;
   readonly url: string;
+  readonly origin: string;
   readonly reference: KeyReference;
   readonly source: KeySource | null;
   /** In the order in which they are to be used; empty: none is there. */
@@ -122,10 +127,10 @@ export class KeyRing {
     const version = this.#best(slot);
     if (version !== undefined) {
       if (slot.versions.every((one) => one.rejected)) this.#retryInBackground(slot);
-      return lend(slot.provider, version);
+      return lend(slot, version);
     }
-    if (slot.reference.from === "none") return { provider: slot.provider, key: null };
-    if (slot.reference.from === "passthrough") return lendPassthrough(slot.provider, passthrough);
+    if (slot.reference.from === "none") return lendOther(slot, null);
+    if (slot.reference.from === "passthrough") return lendPassthrough(slot, passthrough);
     if (slot.state === "none" && slot.reason === null) return this.#borrowAfterLoad(slot);
     this.#retryInBackground(slot);
     return refusalOf(slot);
@@ -212,6 +217,7 @@ export class KeyRing {
     return {
       provider: provider.name,
       url: provider.url,
+      origin: new URL(provider.url).origin,
       reference: provider.key,
       source,
       versions: [],
@@ -226,7 +232,7 @@ export class KeyRing {
   async #borrowAfterLoad(slot: Slot): Promise<Loan | KeyRefusal> {
     await this.#load(slot);
     const version = this.#best(slot);
-    return version === undefined ? refusalOf(slot) : lend(slot.provider, version);
+    return version === undefined ? refusalOf(slot) : lend(slot, version);
   }
 
   /** The first key that may be used now; else the one that rests for the shortest time; else one that was rejected. */
@@ -339,7 +345,10 @@ function known(versions: readonly Version[], key: Uint8Array): Version | undefin
 }
 
 function newVersion(key: Uint8Array): Version {
-  return { secret: new Secret(key), borrowers: 0, retired: false, rejected: false, restsUntil: 0 };
+  const secret = new Secret(key);
+  // Here, and not in the first answer that it is looked for in.
+  secret.forms();
+  return { secret, borrowers: 0, retired: false, rejected: false, restsUntil: 0 };
 }
 
 function fits(slot: Slot, provider: Provider): boolean {
@@ -352,16 +361,20 @@ function sameReference(a: KeyReference, b: KeyReference): boolean {
   return a.argv.length === b.argv.length && a.argv.every((word, i) => word === b.argv[i]);
 }
 
-function lend(provider: string, version: Version): Loan {
+function lend({ provider, origin }: Slot, version: Version): Loan {
   version.borrowers++;
-  const loan: RingLoan = { provider, key: version.secret, version, open: true };
+  const loan: RingLoan = { provider, origin, key: version.secret, house: true, version, open: true };
   return loan;
 }
 
 /** The caller's own: it is neither counted nor judged nor wiped here. */
-function lendPassthrough(provider: string, passthrough: Secret | null): Loan | KeyRefusal {
+function lendPassthrough(slot: Slot, passthrough: Secret | null): Loan | KeyRefusal {
   if (passthrough === null) return refusal("missing", "the caller sent no key of its own to pass on");
-  return { provider, key: passthrough };
+  return lendOther(slot, passthrough);
+}
+
+function lendOther({ provider, origin }: Slot, key: Secret | null): Loan {
+  return { provider, origin, key, house: false };
 }
 
 function retire(version: Version): void {

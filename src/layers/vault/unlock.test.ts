@@ -15,7 +15,11 @@ function ringOf(values: readonly string[]): KeyRing {
 
 /** Only what `unlock` looks at; the rest it hands on. */
 function funded(to: Provider, passthrough: Secret | null = null): Funded {
-  return { candidate: { provider: to }, request: { passthrough } } as Funded;
+  return {
+    candidate: { provider: to },
+    request: { passthrough },
+    attempt: { reportedModel: null, note: null },
+  } as Funded;
 }
 
 function answer(
@@ -30,6 +34,21 @@ async function errorOf(promise: Promise<unknown>): Promise<unknown> {
     () => undefined,
     (error: unknown) => error,
   );
+}
+
+/** As the header is built. */
+function valueOf({ key, candidate }: Keyed): string | undefined {
+  return key?.revealFor(`${candidate.provider.url}/v1/messages`);
+}
+
+/** Whether the key still opens. */
+function opens(keyed: Keyed | null): boolean {
+  if (keyed === null) return false;
+  try {
+    return valueOf(keyed) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 const anthropic = provider("anthropic");
@@ -48,6 +67,12 @@ function setUp(...values: readonly string[]): {
   return { ring, run: (inner, request = funded(anthropic)) => unlock({ keys: ring })(inner)(request) };
 }
 
+/** The keys, once they are there. */
+async function loaded(ring: KeyRing): Promise<readonly Secret[]> {
+  await ring.loadAll();
+  return ring.secrets();
+}
+
 /** Retires the key, so that it is wiped as soon as nobody borrows it. */
 function retireAll(ring: KeyRing): void {
   ring.configure([]);
@@ -59,7 +84,7 @@ describe("unlock", () => {
     for (const name of ["anthropic", "openai"]) {
       await run(
         async (keyed) => {
-          expect(keyed.key?.reveal()).toBe(`sk-ant-${name}`);
+          expect(valueOf(keyed)).toBe(`sk-ant-${name}`);
           return answer();
         },
         funded(provider(name)),
@@ -87,14 +112,16 @@ describe("unlock", () => {
     const own = Secret.fromString("sk-caller-1234");
     await run(
       async (keyed) => {
-        expect(keyed.key).toBe(own);
+        expect(valueOf(keyed)).toBe("sk-caller-1234");
+        // What the caller knows already is not looked for in its answer.
+        expect(keyed.scrubber).toBeNull();
         return answer();
       },
       funded(provider("own", { from: "passthrough" }), own),
     );
     await run(
       async (keyed) => {
-        expect(keyed.key).toBeNull();
+        expect([keyed.key, keyed.scrubber]).toEqual([null, null]);
         return answer();
       },
       funded(provider("free", { from: "none" }), own),
@@ -103,32 +130,36 @@ describe("unlock", () => {
 
   test("keeps the key for as long as the answer goes on", async () => {
     const { ring, run } = setUp("sk-ant");
+    const [secret] = await loaded(ring);
     const end = Promise.withResolvers<Finish>();
-    let key: Secret | null = null;
+    let lent: Keyed | null = null;
     const response = await run(async (keyed) => {
-      key = keyed.key;
+      lent = keyed;
       return answer(200, end.promise);
     });
     retireAll(ring);
-    const during: boolean | undefined = (key as Secret | null)?.wiped;
+    const during = [opens(lent), secret?.wiped];
     end.resolve({ outcome: "ok", bytesOut: 3 });
     expect(await response.finished).toEqual({ outcome: "ok", bytesOut: 3 });
-    expect([during, (key as Secret | null)?.wiped]).toEqual([false, true]);
+    expect([during, opens(lent), secret?.wiped]).toEqual([[true, false], false, true]);
   });
 
   test("takes the key back whatever the attempt throws, and throws it on", async () => {
     for (const thrown of [new AttemptError("upstream_500", { status: 500 }), new TypeError("a bug"), "text"]) {
       const { ring, run } = setUp("sk-ant");
-      let key: Secret | null = null;
+      const [secret] = await loaded(ring);
+      let lent: Keyed | null = null;
       const error = await errorOf(
         run((keyed) => {
-          key = keyed.key;
+          lent = keyed;
           throw thrown;
         }),
       );
-      retireAll(ring);
       expect(error).toBe(thrown);
-      expect((key as Secret | null)?.wiped).toBeTrue();
+      // Also where the ring keeps it: this loan is over.
+      expect([opens(lent), secret?.wiped]).toEqual([false, false]);
+      retireAll(ring);
+      expect(secret?.wiped).toBeTrue();
     }
   });
 
@@ -157,7 +188,7 @@ describe("unlock", () => {
       const { run } = setUp("sk-one", "sk-two");
       const lent: (string | undefined)[] = [];
       const failing: Handler<Keyed> = (keyed) => {
-        lent.push(keyed.key?.reveal());
+        lent.push(valueOf(keyed));
         throw failure;
       };
       await errorOf(run(failing));
@@ -186,7 +217,8 @@ describe("unlock", () => {
 
   test("a key that was lent for another provider ends the request loudly", async () => {
     const { ring } = setUp("sk-ant");
-    ring.borrow = () => ({ provider: "openai", key: Secret.fromString("sk-openai-1234") });
+    const key = Secret.fromString("sk-openai-1234");
+    ring.borrow = () => ({ provider: "openai", origin: "https://api.openai.com", key, house: true });
     let sent = false;
     const inner: Handler<Keyed> = async () => {
       sent = true;

@@ -1,13 +1,18 @@
 import { AttemptError } from "../../errors.ts";
-import type { Funded, GatewayResponse, Keyed, Layer } from "../../request.ts";
+import { LentKey } from "../../lent-key.ts";
+import type { AttemptRecord, Funded, GatewayResponse, Keyed, Layer, Planned } from "../../request.ts";
+import { Scrubber } from "../../scrubber.ts";
+import type { Secret } from "../../secret.ts";
 import type { KeyRing, Loan } from "./key-ring.ts";
 
 /**
  * Lends the provider's key to this one attempt and takes it back when the answer is over. Throws AttemptError
  * `skipped_key` where there is none: the next candidate may have one. Marks a failure that another key of the provider
- * may not meet.
+ * may not meet. What comes back holds no key that was lent to this request; a stream is scrubbed where it is rendered.
  */
 export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keyed> {
+  // A first attempt that answers, as almost all do, needs no memory of it.
+  const lentBefore = new WeakMap<Planned, readonly Secret[]>();
   return (next) => async (funded) => {
     const { provider } = funded.candidate;
     const borrowed = keys.borrow(provider, funded.request.passthrough);
@@ -15,6 +20,15 @@ export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keye
     if ("unavailable" in loan) throw new AttemptError("skipped_key", { note: `${loan.unavailable}: ${loan.reason}` });
     // The last line of defence against a key that goes to somebody else: a defect here ends the request, loudly.
     if (loan.provider !== provider.name) throw new Error("a key was lent for another provider");
+    const lent = lentSoFar(lentBefore.get(funded.request), loan);
+    const key = loan.key === null ? null : new LentKey(loan.key, loan.origin);
+    const scrubber = lent.length === 0 ? null : new Scrubber(lent.map((secret) => secret.forms()));
+    const over = (): void => {
+      // Before the key goes back: who gives it back last wipes it.
+      if (scrubber !== null) cleanRecord(funded.attempt, scrubber);
+      key?.end();
+      keys.giveBack(loan);
+    };
     let response: GatewayResponse;
     try {
       response = await next({
@@ -24,16 +38,55 @@ export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keye
         signal: funded.signal,
         permit: funded.permit,
         allowance: funded.allowance,
-        key: loan.key,
+        key,
+        scrubber,
       });
     } catch (error) {
-      if (error instanceof AttemptError) error.otherKey = blamed(keys, loan, error);
-      keys.giveBack(loan);
+      if (error instanceof AttemptError) {
+        error.otherKey = blamed(keys, loan, error);
+        if (scrubber !== null) cleanFailure(error, scrubber);
+      }
+      over();
+      if (lent.length > 0) lentBefore.set(funded.request, lent);
       throw error;
     }
     if (response.status < 400) keys.accepted(loan);
-    return returnedAtEnd(keys, loan, response);
+    const clean = scrubber === null ? response : cleaned(response, scrubber);
+    const { status, headers, body } = clean;
+    return { status, headers, body, finished: clean.finished.finally(over) };
   };
+}
+
+const none: readonly Secret[] = [];
+
+/** A client's own key is no secret to it. */
+function lentSoFar(before: readonly Secret[] = none, { key, house }: Loan): readonly Secret[] {
+  if (key === null || !house || before.includes(key)) return before;
+  return [...before, key];
+}
+
+/** The answer without a key in its headers, and in its body where it is there as a whole. */
+function cleaned(response: GatewayResponse, scrubber: Scrubber): GatewayResponse {
+  const { headers, body } = response;
+  for (const name in headers) headers[name] = scrubber.clean(headers[name]!);
+  if (typeof body !== "string") return response;
+  const clean = scrubber.clean(body);
+  if (clean === body) return response;
+  const bytesOut = Buffer.byteLength(clean);
+  return { ...response, body: clean, finished: response.finished.then((finish) => ({ ...finish, bytesOut })) };
+}
+
+function cleanFailure(error: AttemptError, scrubber: Scrubber): void {
+  if (error.relay !== undefined) error.relay = cleaned(error.relay, scrubber);
+  if (error.note !== undefined) error.note = scrubber.clean(error.note);
+}
+
+/** What an upstream says of itself gets into the trail: the name of its model, the id of its answer, what was noted of it. */
+function cleanRecord(attempt: AttemptRecord, scrubber: Scrubber): void {
+  const { reportedModel, upstreamId, note } = attempt;
+  if (reportedModel !== null) attempt.reportedModel = scrubber.clean(reportedModel);
+  if (upstreamId !== undefined && scrubber.clean(upstreamId) !== upstreamId) delete attempt.upstreamId;
+  if (note !== null) attempt.note = scrubber.clean(note);
 }
 
 /** Tells the ring what the failure says of this key; true: the provider has another one that may be tried now. */
@@ -43,9 +96,4 @@ function blamed(keys: KeyRing, loan: Loan, error: AttemptError): boolean {
   // Limits and credit are an account's own: another key may belong to another account.
   if (status === 402 || status === 429 || error.outOfCredit) return keys.limited(loan, error.retryAfterMs);
   return false;
-}
-
-function returnedAtEnd(keys: KeyRing, loan: Loan, response: GatewayResponse): GatewayResponse {
-  const finished = response.finished.finally(() => keys.giveBack(loan));
-  return { status: response.status, headers: response.headers, body: response.body, finished };
 }
