@@ -94,7 +94,7 @@ export interface Funded extends Paced {
 /** `unlock` lends the key: null where the provider needs none. */
 export interface Keyed extends Funded {
   readonly key: LentKey | null;
-  /** Takes every key that was lent to this request out of what a stream shows; null: none was, or the client's own. */
+  /** Takes every key that this request's providers may know out of what a stream shows; null: none, or the client's own. */
   readonly scrubber: Scrubber | null;
 }
 

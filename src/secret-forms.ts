@@ -163,13 +163,13 @@ function bytesOf(text: string): Uint8Array {
 }
 
 /**
- * As it is; in JSON, and in JSON inside of JSON (tool arguments); in hex; URL-escaped where it must be and throughout;
+ * As it is, and backwards; in JSON, and in JSON inside of JSON (tool arguments); in hex; URL-escaped where it must be and throughout;
  * `\u`-escaped throughout; in Base64 and Base64url at each of the three places that it can have in a longer encoded value.
  * Escapes that are mixed in other ways are undone before the search (`Scrubber`).
  */
 function formsOf(secret: Uint8Array): Uint8Array[] {
   const inJson = jsonOf(secret);
-  const forms = [secret.slice(), inJson, jsonOf(inJson)];
+  const forms = [secret.slice(), secret.toReversed(), inJson, jsonOf(inJson)];
   for (const digits of [lowerHex, upperHex]) {
     forms.push(mapped(secret, (byte) => hexOf(byte, digits)));
     forms.push(mapped(secret, (byte) => (unescaped.includes(byte) ? [byte] : [percent, ...hexOf(byte, digits)])));

@@ -8,7 +8,7 @@ const value = "sk-ant-api03-a-secret-of-this-test";
 /** Everything that turns a value into text or bytes without being asked for the secret by name. */
 const ways: readonly (readonly [string, (secret: Secret) => unknown])[] = [
   ["String", (secret) => String(secret)],
-  ["a template", (secret) => `${secret as unknown as string}`],
+  ["a template", (secret) => `a ${secret as unknown as string}`],
   ["concatenation", (secret) => "" + (secret as unknown as string)],
   ["JSON.stringify", (secret) => JSON.stringify({ secret, list: [secret] })],
   ["util.inspect", (secret) => inspect({ secret }, { showHidden: true, depth: 9, getters: true })],
@@ -34,7 +34,7 @@ test.each(ways)("a secret does not tell itself by %s", (_way, tell) => {
 test("a secret does not tell itself to a message port", async () => {
   const { port1, port2 } = new MessageChannel();
   const { promise, resolve } = Promise.withResolvers<unknown>();
-  port2.addEventListener("message", (event: MessageEvent<unknown>) => resolve(event.data));
+  port2.addEventListener("message", (event) => resolve((event as MessageEvent<unknown>).data));
   port2.start();
   port1.postMessage({ secret: Secret.fromString(value) });
   expect(Bun.inspect(await promise)).not.toContain("secret-of-this-test");

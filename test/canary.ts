@@ -2,6 +2,8 @@
 // the gateway: what both overlooked would never be found.
 
 import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 /** How a canary was written where it was found; `part`: a stretch of it, as where it was split. */
 export type CanaryForm = "raw" | "base64" | "base64url" | "hex" | "url" | "json" | "reversed" | "part";
@@ -46,6 +48,13 @@ export class Canary {
     }
     return false;
   }
+}
+
+/** For `key:` of a provider: a command that prints these keys from a file, since a configuration that held one is refused. */
+export function keyCommand(folder: string, ...canaries: readonly Canary[]): { readonly command: readonly string[] } {
+  const file = join(folder, `${canaries.map(({ name }) => name).join("+")}.key`);
+  writeFileSync(file, canaries.map(({ value }) => `${value}\n`).join(""), { mode: 0o600 });
+  return { command: ["cat", file] };
 }
 
 function windows(text: string, length: number): string[] {

@@ -12,8 +12,8 @@ export interface Loan {
   readonly origin: string;
   /** Null: the provider takes none. */
   readonly key: Secret | null;
-  /** It is the house's; else the caller's own. */
-  readonly house: boolean;
+  /** The house's keys that the provider may know: this one and its others. Empty where the key is the caller's own. */
+  readonly known: readonly Secret[];
 }
 
 export interface KeyRefusal {
@@ -361,9 +361,10 @@ function sameReference(a: KeyReference, b: KeyReference): boolean {
   return a.argv.length === b.argv.length && a.argv.every((word, i) => word === b.argv[i]);
 }
 
-function lend({ provider, origin }: Slot, version: Version): Loan {
+function lend({ provider, origin, versions }: Slot, version: Version): Loan {
   version.borrowers++;
-  const loan: RingLoan = { provider, origin, key: version.secret, house: true, version, open: true };
+  const known = versions.length === 1 ? [version.secret] : versions.map(({ secret }) => secret);
+  const loan: RingLoan = { provider, origin, key: version.secret, known, version, open: true };
   return loan;
 }
 
@@ -374,7 +375,7 @@ function lendPassthrough(slot: Slot, passthrough: Secret | null): Loan | KeyRefu
 }
 
 function lendOther({ provider, origin }: Slot, key: Secret | null): Loan {
-  return { provider, origin, key, house: false };
+  return { provider, origin, key, known: [] };
 }
 
 function retire(version: Version): void {

@@ -218,7 +218,7 @@ describe("unlock", () => {
   test("a key that was lent for another provider ends the request loudly", async () => {
     const { ring } = setUp("sk-ant");
     const key = Secret.fromString("sk-openai-1234");
-    ring.borrow = () => ({ provider: "openai", origin: "https://api.openai.com", key, house: true });
+    ring.borrow = () => ({ provider: "openai", origin: "https://api.openai.com", key, known: [key] });
     let sent = false;
     const inner: Handler<Keyed> = async () => {
       sent = true;

@@ -8,7 +8,7 @@ import type { KeyRing, Loan } from "./key-ring.ts";
 /**
  * Lends the provider's key to this one attempt and takes it back when the answer is over. Throws AttemptError
  * `skipped_key` where there is none: the next candidate may have one. Marks a failure that another key of the provider
- * may not meet. What comes back holds no key that was lent to this request; a stream is scrubbed where it is rendered.
+ * may not meet. What comes back holds no key that its providers may know; a stream is scrubbed where it is rendered.
  */
 export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keyed> {
   // A first attempt that answers, as almost all do, needs no memory of it.
@@ -60,9 +60,8 @@ export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keye
 const none: readonly Secret[] = [];
 
 /** A client's own key is no secret to it. */
-function lentSoFar(before: readonly Secret[] = none, { key, house }: Loan): readonly Secret[] {
-  if (key === null || !house || before.includes(key)) return before;
-  return [...before, key];
+function lentSoFar(before: readonly Secret[] = none, { known }: Loan): readonly Secret[] {
+  return before.length === 0 ? known : [...new Set([...before, ...known])];
 }
 
 /** The answer without a key in its headers, and in its body where it is there as a whole. */
