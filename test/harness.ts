@@ -23,6 +23,8 @@ export interface GatewayOptions {
   readonly wrap?: readonly string[];
   /** After `start --config FILE`. */
   readonly args?: readonly string[];
+  /** In place of `sh bin/sanctum`. */
+  readonly program?: readonly string[];
 }
 
 type Child = Bun.Subprocess<"ignore", "pipe", "pipe">;
@@ -115,6 +117,10 @@ export class Gateway implements AsyncDisposable {
     return code;
   }
 
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
   async kill9(): Promise<void> {
     this.#ended = true;
     this.#child.kill("SIGKILL");
@@ -202,8 +208,7 @@ function spawn(options: GatewayOptions, home: string, configFile: string): Child
   const child = Bun.spawn(
     [
       ...(options.wrap ?? []),
-      "sh",
-      join(root, "bin", "sanctum"),
+      ...(options.program ?? ["sh", join(root, "bin", "sanctum")]),
       "start",
       "--config",
       configFile,

@@ -15,6 +15,8 @@ export interface HouseOptions {
   /** Laid over the base configuration, key by key at the top level, one level deeper for maps. */
   readonly config?: Overlay | ((urls: { readonly cloud: string; readonly local: string }) => Overlay);
   readonly env?: GatewayOptions["env"];
+  readonly home?: GatewayOptions["home"];
+  readonly program?: GatewayOptions["program"];
 }
 
 export interface House extends AsyncDisposable {
@@ -33,7 +35,13 @@ export async function startHouse(options: HouseOptions = {}): Promise<House> {
   const overlay = typeof options.config === "function" ? options.config(urls) : options.config;
   const config = merge(baseConfig(urls.cloud, urls.local), overlay ?? {});
   try {
-    const gateway = await startGateway({ config, ...(options.env === undefined ? {} : { env: options.env }) });
+    const { env, home, program } = options;
+    const gateway = await startGateway({
+      config,
+      ...(env === undefined ? {} : { env }),
+      ...(home === undefined ? {} : { home }),
+      ...(program === undefined ? {} : { program }),
+    });
     const dispose = async (): Promise<void> => {
       // First the fakes: a gateway that ended by itself throws.
       await cloud[Symbol.asyncDispose]();

@@ -1,0 +1,37 @@
+// The daemon as `sanctum start` runs it, for the canary scan, with two things that the product has not: a keychain of the
+// test's own (a folder with a file for each key, where the system's would be asked), and on SIGUSR2 an image of its heap.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { runStart } from "../../src/cli/start.ts";
+import { heapStrings } from "./heap-strings.ts";
+
+const home = process.env["SANCTUM_HOME"]!;
+const keychain = process.env["SCAN_KEYCHAIN"]!;
+
+Object.defineProperty(Bun, "secrets", {
+  value: {
+    get: async ({ name }: { name: string }): Promise<string | null> => {
+      try {
+        return readFileSync(join(keychain, name), "utf8");
+      } catch {
+        return null;
+      }
+    },
+  },
+});
+
+process.on("SIGUSR2", () => {
+  writeFileSync(join(process.env["SCAN_HEAP"]!, "heap.txt"), heapStrings());
+  process.stdout.write("heap written\n");
+});
+
+await runStart({
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  isTty: false,
+  atTerminal: false,
+  env: process.env,
+  home,
+  configFile: join(home, "sanctum-proxy/config.yaml"),
+});
