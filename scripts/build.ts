@@ -1,11 +1,12 @@
-// `npm run build`: one executable file, dist/sanctum, that needs nothing beside it.
+// `npm run build`: one executable file, dist/sanctum, that needs nothing beside it. Another place may be named:
+// `sh bin/bun scripts/build.ts FILE`.
 
 import { chmodSync, mkdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 
 const root = join(import.meta.dir, "..");
-const outfile = join(root, "dist/sanctum");
-mkdirSync(join(root, "dist"), { recursive: true });
+const outfile = resolve(process.argv[2] ?? join(root, "dist/sanctum"));
+mkdirSync(dirname(outfile), { recursive: true });
 
 const child = Bun.spawn(
   [
@@ -26,6 +27,6 @@ const child = Bun.spawn(
 const code = await child.exited;
 if (code === 0) {
   chmodSync(outfile, 0o755);
-  console.log(`dist/sanctum: ${(statSync(outfile).size / 1e6).toFixed(1)} MB`);
+  console.log(`${relative(root, outfile)}: ${(statSync(outfile).size / 1e6).toFixed(1)} MB`);
 }
 process.exitCode = code;

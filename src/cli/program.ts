@@ -14,6 +14,7 @@ import { modelsCommand } from "./models.ts";
 import { reconcileCommand } from "./reconcile.ts";
 import { reloadCommand, stopCommand } from "./remote.ts";
 import { runCommand } from "./run.ts";
+import { serviceCommand } from "./service.ts";
 import { loadSettings } from "./settings.ts";
 import { startCommand } from "./start-command.ts";
 import { statsCommand, statusCommand } from "./stats.ts";
@@ -63,6 +64,7 @@ export function createProgram(io: Io): Command {
     }),
     reconcileCommand(io, { settings: () => loadSettings(io) }),
     demoCommand(io),
+    serviceCommand(io),
     vaultApartCommand(),
   ];
   for (const command of commands) {
