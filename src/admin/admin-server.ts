@@ -57,6 +57,8 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
         GET: (request) => jsonText(actions.ledgerRequests(queryOf(request, "agent"), queryOf(request, "day"))),
       },
       "/addresses": { GET: () => Response.json(actions.addresses()) },
+      // For `sanctum doctor`: whose process it is that answers.
+      "/process": { GET: () => Response.json({ pid: process.pid, uid: process.getuid?.() ?? null }) },
       "/reload": { POST: async () => Response.json(await actions.reload()) },
       "/keys/refresh": {
         POST: async (request: Request) => {

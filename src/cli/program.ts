@@ -8,6 +8,7 @@ import { auditCommand } from "./audit.ts";
 import { checkCommand } from "./check.ts";
 import { connectCommand } from "./connect.ts";
 import { demoCommand } from "./demo.ts";
+import { doctorCommand } from "./doctor.ts";
 import type { Io } from "./io.ts";
 import { keysCommand } from "./keys.ts";
 import { modelsCommand } from "./models.ts";
@@ -64,6 +65,7 @@ export function createProgram(io: Io): Command {
     }),
     reconcileCommand(io, { settings: () => loadSettings(io) }),
     demoCommand(io),
+    doctorCommand(io),
     serviceCommand(io),
     vaultApartCommand(),
   ];

@@ -14,6 +14,7 @@ export {
   type KeyStore,
 } from "./key-source.ts";
 export { createRedactor } from "./redact.ts";
+export { hasSessionBus, secretServiceLocked } from "./secret-service-lock.ts";
 export { unlock } from "./unlock.ts";
 export { createVaultCipher, WrongVaultKey, type VaultCipher, type VaultKey } from "./vault-cipher.ts";
 export { VaultStore, vaultKey, type VaultParts } from "./vault-store.ts";
