@@ -4,9 +4,10 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { isatty } from "node:tty";
 import type { Io } from "./cli/io.ts";
+import { refuseTracing } from "./refuse-tracing.ts";
 
 function createIo(whole: readonly string[]): Io {
-  const home = resolve(process.env["SANCTUM_HOME"] || join(homedir(), ".sanctum"));
+  const home = resolve(process.env["SANCTUM_HOME"] || join(homeFolder(), ".sanctum"));
   // Behind -- is the command of `sanctum run`, with options of its own.
   const argv = whole.includes("--") ? whole.slice(0, whole.indexOf("--")) : whole;
   const at = argv.findIndex((word) => word === "--config" || word.startsWith("--config="));
@@ -24,6 +25,16 @@ function createIo(whole: readonly string[]): Io {
   };
 }
 
+/** A user of a container may be in no list of users, and then the runtime throws. */
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch {
+    process.stderr.write("sanctum: this user has no home folder; name a folder for the gateway by SANCTUM_HOME\n");
+    process.exit(1);
+  }
+}
+
 /** `sanctum start [--config FILE]` and nothing else: what npm, systemd and launchd call. */
 function isPlainStart(words: readonly string[]): boolean {
   const rest = words.filter(
@@ -37,6 +48,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);
 });
+// Before a key is in memory: the daemon's, and what `sanctum keys` is told.
+await refuseTracing();
 const io = createIo(process.argv);
 if (isPlainStart(process.argv.slice(2))) {
   const { runStart } = await import("./cli/start.ts");

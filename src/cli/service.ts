@@ -32,7 +32,7 @@ const startTries = 75;
 const betweenTriesMs = 200;
 
 export function serviceCommand(io: Io, parts: ServiceParts = {}): Command {
-  const system = parts.system ?? thisSystem(io.env);
+  const machine = (): System => parts.system ?? thisSystem(io.env);
   return new Command("service")
     .description("keep the gateway running by systemd or launchd, also as a user of its own")
     .addCommand(
@@ -42,7 +42,7 @@ export function serviceCommand(io: Io, parts: ServiceParts = {}): Command {
         .option("--print", "show what would be done, as a script, and do nothing")
         .addHelpText("after", installHelp)
         .action((options: { user?: string; print?: boolean }) =>
-          orExplain(io, () => install(io, system, parts.program ?? ownProgram(), options)),
+          orExplain(io, () => install(io, machine(), parts.program ?? ownProgram(), options)),
         ),
     )
     .addCommand(
@@ -50,13 +50,15 @@ export function serviceCommand(io: Io, parts: ServiceParts = {}): Command {
         .description("stop the service and take it away; configuration, books and vault stay")
         .option("--purge", "delete these too, and the user that was made for it")
         .option("--print", "show what would be done, as a script, and do nothing")
-        .action((options: { purge?: boolean; print?: boolean }) => orExplain(io, () => uninstall(io, system, options))),
+        .action((options: { purge?: boolean; print?: boolean }) =>
+          orExplain(io, () => uninstall(io, machine(), options)),
+        ),
     )
     .addCommand(
       new Command("status")
         .description("tell which service is installed and whether it runs; exit code 1 where none does")
         .option("--json", "print it as JSON")
-        .action((options: { json?: boolean }) => orExplain(io, () => status(io, system, options.json === true))),
+        .action((options: { json?: boolean }) => orExplain(io, () => status(io, machine(), options.json === true))),
     );
 }
 

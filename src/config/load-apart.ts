@@ -43,8 +43,9 @@ async function askChild(command: readonly string[], request: string): Promise<Ch
       stdin: Buffer.from(request),
       stdout: "pipe",
       stderr: "ignore",
-      // Nothing of the daemon's surroundings, and no debugging of it, reaches the child.
-      env: {},
+      // Nothing of the daemon's surroundings, and no debugging of it, reaches the child. It needs no home, and would
+      // otherwise look for one in the list of users, where the user of a container may not be.
+      env: { HOME: "/nonexistent" },
       timeout: timeoutMs,
     });
     const output = await child.stdout.text();

@@ -1,6 +1,6 @@
 // What a program of the caller can do, found out by trying it in ways that change nothing.
 
-import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, lstatSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import { createConnection } from "node:net";
 import { dirname } from "node:path";
 
@@ -47,7 +47,7 @@ export function tryWrite(path: string): Outcome {
   return outcome === "absent" ? outcomeOf(() => accessSync(dirname(path), constants.W_OK)) : outcome;
 }
 
-/** Whether a file, or what it is reached through, can be replaced: whoever writes a folder can put another file there. */
+/** Whether a file, or a folder that it is reached through, can be replaced by another one. */
 export function tryReplace(path: string): Outcome {
   let real: string;
   try {
@@ -56,10 +56,18 @@ export function tryReplace(path: string): Outcome {
     return outcomeOf(() => void statSync(path));
   }
   if (outcomeOf(() => accessSync(real, constants.W_OK)) === "possible") return "possible";
-  for (let folder = dirname(real); ; folder = dirname(folder)) {
-    if (outcomeOf(() => accessSync(folder, constants.W_OK)) === "possible") return "possible";
-    if (folder === dirname(folder)) return "refused";
+  for (let entry = real; entry !== dirname(entry); entry = dirname(entry)) {
+    if (canReplaceIn(dirname(entry), entry)) return "possible";
   }
+  return "refused";
+}
+
+/** In a sticky folder, such as /tmp, only the owner of an entry or of the folder can (unlink(2)). */
+function canReplaceIn(folder: string, entry: string): boolean {
+  if (outcomeOf(() => accessSync(folder, constants.W_OK)) !== "possible") return false;
+  const { mode, uid } = statSync(folder);
+  const me = process.getuid?.();
+  return (mode & 0o1000) === 0 || me === 0 || uid === me || lstatSync(entry).uid === me;
 }
 
 /** Opens a Unix socket and says nothing. */

@@ -46,7 +46,7 @@ export function checkMode(scene: Scene): Finding[] {
       onBoundary("boundary.mode", "note", {
         found: `The gateway is the same user as you: ${who}${process}.`,
         means:
-          "Programs that run as you, agents too, can do with it what you can; the list below says what that is here.",
+          "Programs that run as you, agents too, can do what you can: at the least, start a gateway of their own with the keys that yours is given. The list below says what else.",
         remedy: separateRemedy,
       }),
     ];
@@ -56,7 +56,7 @@ export function checkMode(scene: Scene): Finding[] {
       onBoundary("boundary.mode", "note", {
         found: `The gateway has a user of its own, ${who}, but it does not run now.`,
         means: "Its process could not be put to the test.",
-        remedy: "start it, then run this again: `sudo systemctl start sanctum`",
+        remedy: "start it, then run this again",
       }),
     ];
   }
@@ -70,8 +70,9 @@ const sudoGroups = new Set(["sudo", "wheel", "admin"]);
 /** Whether the caller's programs can become root, or the gateway's user, without being asked. */
 export async function checkRights({ mode, system, vantage }: Scene): Promise<Finding[]> {
   if (mode !== "separate-user" || vantage !== "agents") return [];
-  const { code, out } = await system.run(["id", "-Gn"]);
-  if (code !== 0) {
+  // It also fails where one group has no name, and tells the others.
+  const { out } = await system.run(["id", "-Gn"]);
+  if (out.trim() === "") {
     return [
       onBoundary("boundary.rights", "note", { found: "Your groups can't be told, so your rights can't either." }),
     ];

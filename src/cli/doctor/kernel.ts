@@ -1,6 +1,6 @@
 // What the kernel tells everybody about processes and sockets. Linux; elsewhere null, which means that it can't be told.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import type { System } from "../service/system.ts";
 
 export interface KernelListener {
@@ -57,6 +57,18 @@ export function findDaemon(uid: number): number | null {
     if (ours && words.includes("start") && uidOfProcess(Number(name)) === uid) return Number(name);
   }
   return null;
+}
+
+/**
+ * Whether a process has told the kernel to be neither traced nor dumped (see refuse-tracing.ts): its files in /proc are
+ * root's then. Of a process of root's it can't be told, and is false.
+ */
+export function refusesTracing(pid: number): boolean {
+  try {
+    return uidOfProcess(pid) !== 0 && statSync(`/proc/${pid}/environ`).uid === 0;
+  } catch {
+    return false;
+  }
 }
 
 /** The words up to `start`: the runtime and its script, or the program of one file. Empty: it is hidden, or no gateway. */

@@ -1,13 +1,16 @@
 // Whether images of the gateway's memory can get to a disk.
 
 import { onBoundary, type Finding } from "./finding.ts";
-import { readText } from "./kernel.ts";
+import { readText, refusesTracing } from "./kernel.ts";
 import type { Scene } from "./scene.ts";
 
 export function checkCore(scene: Scene): Finding[] {
   const { pid, service, system } = scene;
   if (system.platform === "darwin") return [coreByDefinition(scene)];
   if (pid === null) return [];
+  if (refusesTracing(pid)) {
+    return [onBoundary("memory.core", "ok", { found: "It leaves no core dump: it has told the kernel so." })];
+  }
   const limit = /^Max core file size\s+(\S+)\s+(\S+)/m.exec(readText(`/proc/${pid}/limits`) ?? "");
   if (limit === null) {
     return [onBoundary("memory.core", "note", { found: "Whether it can leave a core dump can't be told." })];

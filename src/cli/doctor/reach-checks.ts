@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { tryConnect, tryMemory, tryRead, trySignal, tryWrite, type Outcome } from "./attempts.ts";
 import { separateRemedy } from "./boundary-checks.ts";
 import { onBoundary, type Finding } from "./finding.ts";
-import { readText } from "./kernel.ts";
+import { readText, refusesTracing } from "./kernel.ts";
 import type { Scene } from "./scene.ts";
 
 interface Reach {
@@ -90,7 +90,7 @@ export async function checkReach(scene: Scene): Promise<Finding[]> {
 
 function findingOf({ check, what, means }: Reach, outcome: Outcome, scene: Scene): Finding {
   if (outcome === "refused") {
-    const why = check === "reach.memory" && scene.mode === "same-user" ? ` (${ptraceScope()})` : "";
+    const why = check === "reach.memory" && scene.mode === "same-user" ? ` (${whyNoTracing(scene)})` : "";
     return onBoundary(check, "ok", { found: `You can't ${what}${why}.` });
   }
   const separate = scene.mode === "separate-user";
@@ -103,8 +103,9 @@ function findingOf({ check, what, means }: Reach, outcome: Outcome, scene: Scene
   });
 }
 
-/** Yama, which distributions set to 1: a program may trace its own children only. It is no boundary between programs that one shell starts. */
-function ptraceScope(): string {
+/** Yama, where it is at 1, still lets a shell's programs be traced by who started them: it is no boundary. */
+function whyNoTracing({ pid }: Scene): string {
+  if (pid !== null && refusesTracing(pid)) return "it has told the kernel to refuse";
   const scope = readText("/proc/sys/kernel/yama/ptrace_scope")?.trim();
   return scope === undefined ? "the kernel refuses" : `kernel.yama.ptrace_scope is ${scope}`;
 }

@@ -39,7 +39,7 @@ export function thisSystem(env: System["env"]): System {
   return {
     platform: process.platform,
     uid: process.getuid?.() ?? -1,
-    homeFolder: homedir(),
+    homeFolder: env["HOME"] || homedir(),
     env,
     run: runCommand,
     exists: (path) => existsSync(path),

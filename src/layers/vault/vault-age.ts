@@ -3,6 +3,7 @@
 // its standard input.
 
 import type { Decrypter, Encrypter } from "age-encryption";
+import { refuseTracing } from "../../refuse-tracing.ts";
 
 /** A passphrase, or an age identity (`AGE-SECRET-KEY-1…`). */
 export type VaultOpener = { readonly passphrase: string } | { readonly identity: string };
@@ -16,6 +17,7 @@ export type VaultAnswer = { readonly bytes: string } | { readonly fault: "wrong"
 
 /** Reads a VaultAsk as JSON and writes a VaultAnswer. Rejects where the input is none. */
 export async function answerVault(): Promise<void> {
+  await refuseTracing();
   const ask = JSON.parse(await Bun.stdin.text()) as VaultAsk;
   const answer = "open" in ask ? await open(Buffer.from(ask.open, "base64"), ask.by) : await seal(ask.seal, ask.by);
   await Bun.write(Bun.stdout, JSON.stringify(answer));

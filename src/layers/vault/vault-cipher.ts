@@ -55,8 +55,9 @@ async function askChild(command: readonly string[], input: Uint8Array): Promise<
       stdin: input,
       stdout: "pipe",
       stderr: "ignore",
-      // Nothing of our surroundings, and no debugging of us, reaches the child.
-      env: {},
+      // Nothing of our surroundings, and no debugging of us, reaches the child. It needs no home, and would otherwise look
+      // for one in the list of users, where the user of a container may not be.
+      env: { HOME: "/nonexistent" },
       timeout: timeoutMs,
     });
     const output = await child.stdout.text();
