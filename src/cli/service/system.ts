@@ -39,7 +39,7 @@ export function thisSystem(env: System["env"]): System {
   return {
     platform: process.platform,
     uid: process.getuid?.() ?? -1,
-    homeFolder: env["HOME"] || homedir(),
+    homeFolder: env["HOME"] || homeFolder(),
     env,
     run: runCommand,
     exists: (path) => existsSync(path),
@@ -70,6 +70,15 @@ export function thisSystem(env: System["env"]): System {
     },
     wait: (ms) => Bun.sleep(ms),
   };
+}
+
+/** The runtime throws for a user who is in no list of users. */
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch {
+    return "/nonexistent";
+  }
 }
 
 async function runCommand(argv: readonly string[]): Promise<Ran> {
