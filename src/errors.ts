@@ -97,6 +97,12 @@ const table = {
     "upstream",
     "The provider's account has no credit left and no other model can serve; its owner must top it up.",
   ),
+  UPSTREAM_LOGIN: e(
+    401,
+    "authentication",
+    "client",
+    "The provider refused the credential that the client brought along (`key: passthrough`); log in there again.",
+  ),
   UPSTREAM_CUT: e(502, "unavailable", "upstream", "The answer broke off."),
   CLIENT_GONE: e(499, "invalid_request", "client", "The client went away."),
   INTERNAL: e(500, "internal", "internal", "Internal error; the log has the details under this request id."),

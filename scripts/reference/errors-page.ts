@@ -43,6 +43,8 @@ const remedies: Readonly<Record<ErrorCode, string>> = {
     "asked, the gateway has tried again itself, and `x-should-retry: false` keeps clients from multiplying that.",
   UPSTREAM_CREDIT:
     "Top up the account at the provider, or start a local model. The attempts in the audit trail name it.",
+  UPSTREAM_LOGIN:
+    "Log in to the provider again in the client. The answer is that of the provider: the credential is the client's own (`key: passthrough`), so that no other model is asked.",
   UPSTREAM_CUT: "Ask again. The tokens that came are paid.",
   CLIENT_GONE: "Nothing: the client closed the connection. What was generated is paid.",
   INTERNAL: "A fault of the gateway. The log has the details under the request's id: please report it.",

@@ -41,6 +41,14 @@ describe("how to connect a client", () => {
     expect(code).toBe(0);
   });
 
+  test("for Claude Code is told with its own login too, whose credential stays in its own header", async () => {
+    const { out } = await run("claude-code");
+    expect(out).toContain("ANTHROPIC_AUTH_TOKEN=TOKEN");
+    expect(out).toContain('ANTHROPIC_CUSTOM_HEADERS="x-sanctum-token: TOKEN"');
+    expect(out).toContain("unset ANTHROPIC_AUTH_TOKEN");
+    expect(out).not.toContain("codex");
+  });
+
   test("is told for the one that is named, and no other", async () => {
     const { out } = await run("codex");
     expect(out).toContain('base_url = "http://127.0.0.1:4040/v1"');

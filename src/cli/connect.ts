@@ -6,6 +6,8 @@ import { adminOf } from "./remote.ts";
 interface Client {
   readonly name: string;
   readonly title: string;
+  /** The client of which this is another way; it is shown with it. */
+  readonly wayOf?: string;
   readonly lines: (base: string) => readonly string[];
 }
 
@@ -14,6 +16,17 @@ const clients: readonly Client[] = [
     name: "claude-code",
     title: "Claude Code",
     lines: (base) => [`export ANTHROPIC_BASE_URL=${base}`, "export ANTHROPIC_AUTH_TOKEN=TOKEN", "claude"],
+  },
+  {
+    name: "claude-code-login",
+    title: "Claude Code with its own login, where config.yaml says `providers: { anthropic: { key: passthrough } }`",
+    wayOf: "claude-code",
+    lines: (base) => [
+      "unset ANTHROPIC_AUTH_TOKEN ANTHROPIC_API_KEY",
+      `export ANTHROPIC_BASE_URL=${base}`,
+      'export ANTHROPIC_CUSTOM_HEADERS="x-sanctum-token: TOKEN"',
+      "claude",
+    ],
   },
   {
     name: "codex",
@@ -56,7 +69,7 @@ export function connectCommand(io: Io): Command {
     .argument("[client]", clients.map(({ name }) => name).join(", "))
     .action(async (name: string | undefined) => {
       const address = await addressOf(io);
-      const wanted = clients.filter((client) => name === undefined || client.name === name);
+      const wanted = clients.filter((client) => name === undefined || client.name === name || client.wayOf === name);
       if (wanted.length === 0) {
         io.err(`sanctum: unknown client "${name}"; known: ${clients.map((c) => c.name).join(", ")}\n`);
         process.exitCode = 2;

@@ -1,27 +1,9 @@
 // Finds what looks like a secret. The configuration is committed to git, so none may be in it: not as a value, not as a
-// key, not in a comment. Patterns are prefixes that vendors publish for their keys (GitHub secret scanning's list of
-// supported patterns names the same); every one is a fixed start and one bounded run, so that a scan is linear.
+// key, not in a comment.
 
-const patterns = [
-  "sk-sanctum-[A-Za-z0-9_-]{20,400}",
-  "sk-[A-Za-z0-9_-]{20,400}", // OpenAI, Anthropic (sk-ant-), OpenRouter (sk-or-), DeepSeek and many more
-  "sk-(?:ant|or|proj|svcacct|admin)-[A-Za-z0-9_-]{8,400}",
-  "AIza[A-Za-z0-9_-]{30,100}", // Google
-  "gsk_[A-Za-z0-9]{20,100}", // Groq
-  "xai-[A-Za-z0-9_-]{20,200}",
-  "hf_[A-Za-z0-9]{20,100}",
-  "gh[oprsu]_[A-Za-z0-9]{20,300}",
-  "github_pat_[A-Za-z0-9_]{20,300}",
-  "glpat-[A-Za-z0-9_-]{16,100}",
-  "xox[abeoprs]-[A-Za-z0-9-]{10,200}",
-  "pplx-[A-Za-z0-9]{20,100}",
-  "nvapi-[A-Za-z0-9_-]{20,200}",
-  "(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])",
-  "AGE-SECRET-KEY-1[A-Z0-9]{20,100}",
-  "eyJ[A-Za-z0-9_-]{10,4000}\\.eyJ[A-Za-z0-9_-]{10,4000}", // JSON Web Token, RFC 7519
-  "Bearer\\s{1,4}[A-Za-z0-9._~+/-]{20,400}",
-  "-----BEGIN (?:[A-Z]{2,12} ){0,3}PRIVATE KEY", // RFC 7468
-];
+import { keyForms } from "../key-forms.ts";
+
+const patterns = keyForms.map(({ pattern }) => pattern);
 
 const secret = new RegExp(`(?<![A-Za-z0-9])(?:${patterns.join("|")})`, "g");
 

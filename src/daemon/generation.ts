@@ -59,7 +59,11 @@ export class Generation implements AsyncDisposable {
     this.#builtFor = shared.local();
     this.#directory = this.#build();
     this.authenticate = createAuthenticator(
-      { anonymous: config.anonymous, agents: config.agents },
+      {
+        anonymous: config.anonymous,
+        passthrough: [...config.providers.values()].some(({ key }) => key.from === "passthrough"),
+        agents: config.agents,
+      },
       { runTokens: shared.runTokens, now: () => shared.clock.now() },
     );
     this.handle = this.#compose();

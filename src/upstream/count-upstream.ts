@@ -9,6 +9,7 @@ import { serverProfiles, type ServerProfile } from "../wire/profiles/server-prof
 import { readCount } from "../wire/usage.ts";
 import { wellFormedJson } from "../wire/well-formed.ts";
 import { Deadline } from "./deadline.ts";
+import { isOwn } from "../own-credential.ts";
 import { failureOf, type Dispatcher } from "./dispatch.ts";
 import { countEndpointOf } from "./endpoint.ts";
 import { jsonHeaders, upstreamHeaders } from "./headers.ts";
@@ -53,7 +54,7 @@ export function countUpstream(parts: CountParts): Handler<Keyed> {
       attempt.ms = parts.clock.monotonic() - attempt.startedAt;
       return response;
     } catch (error) {
-      const waitMs = pauseAfter(error);
+      const waitMs = pauseAfter(error, keyed);
       if (waitMs > 0 && !keyed.signal.aborted) pausedUntil.set(name, parts.clock.monotonic() + waitMs);
       throw error;
     }
@@ -65,8 +66,10 @@ function countingOf({ candidate }: Keyed): Counting | null {
   return candidate.dialect === "messages" ? "messages" : serverProfiles[profileOf(candidate.provider)].counting;
 }
 
-function pauseAfter(error: unknown): number {
+function pauseAfter(error: unknown, keyed: Keyed): number {
   if (!(error instanceof AttemptError) || error.outcome.startsWith("skipped_")) return 0;
+  // What is wrong with one client's credential says nothing about the others'.
+  if (isOwn(keyed) && (error.status === 401 || error.status === 403 || error.status === 429)) return 0;
   if (error.status === 404 || error.status === 405 || error.status === 501) return missingForMs;
   return failedForMs;
 }
@@ -88,6 +91,7 @@ async function ask(parts: CountParts, keyed: Keyed, counting: Counting): Promise
         dialect: same ? "messages" : "chat",
         stream: false,
         key,
+        own: isOwn(keyed) ? request.headers : null,
         client: same ? request.headers : null,
       }),
       body,

@@ -16,6 +16,8 @@ interface Outgoing {
   readonly dialect: Dialect;
   readonly stream: boolean;
   readonly key: LentKey | null;
+  /** The client's headers where `key` is its own credential: it goes on as it came, with the flag that it needs. */
+  readonly own?: Headers | null;
   /** The client's own headers where it speaks the same dialect as the provider; else null. */
   readonly client: Headers | null;
 }
@@ -25,7 +27,15 @@ interface Outgoing {
  * nobody copies them. `anthropic-*` names are an open list towards a provider of that dialect: the vendor adds
  * some with each release, and a beta travels as header and body field together.
  */
-export function upstreamHeaders({ provider, url, dialect, stream, key, client }: Outgoing): Record<string, string> {
+export function upstreamHeaders({
+  provider,
+  url,
+  dialect,
+  stream,
+  key,
+  own = null,
+  client,
+}: Outgoing): Record<string, string> {
   const headers: Record<string, string> = {
     "content-type": "application/json",
     accept: stream ? "text/event-stream" : "application/json",
@@ -45,16 +55,25 @@ export function upstreamHeaders({ provider, url, dialect, stream, key, client }:
         headers[name] = value;
       }
     });
-    if (key !== null) authorize(headers, key.revealFor(url), provider);
+    if (key !== null) authorize(headers, key.revealFor(url), provider, own);
+    const flag = loginFlag(own);
+    if (flag !== undefined && client === null) headers["anthropic-beta"] = flag;
   } else if (key !== null) {
     headers["authorization"] = `Bearer ${key.revealFor(url)}`;
   }
   return headers;
 }
 
+/** Without it Anthropic refuses a subscription's token; it stays with the token where all other flags fall away. */
+function loginFlag(own: Headers | null): string | undefined {
+  const flags = own?.get("anthropic-beta")?.split(",") ?? [];
+  return flags.map((flag) => flag.trim()).find((flag) => /^oauth-[0-9-]{1,20}$/.test(flag));
+}
+
 /** Anthropic takes API keys as `x-api-key` and OAuth tokens of its subscriptions as bearer. */
-function authorize(headers: Record<string, string>, value: string, provider: Provider): void {
-  if (value.startsWith("sk-ant-oat") || /^https:\/\/openrouter\.ai\b/.test(provider.url)) {
+function authorize(headers: Record<string, string>, value: string, provider: Provider, own: Headers | null): void {
+  const cameAsBearer = own?.get("authorization")?.endsWith(value) === true;
+  if (cameAsBearer || value.startsWith("sk-ant-oat") || /^https:\/\/openrouter\.ai\b/.test(provider.url)) {
     headers["authorization"] = `Bearer ${value}`;
   } else headers["x-api-key"] = value;
 }

@@ -1,9 +1,10 @@
-import { AttemptError } from "../errors.ts";
+import { AttemptError, GatewayError } from "../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { GatewayResponse, Keyed } from "../request.ts";
 import { isClearOverflow, isContextOverflow } from "../wire/context-overflow.ts";
-import { classifyUpstream, faultAnswer, isOutOfCredit } from "../wire/errors.ts";
+import { classifyUpstream, errorAnswer, faultAnswer, isOutOfCredit } from "../wire/errors.ts";
 import type { Codec } from "../wire/neutral.ts";
+import { isOwn } from "../own-credential.ts";
 import { jsonHeaders } from "./headers.ts";
 import { toldBody } from "./told-fault.ts";
 
@@ -42,7 +43,9 @@ export async function refusalOf({
   }
   const text = await readSome(response);
   const fault = codec.parseError(status, text);
-  const verdict = classifyUpstream(status, fault);
+  // Whoever logged in with its own credential must hear that it is refused, in the vendor's words: it logs in again by them.
+  const login = isOwn(keyed) && (status === 401 || status === 403);
+  const verdict = login ? "client" : classifyUpstream(status, fault);
   // Whom the client did not ask for can't blame the client: a missing or too small fallback is our own affair.
   if (verdict === "next" || candidate.reason === "fallback") {
     throw new AttemptError(outcome, { status, retryAfterMs, outOfCredit: isOutOfCredit(status, fault) });
@@ -80,7 +83,13 @@ function clientAnswer(
   const { request } = keyed;
   const own = !isContextOverflow(fault) || isClearOverflow(request.dialect, fault);
   const told = own && codec.dialect === request.dialect ? toldBody(keyed, text) : null;
-  return told === null ? newlyTold(keyed, fault, redact) : blaming(status, redact(told), ownFault(status));
+  const login = status === 401 || status === 403;
+  if (told === null && login) {
+    const answer = errorAnswer(request.dialect, new GatewayError("UPSTREAM_LOGIN"), request.id);
+    return blaming(answer.status, answer.body, answer.headers);
+  }
+  if (told === null) return newlyTold(keyed, fault, redact);
+  return blaming(status, redact(told), login ? refusedLogin : ownFault(status));
 }
 
 /** The client's own fault in the words of its dialect. */
@@ -100,6 +109,9 @@ function blaming(status: number, body: string, headers: Record<string, string>):
   const finished = Promise.resolve({ outcome: "client_error" as const, bytesOut: Buffer.byteLength(body) });
   return { status, headers: { ...jsonHeaders, ...headers }, body, finished };
 }
+
+/** Without `x-should-retry`, which would keep Claude Code from renewing its login and asking again. */
+const refusedLogin = { "x-sanctum-error": "UPSTREAM_LOGIN" };
 
 /** As on errors of our own. Agents send a 422 again for minutes unless they are told that it is final. */
 function ownFault(status: number): Record<string, string> {

@@ -26,6 +26,7 @@ import { asksForStream, schemaToCheck } from "./asked.ts";
 import { checkedAnswer } from "./checked-answer.ts";
 import { Deadline } from "./deadline.ts";
 import { tellIgnored } from "./ignored-fields.ts";
+import { isOwn } from "../own-credential.ts";
 import { originOf } from "./origin.ts";
 import { readThinkingRefusal } from "./thinking-refusal.ts";
 import type { Dispatcher } from "./dispatch.ts";
@@ -177,6 +178,7 @@ async function calling<T>(
           dialect: candidate.dialect,
           stream: call.stream,
           key: keyed.key,
+          own: isOwn(keyed) ? request.headers : null,
           client: call.neutral === null && !candidate.local ? request.headers : null,
         }),
         body,

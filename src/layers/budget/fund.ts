@@ -1,6 +1,7 @@
 import { bareName, ceilingOf, priceOf } from "../../catalogue/index.ts";
 import { AttemptError } from "../../errors.ts";
 import type { Nanos } from "../../money.ts";
+import { isSubscription, takesOwn } from "../../own-credential.ts";
 import type { AttemptRecord, Finish, Funded, Handler, Layer, Paced, Planned, Price, Provider } from "../../request.ts";
 import type { JsonObject, ServerKind, Usage } from "../../wire/neutral.ts";
 import { unpricedSwitches } from "../../wire/unpriced-switches.ts";
@@ -39,9 +40,15 @@ export function fund(parts: FundParts): Layer<Paced, Funded> {
   const flag = createFlag(parts.report);
   return (next) => async (paced) => {
     // Anthropic, docs "Token counting": free of charge.
-    const price = paced.request.operation === "count_tokens" ? null : paced.candidate.price;
+    const price = paced.request.operation === "count_tokens" || paidByMonth(paced) ? null : paced.candidate.price;
     return price === null ? serveFree(parts, next, paced) : servePaid(parts, next, flag(paced), price);
   };
+}
+
+/** The client's own subscription pays: no token of it costs anything, and none costs the house. */
+function paidByMonth({ request, candidate }: Paced): boolean {
+  const { passthrough } = request;
+  return passthrough !== null && takesOwn(candidate.provider, request) && isSubscription(passthrough);
 }
 
 /** No log grows by what clients invent. */

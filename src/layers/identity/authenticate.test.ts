@@ -29,7 +29,7 @@ const agents = new Map([
   ["default", entry("default", [])],
 ]);
 const parts = { runTokens: new RunTokens(), now: () => 0 };
-const authenticate = createAuthenticator({ anonymous: "loopback", agents }, parts);
+const authenticate = createAuthenticator({ anonymous: "loopback", passthrough: true, agents }, parts);
 
 function claim(headers: Record<string, string>, more: Partial<Claim> = {}): Claim {
   return { headers: new Headers(headers), claimedAgent: undefined, fromLoopback: true, ...more };
@@ -56,7 +56,7 @@ describe("identity", () => {
     expect(authenticate(claim({})).agent).toMatchObject({ name: "default", auth: "anonymous" });
     expect(authenticate(claim({ authorization: "Bearer anonymous" })).agent.name).toBe("default");
     expect(codeOf(() => authenticate(claim({}, { fromLoopback: false })))).toBe("IDENTITY_REQUIRED");
-    const closed = createAuthenticator({ anonymous: "never", agents }, parts);
+    const closed = createAuthenticator({ anonymous: "never", passthrough: true, agents }, parts);
     expect(codeOf(() => closed(claim({})))).toBe("IDENTITY_REQUIRED");
   });
 
@@ -114,7 +114,10 @@ describe("a token with an end", () => {
     let now = 0;
     const hash = digestOf(tokenOf.windu).toString("hex");
     const ending = new Map([["windu", { ...entry("windu", []), tokens: [{ hash, untilMs: 1_000 }] }]]);
-    const check = createAuthenticator({ anonymous: "never", agents: ending }, { ...parts, now: () => now });
+    const check = createAuthenticator(
+      { anonymous: "never", passthrough: true, agents: ending },
+      { ...parts, now: () => now },
+    );
     const headers = { "x-api-key": tokenOf.windu };
     now = 999;
     expect(check(claim(headers)).agent.name).toBe("windu");
@@ -129,9 +132,9 @@ describe("a token that is lent to a command", () => {
 
   test("is the agent's, in every configuration, until it is given back", () => {
     const runTokens = new RunTokens();
-    const first = createAuthenticator({ anonymous: "never", agents }, { ...parts, runTokens });
+    const first = createAuthenticator({ anonymous: "never", passthrough: true, agents }, { ...parts, runTokens });
     const giveBack = runTokens.lend("windu", digestOf(lent), () => undefined);
-    const second = createAuthenticator({ anonymous: "never", agents }, { ...parts, runTokens });
+    const second = createAuthenticator({ anonymous: "never", passthrough: true, agents }, { ...parts, runTokens });
     for (const check of [first, second]) {
       expect(check(claim(headers)).agent).toMatchObject({ name: "windu", auth: "token" });
       expect(codeOf(() => check(claim(headers, { claimedAgent: "mothma" })))).toBe("IDENTITY_MISMATCH");
@@ -143,7 +146,7 @@ describe("a token that is lent to a command", () => {
 
   test("ends with its agent, for good, and is told so once", () => {
     const runTokens = new RunTokens();
-    const check = createAuthenticator({ anonymous: "never", agents }, { ...parts, runTokens });
+    const check = createAuthenticator({ anonymous: "never", passthrough: true, agents }, { ...parts, runTokens });
     let told = 0;
     runTokens.lend("windu", digestOf(lent), () => told++);
     runTokens.retain(agents);
@@ -155,7 +158,7 @@ describe("a token that is lent to a command", () => {
 
   test("of an agent that this configuration does not know is unknown to it", () => {
     const runTokens = new RunTokens();
-    const check = createAuthenticator({ anonymous: "never", agents }, { ...parts, runTokens });
+    const check = createAuthenticator({ anonymous: "never", passthrough: true, agents }, { ...parts, runTokens });
     runTokens.lend("yoda", digestOf(lent), () => undefined);
     expect(codeOf(() => check(claim(headers)))).toBe("IDENTITY_TOKEN_UNKNOWN");
   });

@@ -1,4 +1,5 @@
 import { GatewayError } from "../../errors.ts";
+import { canBeVendors, isKnownVendors } from "../../own-credential.ts";
 import type { Agent } from "../../request.ts";
 import { Secret } from "../../secret.ts";
 import type { RunTokens } from "./run-tokens.ts";
@@ -20,6 +21,8 @@ export interface Caller {
 
 export interface IdentityConfig {
   readonly anonymous: "loopback" | "never";
+  /** Some provider has `key: passthrough`. */
+  readonly passthrough: boolean;
   readonly agents: ReadonlyMap<string, Omit<Agent, "auth"> & { readonly tokens: readonly TokenEntry[] }>;
 }
 
@@ -58,18 +61,25 @@ export function createAuthenticator(config: IdentityConfig, { runTokens, now }: 
     const apiKey = credential(claim.headers.get("x-api-key"));
     const claimedName = single(claim.headers.get("x-sanctum-agent")) ?? undefined;
 
+    // Who asks for `default` by path may bring a vendor's credential without another header: no client sends one by mistake.
+    const byPath = config.passthrough && own === null && claim.claimedAgent === anonymousName;
+    const brought = [bearer, apiKey].find((one) => one !== null && isVendors(one, ownerOf)) ?? null;
+    const login = byPath && brought !== null && isKnownVendors(brought) ? brought : null;
     // x-sanctum-token wins; the vendor headers are then the client's own business with the vendor.
-    const agent =
-      own !== null
-        ? agentFor([own], ownerOf, anonymous, claim.fromLoopback)
-        : agentFor([bearer, apiKey], ownerOf, anonymous, claim.fromLoopback);
+    const presented = own !== null ? [own] : [bearer, apiKey].filter((one) => one !== login);
+    const agent = agentFor(presented, ownerOf, anonymous, claim.fromLoopback);
 
     for (const name of [claim.claimedAgent, claimedName]) {
       if (name !== undefined && name !== agent.name) throw new GatewayError("IDENTITY_MISMATCH");
     }
-    const vendor = own !== null ? (bearer ?? apiKey) : null;
+    const vendor = own !== null ? brought : login;
     return { agent, passthrough: vendor === null ? null : Secret.fromString(vendor) };
   };
+}
+
+/** A gateway token in a vendor's header (Claude Code sends both where both are set) must not get to the vendor. */
+function isVendors(credential: string, ownerOf: OwnerOf): boolean {
+  return credential !== anonymousLiteral && canBeVendors(credential) && ownerOf(credential) === null;
 }
 
 function agentFor(

@@ -15,13 +15,17 @@ export function identify({ authenticate, admit }: Parts): Layer<Recorded, Identi
     request.record.auth = agent.auth;
     // Counting costs nothing and comes in bursts of dozens: it takes nobody's place.
     const leave = request.operation === "count_tokens" ? stay : admit(agent);
+    const close = (): void => {
+      passthrough?.wipe();
+      leave();
+    };
     try {
       const response = await next(Object.assign(request, { agent, passthrough }));
       // A stream holds its place until it ends.
-      void response.finished.then(leave);
+      void response.finished.then(close);
       return response;
     } catch (error) {
-      leave();
+      close();
       throw error;
     }
   };

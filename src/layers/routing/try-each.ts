@@ -244,8 +244,7 @@ function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError
   if (failures.every((f) => f.error.outcome.startsWith("skipped_"))) {
     const keyless = failures.find((f) => f.error.outcome === "skipped_key");
     if (keyless !== undefined) {
-      const publicMessage = `No key for ${keyless.candidate.provider.name}: run \`sanctum keys set ${keyless.candidate.provider.name}\`.`;
-      return new GatewayError("ROUTE_NO_CANDIDATE", { publicMessage, cause });
+      return new GatewayError("ROUTE_NO_CANDIDATE", { publicMessage: lacking(keyless.candidate.provider), cause });
     }
     const unfit = unfitting(dialect, failures, cause);
     if (unfit !== null) return unfit;
@@ -253,6 +252,12 @@ function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError
   // What was only skipped may be asked in a moment; what failed was tried again here as often as it is good.
   const retryAfterSeconds = Math.max(downSeconds, shortestWait(failures) ?? 0);
   return new GatewayError("UPSTREAM_FAILED", { retryAfterSeconds, final: sent.length > 0, cause });
+}
+
+function lacking({ name, key }: Candidate["provider"]): string {
+  return key.from === "passthrough"
+    ? `${name} takes the client's own credential and none came: send it as for ${name} itself, and the gateway's token (or \`anonymous\`) in x-sanctum-token.`
+    : `No key for ${name}: run \`sanctum keys set ${name}\`.`;
 }
 
 /** Seconds until the first of them may be asked again; undefined: none says when. Of each candidate its last word counts. */

@@ -97,7 +97,11 @@ describe("a key ring", () => {
     const own = Secret.fromString("sk-caller-1234");
     const loan = await borrowed(ring, anthropic, own);
     expect(loan.key).toBe(own);
-    expect((await refused(ring, anthropic)).reason).toContain("no key of its own");
+    // Texts are scrubbed of it for as long as it is lent.
+    expect(ring.secrets()).toEqual([own]);
+    ring.giveBack(loan);
+    expect(ring.secrets()).toEqual([]);
+    expect((await refused(ring, anthropic)).reason).toContain("no credential of its own");
     ring.rejected(loan);
     ring.giveBack(loan);
     ring.close();

@@ -92,6 +92,8 @@ export class KeyRing {
   readonly #parts: KeyRingParts;
   readonly #timer: StartTimer;
   #slots = new Map<string, Slot>();
+  /** Callers' own that are lent now: texts are scrubbed of them too. */
+  readonly #passing = new Map<RingLoan, Secret>();
 
   constructor(parts: KeyRingParts) {
     this.#parts = parts;
@@ -130,7 +132,7 @@ export class KeyRing {
       return lend(slot, version);
     }
     if (slot.reference.from === "none") return lendOther(slot, null);
-    if (slot.reference.from === "passthrough") return lendPassthrough(slot, passthrough);
+    if (slot.reference.from === "passthrough") return this.#lendPassthrough(slot, passthrough);
     if (slot.state === "none" && slot.reason === null) return this.#borrowAfterLoad(slot);
     this.#retryInBackground(slot);
     return refusalOf(slot);
@@ -139,6 +141,7 @@ export class KeyRing {
   /** A second return of the same loan does nothing. */
   giveBack(loan: Loan): void {
     const own = loan as RingLoan;
+    this.#passing.delete(own);
     const version = own.version ?? null;
     if (version === null || !own.open) return;
     own.open = false;
@@ -199,9 +202,10 @@ export class KeyRing {
     }));
   }
 
-  /** The keys in memory, for scrubbing texts of them. */
+  /** The keys in memory, callers' own among them while they are lent, for scrubbing texts of them. */
   secrets(): Secret[] {
-    return [...this.#slots.values()].flatMap(({ versions }) => versions.map(({ secret }) => secret));
+    const stored = [...this.#slots.values()].flatMap(({ versions }) => versions.map(({ secret }) => secret));
+    return [...stored, ...this.#passing.values()];
   }
 
   /** Wipes every key that nobody borrows; the others follow when they come back. */
@@ -227,6 +231,14 @@ export class KeyRing {
       asking: null,
       retryAt: 0,
     };
+  }
+
+  /** The caller's own: it is neither counted nor judged nor wiped here. */
+  #lendPassthrough(slot: Slot, passthrough: Secret | null): Loan | KeyRefusal {
+    if (passthrough === null) return refusal("missing", "the caller sent no credential of its own for this provider");
+    const loan = lendOther(slot, passthrough);
+    this.#passing.set(loan, passthrough);
+    return loan;
   }
 
   async #borrowAfterLoad(slot: Slot): Promise<Loan | KeyRefusal> {
@@ -368,14 +380,8 @@ function lend({ provider, origin, versions }: Slot, version: Version): Loan {
   return loan;
 }
 
-/** The caller's own: it is neither counted nor judged nor wiped here. */
-function lendPassthrough(slot: Slot, passthrough: Secret | null): Loan | KeyRefusal {
-  if (passthrough === null) return refusal("missing", "the caller sent no key of its own to pass on");
-  return lendOther(slot, passthrough);
-}
-
-function lendOther({ provider, origin }: Slot, key: Secret | null): Loan {
-  return { provider, origin, key, known: [] };
+function lendOther({ provider, origin }: Slot, key: Secret | null): RingLoan {
+  return { provider, origin, key, known: [], version: null, open: true };
 }
 
 function retire(version: Version): void {

@@ -15,11 +15,12 @@ function ringOf(values: readonly string[]): KeyRing {
 
 /** Only what `unlock` looks at; the rest it hands on. */
 function funded(to: Provider, passthrough: Secret | null = null): Funded {
+  const candidate = { provider: to, reason: "requested" };
   return {
-    candidate: { provider: to },
-    request: { passthrough },
+    candidate,
+    request: { passthrough, candidates: [candidate] },
     attempt: { reportedModel: null, note: null },
-  } as Funded;
+  } as unknown as Funded;
 }
 
 function answer(

@@ -1,5 +1,6 @@
 import { AttemptError } from "../../errors.ts";
 import { LentKey } from "../../lent-key.ts";
+import { takesOwn } from "../../own-credential.ts";
 import type { AttemptRecord, Funded, GatewayResponse, Keyed, Layer, Planned } from "../../request.ts";
 import { Scrubber } from "../../scrubber.ts";
 import type { Secret } from "../../secret.ts";
@@ -15,7 +16,8 @@ export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keye
   const lentBefore = new WeakMap<Planned, readonly Secret[]>();
   return (next) => async (funded) => {
     const { provider } = funded.candidate;
-    const borrowed = keys.borrow(provider, funded.request.passthrough);
+    const own = takesOwn(provider, funded.request) ? funded.request.passthrough : null;
+    const borrowed = keys.borrow(provider, own);
     const loan = borrowed instanceof Promise ? await borrowed : borrowed;
     if ("unavailable" in loan) throw new AttemptError("skipped_key", { note: `${loan.unavailable}: ${loan.reason}` });
     // The last line of defence against a key that goes to somebody else: a defect here ends the request, loudly.
