@@ -24,7 +24,7 @@ const quiet: AdminActions = {
   ledgerRequests: (agent, day) => JSON.stringify([agent, day]),
   addresses: () => ["http://127.0.0.1:4040"],
   reload: async () => ({ ok: true, text: "configuration 2 is live" }),
-  refreshKey: async () => undefined,
+  refreshKey: async () => 0,
   lendToken: () => null,
   agents: () => ["windu", "default"],
   unlockVault: async () => ({ ok: true, text: "the vault is open" }),
@@ -87,10 +87,11 @@ describe("over it", () => {
     served(path, {
       refreshKey: async (provider) => {
         refreshed.push(provider);
+        return 2;
       },
     });
     const admin = createAdminClient(path);
-    await admin.post("/keys/refresh", { provider: "anthropic" });
+    expect(JSON.parse(await admin.post("/keys/refresh", { provider: "anthropic" }))).toEqual({ ok: true, keys: 2 });
     expect(refreshed).toEqual(["anthropic"]);
     await expect(admin.post("/keys/refresh", { provider: 7 })).rejects.toThrow("400");
     expect(refreshed).toEqual(["anthropic"]);
@@ -128,7 +129,7 @@ describe("over it", () => {
   test("nothing else is offered, and nothing is done by a GET", async () => {
     let done = 0;
     const path = socketPath();
-    served(path, { stop: () => done++, refreshKey: async () => void done++ });
+    served(path, { stop: () => done++, refreshKey: async () => done++ });
     const admin = createAdminClient(path);
     for (const route of ["/stop", "/keys/refresh", "/vault/unlock", "/reload", "/keys", "/v1/messages", "/"]) {
       await expect(admin.get(route)).rejects.toThrow("404");

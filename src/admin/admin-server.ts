@@ -27,8 +27,8 @@ export interface AdminActions {
   addresses(): readonly string[];
   /** Reads the configuration again; the text says what came of it. */
   reload(): Promise<Told>;
-  /** Reads this provider's key again. */
-  refreshKey(provider: string): Promise<void>;
+  /** Reads this provider's keys again; how many there are then. */
+  refreshKey(provider: string): Promise<number>;
   /** Makes a token of this agent; null: there is no such agent. `onRevoked` is called where the agent is taken away. */
   lendToken(agent: string, onRevoked: () => void): LentToken | null;
   /** The names of the agents. */
@@ -64,8 +64,7 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
         POST: async (request: Request) => {
           const body = (await request.json()) as { provider?: unknown };
           if (typeof body.provider !== "string") return Response.json({ ok: false }, { status: 400 });
-          await actions.refreshKey(body.provider);
-          return Response.json({ ok: true });
+          return Response.json({ ok: true, keys: await actions.refreshKey(body.provider) });
         },
       },
       "/run": { POST: (request: Request, server: Server<undefined>) => lend(request, server, actions) },

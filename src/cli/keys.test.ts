@@ -198,6 +198,59 @@ describe("sanctum keys list and rm", () => {
   });
 });
 
+describe("one of several keys", () => {
+  test("is removed by its number, and never shown", async () => {
+    store.keys.set("anthropic", `sk-first-12345678 ${key} sk-third-12345678`);
+    expect((await run(["rm", "anthropic", "--key", "2"])).out).toBe("Key 2 of anthropic is removed; 2 are left.\n");
+    expect(store.keys.get("anthropic")).toBe("sk-first-12345678 sk-third-12345678");
+    expect(await run(["rm", "anthropic", "--key", "3"])).toMatchObject({
+      err: "sanctum: anthropic has 2 keys\n",
+      exitCode: 1,
+    });
+    expect((await run(["rm", "anthropic", "--key", key])).exitCode).toBe(2);
+    await run(["rm", "anthropic", "--key", "1"]);
+    expect((await run(["rm", "anthropic", "--key", "1"])).out).toBe("Key 1 of anthropic is removed; none is left.\n");
+    expect(store.keys.size).toBe(0);
+  });
+
+  test("is replaced by a new one in its place", async () => {
+    store.keys.set("anthropic", "sk-first-12345678 sk-second-12345678");
+    const first = await run(["rotate", "anthropic"], inputOf([key, "\r"], []));
+    expect(first.out).toContain("The new key of anthropic is in the keychain, and the old one is gone.");
+    expect(store.keys.get("anthropic")).toBe(`${key} sk-second-12345678`);
+    await run(["rotate", "anthropic", "--key", "2", "--stdin"], inputOf(["sk-other-12345678\n"]));
+    expect(store.keys.get("anthropic")).toBe(`${key} sk-other-12345678`);
+  });
+
+  test("is not replaced by itself, by no key, by an argument, or where there is none yet", async () => {
+    expect((await run(["rotate", "anthropic", "--stdin"], inputOf([key]))).err).toContain("sanctum keys set anthropic");
+    store.keys.set("anthropic", key);
+    for (const value of [key, "short", ""]) {
+      expect((await run(["rotate", "anthropic", "--stdin"], inputOf([value]))).exitCode).toBe(1);
+    }
+    expect((await run(["rotate", "anthropic", key])).exitCode).toBe(2);
+    expect(store.keys.get("anthropic")).toBe(key);
+  });
+
+  test("stays where the running gateway could not take the new one", async () => {
+    store.keys.set("anthropic", "sk-first-12345678");
+    mkdirSync(join(home, "run"));
+    const seen: string[] = [];
+    const gateway = Bun.serve({
+      unix: join(home, "run/admin.sock"),
+      fetch: () => {
+        seen.push(store.keys.get("anthropic") ?? "");
+        return Response.json({ ok: true, keys: 1 });
+      },
+    });
+    const { err, exitCode } = await run(["rotate", "anthropic", "--stdin"], inputOf([key]));
+    await gateway.stop(true);
+    expect(seen).toEqual([`${key} sk-first-12345678`, "sk-first-12345678"]);
+    expect([err.includes("the old one is back"), exitCode]).toEqual([true, 1]);
+    expect(store.keys.get("anthropic")).toBe("sk-first-12345678");
+  });
+});
+
 describe("on a real terminal", () => {
   test("nothing of the key is echoed, the key arrives, and echo is on again afterwards", async () => {
     const script = `

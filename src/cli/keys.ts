@@ -24,6 +24,9 @@ import { readHidden, readPiped, standardInput, type KeyInput } from "./hidden-in
 import type { Io } from "./io.ts";
 import { openVault } from "./open-vault.ts";
 import { exitConfiguration, exitFailed, exitUsage, Refusal } from "./refusal.ts";
+import type { KeyDesk } from "./key-desk.ts";
+import { importCommand } from "./keys-import.ts";
+import { indexOf, keyAsArgument, rotateCommand } from "./keys-rotate.ts";
 import { findVaultKey } from "./vault-key.ts";
 
 /** What the commands touch beside `Io`; tests bring their own. */
@@ -41,7 +44,7 @@ interface Desk {
   readonly input: KeyInput;
 }
 
-/** `sanctum keys set|list|rm|unlock`. A key is read from a prompt or a pipe, never from an argument, and never printed. */
+/** `sanctum keys set|list|rm|rotate|import|unlock`. A key is read from a prompt or a pipe, never from an argument, and never printed. */
 export function keysCommand(io: Io, parts: KeysParts = {}): Command {
   const desk = (): Desk => ({
     io,
@@ -75,7 +78,22 @@ export function keysCommand(io: Io, parts: KeysParts = {}): Command {
       new Command("rm")
         .description("remove the keys of a provider from the keychain or the vault")
         .argument("<provider>")
-        .action((provider: string) => orExplain(io, () => removeKey(desk(), provider))),
+        .option("--key <number>", "only this one of several: 1 is the one that is used first")
+        .action((provider: string, options: { key?: string }) =>
+          orExplain(io, () => removeKey(desk(), provider, options.key)),
+        ),
+    )
+    .addCommand(
+      rotateCommand(
+        () => sharedDesk(desk()),
+        (work) => orExplain(io, work),
+      ),
+    )
+    .addCommand(
+      importCommand(
+        () => sharedDesk(desk()),
+        (work) => orExplain(io, work),
+      ),
     )
     .addCommand(
       new Command("unlock")
@@ -115,13 +133,7 @@ interface SetOptions {
 
 async function setKey(desk: Desk, options: SetOptions): Promise<void> {
   const { io } = desk;
-  if (options.surplus.length > 0) {
-    throw new Refusal(
-      exitUsage,
-      "a key is never given as an argument: others can see it, and it is in your shell's history now. " +
-        "Remove it there, and replace the key at the provider. Then run this without it.",
-    );
-  }
+  if (options.surplus.length > 0) throw new Refusal(exitUsage, keyAsArgument);
   const config = configOf(io);
   const provider = storedProvider(io, config, options.provider);
   const key = await readKey(io, desk.input, provider.name, options.stdin);
@@ -133,6 +145,38 @@ async function setKey(desk: Desk, options: SetOptions): Promise<void> {
     key.fill(0);
   }
   await tellGateway(desk, provider.name);
+}
+
+/** What the commands of other files get of this one. */
+function sharedDesk(desk: Desk): KeyDesk {
+  const { io, input, vault } = desk;
+  return {
+    io,
+    input,
+    config: () => configOf(io),
+    providerOf: (config, name) => storedProvider(io, config, name),
+    load: async (config, provider) => {
+      if (provider.key.from !== "vault") {
+        try {
+          return await desk.keychain.load(provider.name, new AbortController().signal);
+        } catch (error) {
+          if (!(error instanceof KeyFault) || !error.absent) throw error;
+        }
+      }
+      // Nobody chooses a passphrase only to see that nothing is there.
+      if (!vault.exists) return [];
+      await openVault(talkOf(desk, config));
+      return await vault.load(provider.name);
+    },
+    save: (config, provider, keys) =>
+      inStore(desk, config, provider, async (store) => {
+        if (keys.length > 0) await store.save(provider.name, keys);
+        else if (store.place === "keychain" || vault.exists) await store.remove(provider.name);
+      }),
+    ask: (provider, piped) => readKey(io, input, provider, piped),
+    tell: (provider, quiet = false) =>
+      tellGateway(quiet ? { ...desk, io: { ...io, out: () => undefined } } : desk, provider),
+  };
 }
 
 async function put(store: KeyStore, provider: string, key: Uint8Array, add: boolean): Promise<void> {
@@ -192,10 +236,11 @@ async function readKey(io: Io, input: KeyInput, provider: string, piped: boolean
   return key;
 }
 
-async function removeKey(desk: Desk, name: string): Promise<void> {
+async function removeKey(desk: Desk, name: string, number: string | undefined): Promise<void> {
   const { io } = desk;
   const config = configOf(io);
   let removed = false;
+  if (number !== undefined) return await removeOne(desk, config, name, number);
   // Not only what is configured: the key of a provider that is no longer in the file can be removed too.
   const place = await inStore(desk, config, config.providers.get(name), async (store) => {
     if (store.place === "vault" && !desk.vault.exists) return;
@@ -203,6 +248,22 @@ async function removeKey(desk: Desk, name: string): Promise<void> {
   });
   if (!removed) throw new Refusal(exitFailed, `there is no key of ${visible(name)} in the ${place}`);
   io.out(`The key of ${visible(name)} is removed.\n`);
+  await tellGateway(desk, name);
+}
+
+async function removeOne(desk: Desk, config: Config, name: string, number: string): Promise<void> {
+  const shared = sharedDesk(desk);
+  const provider = storedProvider(desk.io, config, name);
+  const keys = await shared.load(config, provider);
+  try {
+    if (keys.length === 0) throw new Refusal(exitFailed, `there is no key of ${name}`);
+    const left = keys.toSpliced(indexOf(number, name, keys.length), 1);
+    await shared.save(config, provider, left);
+    const still = left.length === 1 ? "one is" : `${left.length} are`;
+    desk.io.out(`Key ${number} of ${name} is removed; ${left.length === 0 ? "none is" : still} left.\n`);
+  } finally {
+    for (const key of keys) key.fill(0);
+  }
   await tellGateway(desk, name);
 }
 
@@ -272,9 +333,10 @@ function visible(name: string): string {
 
 /**
  * The running gateway opens the vault with what opened it here, and reads the key anew at once. Without a gateway there is
- * nobody to tell. `provider` null: it is told of the vault alone.
+ * nobody to tell. `provider` null: it is told of the vault alone. Returns how many keys of the provider it has then; null where
+ * that is not known.
  */
-async function tellGateway({ io, vault }: Desk, provider: string | null, acceptOlder = false): Promise<void> {
+async function tellGateway({ io, vault }: Desk, provider: string | null, acceptOlder = false): Promise<number | null> {
   const admin = createAdminClient(join(io.home, "run/admin.sock"));
   try {
     const key = vault.copyKey();
@@ -284,8 +346,13 @@ async function tellGateway({ io, vault }: Desk, provider: string | null, acceptO
       key.bytes.fill(0);
       if (!told.ok) throw new Refusal(exitFailed, `the running gateway could not open the vault: ${told.text}`);
     }
-    if (provider !== null) await admin.post("/keys/refresh", { provider });
-    io.out(provider === null ? "The vault of the running gateway is open.\n" : "The running gateway knows.\n");
+    if (provider === null) {
+      io.out("The vault of the running gateway is open.\n");
+      return null;
+    }
+    const told = JSON.parse(await admin.post("/keys/refresh", { provider })) as { keys?: number };
+    io.out("The running gateway knows.\n");
+    return told.keys ?? Infinity;
   } catch (error) {
     if (error instanceof Refusal) throw error;
     if (error instanceof NotRunningError) {
@@ -294,8 +361,9 @@ async function tellGateway({ io, vault }: Desk, provider: string | null, acceptO
           exitFailed,
           "the gateway is not running; it asks for the passphrase itself when it starts on a terminal",
         );
-      return;
+      return null;
     }
     io.err("sanctum: the running gateway could not be told; it finds a new key by itself, or run `sanctum reload`\n");
+    return null;
   }
 }

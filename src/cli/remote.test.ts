@@ -35,7 +35,7 @@ async function run(
     ledgerRequests: () => "[]",
     addresses: () => [],
     reload: async () => ({ ok: true, text: "configuration 2 is live" }),
-    refreshKey: async () => undefined,
+    refreshKey: async () => 0,
     lendToken: () => null,
     agents: () => [],
     unlockVault: async () => ({ ok: true, text: "the vault is open" }),

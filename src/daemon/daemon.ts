@@ -354,6 +354,7 @@ export class Daemon {
         reload: () => this.reload(),
         refreshKey: async (provider) => {
           await this.#keys.refresh(provider);
+          return this.#keys.describe().find((one) => one.provider === provider)?.keys ?? 0;
         },
         lendToken: (agent, onRevoked) => this.#lendToken(agent, onRevoked),
         agents: () => [...this.config.agents.keys()],
