@@ -22,6 +22,11 @@ export class LentKey {
     return this.#secret.reveal();
   }
 
+  /** Whether it is this very secret that was lent. */
+  isOf(secret: Secret): boolean {
+    return this.#secret === secret;
+  }
+
   /** Whether the text is the value or a part of it. No string is made of the value. */
   holdsPart(text: string): boolean {
     return this.#secret.holdsPart(text);

@@ -35,7 +35,7 @@ export function takesOwn(
 
 /** Whether this attempt goes out under the client's own credential. */
 export function isOwn({ key, request }: Pick<Keyed, "key" | "request">): boolean {
-  return key !== null && key === request.passthrough;
+  return key !== null && request.passthrough !== null && key.isOf(request.passthrough);
 }
 
 /** A subscription is paid by the month: its tokens cost nothing more, and not the house. */

@@ -85,7 +85,8 @@ agent within ten minutes gets the answer of the first one with \`x-sanctum-repla
 under the same key is 422. \`x-stainless-timeout\` (seconds) is how long the client waits: after it nothing more is asked.
 
 A token comes in \`Authorization: Bearer\`, in \`x-api-key\`, or in \`x-sanctum-token\`, which wins: the other two are then free
-for a provider with \`key: passthrough\`. No credential, or the word \`anonymous\`, is the agent \`default\` where
+for a provider with \`key: passthrough\`. Under \`/agent/default\`, where a provider has that, a credential of a known vendor's
+form is the caller's own without \`x-sanctum-token\` too. No credential, or the word \`anonymous\`, is the agent \`default\` where
 \`identity.anonymous\` and the address allow it.
 
 \`x-sanctum-request-id\` is on every answer of the routes with POST, and on every refusal.
