@@ -248,6 +248,13 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
       "Made by `age-keygen`. Without it a passphrase opens the vault: asked for on the terminal, or given by " +
       "`SANCTUM_VAULT_PASSPHRASE_FD` or a systemd credential.",
   },
+  keys: nothing,
+  "keys.dialog": {
+    yaml: "true",
+    more:
+      "Where the gateway was started without a terminal: by `osascript` on macOS, by `zenity` or `kdialog` on a Linux desktop, " +
+      "once an hour and provider at most. See [Keys](../keys.md).",
+  },
   stats: nothing,
   "stats.access": {
     yaml: "loopback",

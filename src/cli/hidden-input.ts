@@ -19,8 +19,11 @@ export interface KeyInput extends AsyncIterable<Uint8Array> {
   pause?(): unknown;
 }
 
-/** Standard input that several questions can be asked on: the end of one reading does not close it. */
-export function standardInput(): KeyInput {
+/**
+ * Standard input that several questions can be asked on: the end of one reading does not close it. Where `signal` aborts, a
+ * reading rejects with its reason.
+ */
+export function standardInput(signal?: AbortSignal): KeyInput {
   const { stdin } = process;
   return {
     isTTY: stdin.isTTY,
@@ -28,7 +31,8 @@ export function standardInput(): KeyInput {
     pause: () => stdin.pause(),
     async *[Symbol.asyncIterator]() {
       stdin.resume();
-      for await (const [chunk] of on(stdin, "data", { close: ["end"] })) yield chunk as Uint8Array;
+      const options = { close: ["end"], ...(signal === undefined ? {} : { signal }) };
+      for await (const [chunk] of on(stdin, "data", options)) yield chunk as Uint8Array;
     },
   };
 }

@@ -1,12 +1,19 @@
 // The vault as a person meets it: asked for its passphrase, or for a new one where there is no vault yet.
 
-import { KeyFault, vaultKey, WrongVaultKey, type VaultKey, type VaultStore } from "../layers/vault/index.ts";
+import {
+  KeyFault,
+  LEAST_PASSPHRASE_BYTES,
+  vaultKey,
+  WrongVaultKey,
+  type OpenableVault,
+  type VaultKey,
+} from "../layers/vault/index.ts";
 import { readHidden, type KeyInput } from "./hidden-input.ts";
 import { exitFailed, Refusal } from "./refusal.ts";
 import { findVaultKey, PASSPHRASE_FD } from "./vault-key.ts";
 
 export interface VaultTalk {
-  readonly vault: Pick<VaultStore, "exists" | "locked" | "kind" | "unlock">;
+  readonly vault: OpenableVault;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly identityFile: string | undefined;
   readonly input: KeyInput;
@@ -15,8 +22,6 @@ export interface VaultTalk {
 }
 
 const maxBytes = 1_024;
-/** NIST SP 800-63B, 5.1.1.1. */
-const leastBytes = 8;
 const tries = 3;
 
 /** Unlocks the vault by whatever is at hand, at last by asking. Throws a Refusal or a KeyFault. */
@@ -54,9 +59,9 @@ async function askNew(talk: VaultTalk): Promise<VaultKey> {
   talk.say("This machine has no keychain, so keys go into an encrypted file, vault.age. Choose its passphrase:\n");
   for (let left = tries; left > 0; left--) {
     const first = await ask(talk, "Passphrase (not shown): ");
-    if (first.length < leastBytes) {
+    if (first.length < LEAST_PASSPHRASE_BYTES) {
       first.fill(0);
-      talk.say(`Too short: ${leastBytes} characters or more.\n`);
+      talk.say(`Too short: ${LEAST_PASSPHRASE_BYTES} characters or more.\n`);
       continue;
     }
     const second = await ask(talk, "Once more: ");

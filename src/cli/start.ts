@@ -1,9 +1,12 @@
 import { existsSync } from "node:fs";
+import type { Prompter } from "../layers/vault/index.ts";
 import { systemClock, systemRandom } from "../clock.ts";
 import { formatFault } from "../config/fault.ts";
 import { clientAddressOf, curlLine } from "./client-address.ts";
 import { dangersIn, reexecuteClean } from "./environment.ts";
+import { isInForeground } from "./foreground.ts";
 import type { Io } from "./io.ts";
+import type { TerminalPrompter } from "./terminal-prompter.ts";
 import { findVaultKey } from "./vault-key.ts";
 
 /** Running streams may go on for so long after SIGTERM. */
@@ -27,7 +30,17 @@ async function run(io: Io): Promise<void> {
   const signals = listenForSignals();
   // Loaded here, so that the other commands start without the daemon's parts.
   const { ConfigurationError, Daemon, version } = await import("../daemon/daemon.ts");
-  const report = (line: string): void => io.err(`${new Date().toISOString()} ${line}\n`);
+  const asking = new AbortController();
+  const terminal = await terminalPrompter(io, () => {
+    asking.abort();
+    // The terminal was in raw mode, so that no signal came of it.
+    process.kill(process.pid, "SIGINT");
+  });
+  const report = (line: string): void => {
+    const dated = `${new Date().toISOString()} ${line}`;
+    if (terminal === null) io.err(`${dated}\n`);
+    else terminal.log(dated);
+  };
   let daemon: Awaited<ReturnType<typeof Daemon.start>>;
   try {
     daemon = await Daemon.start({
@@ -37,6 +50,7 @@ async function run(io: Io): Promise<void> {
       random: systemRandom,
       report,
       vaultKey: (identityFile) => findVaultKey(process.env, identityFile),
+      prompter: terminal ?? (await desktopPrompter()),
     });
   } catch (error) {
     if (error instanceof ConfigurationError) {
@@ -48,30 +62,74 @@ async function run(io: Io): Promise<void> {
     }
     return;
   }
-  await askForVault(io, daemon);
   greet(io, daemon, version);
-  await untilStopped(daemon, signals, report);
+  // Requests are served meanwhile, by whoever needs no key that is asked for.
+  if (terminal !== null) void askAtTerminal(io, terminal, daemon, asking.signal);
+  await untilStopped(daemon, signals, report, () => {
+    asking.abort();
+    daemon.endAsking();
+  });
 }
 
 type RunningDaemon = Pick<
   import("../daemon/daemon.ts").Daemon,
-  "urls" | "local" | "describeKeys" | "reload" | "stop" | "stopRequested" | "vaultNeeds" | "unlockVault"
+  | "urls"
+  | "local"
+  | "describeKeys"
+  | "reload"
+  | "stop"
+  | "stopRequested"
+  | "vaultNeeds"
+  | "unlockVault"
+  | "askForKeys"
+  | "endAsking"
 >;
 
-/** On a terminal the vault's passphrase is asked for; requests are served meanwhile, by whoever needs no key of it. */
-async function askForVault(io: Io, daemon: RunningDaemon): Promise<void> {
-  if (daemon.vaultNeeds !== "passphrase" || !process.stdin.isTTY) return;
-  const { readHidden, standardInput } = await import("./hidden-input.ts");
+/** Null: nobody sits at a terminal here. */
+async function terminalPrompter(io: Io, interrupt: () => void): Promise<TerminalPrompter | null> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY || !isInForeground()) return null;
+  const { TerminalPrompter } = await import("./terminal-prompter.ts");
+  return new TerminalPrompter({ write: io.err, interrupt });
+}
+
+async function desktopPrompter(): Promise<Prompter | undefined> {
+  const { DialogPrompter, findDialogProgram } = await import("../layers/vault/index.ts");
+  const program = findDialogProgram({ env: process.env, platform: process.platform });
+  return program === null ? undefined : new DialogPrompter(program);
+}
+
+/** The vault's passphrase, then the keys that are missing. Never rejects; ends early where `signal` aborts. */
+async function askAtTerminal(
+  io: Io,
+  terminal: TerminalPrompter,
+  daemon: RunningDaemon,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await askForVault(io, terminal, daemon, signal);
+    await daemon.askForKeys();
+  } catch (error) {
+    if (signal.aborted) return;
+    io.err(`sanctum: the keys can't be asked for: ${error instanceof Error ? error.message : String(error)}\n`);
+  }
+}
+
+async function askForVault(
+  io: Io,
+  terminal: TerminalPrompter,
+  daemon: RunningDaemon,
+  signal: AbortSignal,
+): Promise<void> {
+  if (daemon.vaultNeeds !== "passphrase") return;
   const { vaultKey } = await import("../layers/vault/index.ts");
+  terminal.tell("\nThe keys are in vault.age. Its passphrase is not shown; Enter alone leaves it locked.\n");
   for (let tries = 3; tries > 0 && daemon.vaultNeeds !== null; tries--) {
-    const question = "Passphrase of vault.age (not shown; Enter alone leaves it locked): ";
-    const typed = await readHidden(standardInput(), () => io.err(question), 1_024);
-    io.err("\n");
-    // The terminal was in raw mode, so that no signal came of it.
-    if (typed === null) process.kill(process.pid, "SIGINT");
+    const typed = await terminal.ask("Passphrase: ", signal);
+    signal.throwIfAborted();
     if (typed === null || typed.length === 0) return;
     const { ok, text } = await daemon.unlockVault(vaultKey("passphrase", typed));
-    if (!ok) io.err(`sanctum: ${text}\n`);
+    if (!ok) terminal.tell(text);
+    else for (const line of keyLines(daemon)) io.out(`${line}\n`);
   }
 }
 
@@ -79,7 +137,7 @@ function greet(io: Io, daemon: RunningDaemon, version: string): void {
   const there = existsSync(io.configFile) ? "" : " (not there: built-in defaults)";
   io.out(`Sanctum Cloud Proxy ${version}\n`);
   io.out(`configuration: ${io.configFile}${there}\n`);
-  for (const [text, providers] of keysByState(daemon)) io.out(`keys: ${providers.join(", ")}: ${text}\n`);
+  for (const line of keyLines(daemon)) io.out(`${line}\n`);
   if (daemon.local.models.length === 0) io.out("local models: none found; start one with e.g. `ollama serve`\n");
   for (const { provider, model } of daemon.local.models.slice(0, 20)) io.out(`local model: ${provider}/${model}\n`);
   for (const address of daemon.urls) io.out(`listening on ${address}\n`);
@@ -95,6 +153,10 @@ function greet(io: Io, daemon: RunningDaemon, version: string): void {
     io.out(`  ${curlLine(address.socketPath, "anonymous")}\n`);
     io.out("See who spends what: sanctum stats\n");
   }
+}
+
+function keyLines(daemon: RunningDaemon): string[] {
+  return [...keysByState(daemon)].map(([text, providers]) => `keys: ${providers.join(", ")}: ${text}`);
 }
 
 /** Providers that are alike in this share a line. */
@@ -133,10 +195,16 @@ function listenForSignals(): Signals {
   return signals;
 }
 
-/** The first signal lets running streams finish, the second one ends them. */
-async function untilStopped(daemon: RunningDaemon, signals: Signals, report: (line: string) => void): Promise<void> {
+/** The first signal lets running streams finish, the second one ends them. `endAsking` sets the terminal back. */
+async function untilStopped(
+  daemon: RunningDaemon,
+  signals: Signals,
+  report: (line: string) => void,
+  endAsking: () => void,
+): Promise<void> {
   signals.onHangUp = () => void daemon.reload().then(({ ok, text }) => ok || report(text));
   await Promise.race([signals.first, daemon.stopRequested]);
+  endAsking();
   report("stopping: no new requests; running ones may finish");
   const gracefully = daemon.stop(graceMs);
   await Promise.race([gracefully, signals.second.then(() => daemon.stop(0))]);

@@ -54,6 +54,8 @@ export function buildConfig(content: ConfigFile, file: string, surroundings: Sur
     takeover: content.stream?.takeover ?? "text",
     keepAliveMs: sure(parseDuration, content.stream?.keep_alive) ?? defaultKeepAliveMs,
     vault: { identityFile: content.vault?.identity === undefined ? undefined : toPath(content.vault.identity) },
+    keys: { dialog: content.keys?.dialog ?? true },
+    namedProviders: namedProviders(content),
     audit: {
       file:
         content.audit?.file === undefined
@@ -132,6 +134,17 @@ function buildProviders(file: ConfigFile["providers"], toPath: (path: string) =>
 /** A server found on this machine. `url` as `parseProviderUrl` takes it; throws an Error for another. */
 export function localProvider(name: string, url: string): Provider {
   return buildProvider(name, { url, local: true }, undefined, (path) => path);
+}
+
+/** Defined, meant by a model's name, or asked for as `provider/model`. */
+function namedProviders(file: ConfigFile): Set<string> {
+  const named = new Set(Object.keys(file.providers ?? {}));
+  for (const { provider } of Object.values(file.models ?? {})) named.add(provider);
+  for (const model of [...(file.fallback ?? []), ...(file.routes ?? []).flatMap(({ use }) => use)]) {
+    const [provider, ...rest] = model.split("/");
+    if (rest.length > 0) named.add(provider!);
+  }
+  return named;
 }
 
 function buildProvider(

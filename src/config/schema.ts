@@ -299,6 +299,11 @@ export const configSchema = keys("Configuration of Sanctum Cloud Proxy.", {
       identity: v.optional(path("File with the age identity that opens it, instead of a passphrase.")),
     }),
   ),
+  keys: v.nullish(
+    keys("Keys that are missing.", {
+      dialog: v.optional(flag("Whether a missing key is asked for in a dialog on the desktop.")),
+    }),
+  ),
   audit: v.nullish(audit),
   stats: v.nullish(
     keys("Who may read /stats.", {

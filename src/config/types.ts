@@ -26,6 +26,10 @@ export interface Config {
   readonly keepAliveMs: number;
   /** `identityFile`: absolute path of an age identity. */
   readonly vault: { readonly identityFile: string | undefined };
+  /** `dialog`: a missing key may be asked for on the desktop. */
+  readonly keys: { readonly dialog: boolean };
+  /** The providers that the file speaks of, whether it defines them or not. */
+  readonly namedProviders: ReadonlySet<string>;
   readonly audit: AuditConfig;
   readonly stats: { readonly access: "loopback" | "token" };
 }

@@ -32,22 +32,28 @@ import { RunTokens, digestOf } from "../layers/identity/index.ts";
 import { AgentLimiter, Limits } from "../layers/limits/index.ts";
 import { AnswerStore } from "../layers/replay/index.ts";
 import {
+  AskedMarks,
   KeyFault,
   KeyRing,
+  MissingKeys,
   VaultStore,
   createKeySources,
+  createKeyStores,
   createRedactor,
   createVaultCipher,
   vaultKey,
   type KeyDescription,
+  type Prompter,
+  type StartProviders,
   type VaultKey,
 } from "../layers/vault/index.ts";
-import type { Arrived, GatewayResponse } from "../request.ts";
+import type { Arrived, GatewayResponse, Provider } from "../request.ts";
 import type { Listener } from "../server/listener.ts";
 import { listenOnLoopback } from "../server/loopback.ts";
 import { createOperations, type Operations } from "../server/operations.ts";
 import { createRequestIds } from "../server/request-id.ts";
 import { removeStaleSocket } from "../server/stale-socket.ts";
+import { checkKeyAt } from "../upstream/check-key.ts";
 import { Dispatcher } from "../upstream/dispatch.ts";
 import { TokenRatios } from "../upstream/token-ratios.ts";
 import { WindowLearner } from "../upstream/window-learner.ts";
@@ -69,6 +75,8 @@ export interface DaemonOptions {
   readonly openLedger?: (options: SqliteLedgerOptions) => Ledger;
   /** What opens the vault without asking anyone; null: nothing is given. Throws a KeyFault. */
   readonly vaultKey?: (identityFile: string | undefined) => VaultKey | null;
+  /** Who can be asked for a key that is missing; absent: nobody. On a terminal nobody is asked but by `askForKeys`. */
+  readonly prompter?: Prompter | undefined;
 }
 
 /** The configuration can't be used: each fault says where and what to do. */
@@ -99,6 +107,9 @@ export class Daemon {
   readonly #limits: Limits;
   readonly #keys: KeyRing;
   readonly #vault: VaultStore;
+  readonly #dispatcher: Dispatcher;
+  /** Null: nobody can be asked. */
+  readonly #missing: MissingKeys | null;
   readonly #stats: () => StatsDocument;
   readonly #statsText: () => string;
   readonly #changes: StatsChanges;
@@ -143,6 +154,8 @@ export class Daemon {
       clock,
     });
     this.#keys = new KeyRing({ clock, sourceOf: createKeySources({ vault: this.#vault }) });
+    this.#dispatcher = new Dispatcher(clock);
+    this.#missing = options.prompter === undefined ? null : this.#createMissingKeys(options.prompter);
     this.#stats = createStats({
       version,
       clock,
@@ -240,6 +253,18 @@ export class Daemon {
     return { ok: true, text: "the vault is open" };
   }
 
+  /**
+   * Asks the person at the terminal for the keys that are missing. Rejects with what ended the asking before its time.
+   */
+  async askForKeys(): Promise<void> {
+    await this.#missing?.askInTurn(this.#startProviders());
+  }
+
+  /** Closes the question that is open, if one is; nobody is asked any more. */
+  endAsking(): void {
+    this.#missing?.close();
+  }
+
   /** Where each key comes from and whether it is there. */
   describeKeys(): readonly KeyDescription[] {
     return this.#keys.describe();
@@ -285,6 +310,7 @@ export class Daemon {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    this.endAsking();
     // Where opening failed half-way, the first ones listen already.
     await Promise.all(this.#listeners.map((listener) => listener.kill()));
     for (const part of this.#disposables.toReversed()) await part[Symbol.asyncDispose]();
@@ -308,7 +334,8 @@ export class Daemon {
       agentLimiter: new AgentLimiter(clock),
       runTokens: this.#runTokens,
       keys: this.#keys,
-      dispatcher: new Dispatcher(clock),
+      onMissingKey: this.#askOnDesktop(),
+      dispatcher: this.#dispatcher,
       answers: new AnswerStore(clock),
       ratios: new TokenRatios(),
       windows: new WindowLearner(clock),
@@ -363,6 +390,37 @@ export class Daemon {
       }),
     );
     this.#timers.push(setInterval(() => this.#saveCounters(), saveCountersEveryMs));
+    if (this.#onDesktop) void this.#missing?.askAtStart(this.#startProviders());
+  }
+
+  #createMissingKeys(prompter: Prompter): MissingKeys {
+    const { home, clock, report } = this.#options;
+    return new MissingKeys({
+      prompter,
+      keys: this.#keys,
+      storeOf: createKeyStores({ vault: this.#vault }),
+      vault: this.#vault,
+      check: (provider, key, signal) => checkKeyAt(this.#dispatcher, provider, key, signal),
+      marks: new AskedMarks(join(home, "state/asked.json"), () => clock.now()),
+      mayAsk: () => this.config.keys.dialog,
+      report,
+    });
+  }
+
+  get #onDesktop(): boolean {
+    const { prompter } = this.#options;
+    return prompter !== undefined && prompter.kind !== "terminal";
+  }
+
+  /** What a request does that lacks a key: nothing where a person sits at the terminal, who was asked at the start. */
+  #askOnDesktop(): (provider: Provider) => void {
+    const missing = this.#onDesktop ? this.#missing : null;
+    return missing === null ? () => undefined : (provider) => missing.ask(provider);
+  }
+
+  #startProviders(): StartProviders {
+    const all = [...this.#generations.current.value.providers().values()];
+    return { all, named: this.config.namedProviders };
   }
 
   /** A vault that stays locked keeps its keys, not the gateway. */

@@ -35,6 +35,8 @@ export interface Shared {
   readonly agentLimiter: AgentLimiter;
   readonly runTokens: RunTokens;
   readonly keys: KeyRing;
+  /** Told of every attempt that lacks its provider's key. */
+  readonly onMissingKey: (provider: Provider) => void;
   readonly dispatcher: Dispatcher;
   readonly answers: AnswerStore;
   readonly ratios: TokenRatios;
@@ -126,6 +128,7 @@ export class Generation implements AsyncDisposable {
       limits,
       agentLimiter,
       keys,
+      onMissingKey,
       dispatcher,
       answers,
       ratios,
@@ -174,7 +177,7 @@ export class Generation implements AsyncDisposable {
       }),
       pace: pace(limits),
       fund: fund({ ledger, line: roomLine, facts: openRequestFacts, report }),
-      unlock: unlock({ keys }),
+      unlock: unlock({ keys, onMissing: onMissingKey }),
       send: withCounting(
         { codecs, dispatcher, clock, ratios, redact },
         send({

@@ -7,7 +7,8 @@ import type { Deadline } from "./deadline.ts";
 export interface Call {
   readonly url: string;
   readonly headers: Record<string, string>;
-  readonly body: string;
+  /** Null: it is a GET. */
+  readonly body: string | null;
   readonly provider: Provider;
   readonly deadline: Deadline;
 }
@@ -38,9 +39,8 @@ export class Dispatcher {
     const probe = this.#probeSoon(provider, deadline);
     try {
       const response = await fetch(call.url, {
-        method: "POST",
+        ...(call.body === null ? { method: "GET" } : { method: "POST", body: call.body }),
         headers: call.headers,
-        body: call.body,
         signal: deadline.signal,
         redirect: "manual",
         ...bunOnly,

@@ -1,6 +1,7 @@
 import type { Operation, Provider } from "../request.ts";
 import type { Dialect } from "../wire/neutral.ts";
 import type { ServerProfile } from "../wire/profiles/server-profiles.ts";
+import { profileOf } from "./profile.ts";
 
 const paths: Readonly<Record<Dialect, string>> = {
   messages: "/messages",
@@ -39,4 +40,16 @@ export function countEndpointOf(provider: Provider, counting: NonNullable<Server
     default:
       return counting satisfies never;
   }
+}
+
+/**
+ * Where a key can be shown without costs: the list of models (Anthropic's reference "List Models", OpenAI's "List models",
+ * and every server that speaks like one of them); at OpenRouter, whose list is public, what it knows of the key itself
+ * (reference "Get current API key").
+ */
+export function keyEndpointOf(provider: Provider): string {
+  const messages = provider.dialects[0] === "messages";
+  const root = messages && !provider.url.endsWith("/v1") ? `${provider.url}/v1` : provider.url;
+  if (profileOf(provider) === "openrouter") return `${root}/key`;
+  return messages ? `${root}/models?limit=1` : `${root}/models`;
 }

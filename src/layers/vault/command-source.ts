@@ -1,9 +1,9 @@
+import { killGroup, MAX_OUTPUT_BYTES, readAtMost } from "./child-output.ts";
 import type { StartTimer } from "./deadline.ts";
 import { systemTimer } from "./deadline.ts";
 import { KeyFault, MAX_KEYS, type KeySource } from "./key-source.ts";
 
 const TIMEOUT_MS = 10_000;
-const MAX_OUTPUT_BYTES = 8_192;
 
 /**
  * What the programs that print keys need beside PATH and HOME to find their own agents, sockets and settings. None of them
@@ -92,39 +92,6 @@ function start(argv: readonly string[], env: Record<string, string>): Child {
       cause: error,
     });
   }
-}
-
-/** False: it ended by itself in this moment. */
-function killGroup(pid: number): boolean {
-  try {
-    return process.kill(-pid, "SIGKILL");
-  } catch {
-    return false;
-  }
-}
-
-interface Output {
-  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
-}
-
-async function readAtMost(output: Output, tooMuch: () => void): Promise<Uint8Array> {
-  const bytes = new Uint8Array(MAX_OUTPUT_BYTES);
-  let length = 0;
-  for (;;) {
-    const { done, value } = await output.read();
-    if (done || value === undefined) break;
-    const fits = length + value.length <= MAX_OUTPUT_BYTES;
-    if (fits) bytes.set(value, length);
-    length += value.length;
-    value.fill(0);
-    if (fits) continue;
-    tooMuch();
-    length = 0;
-    break;
-  }
-  const result = bytes.slice(0, length);
-  bytes.fill(0);
-  return result;
 }
 
 /** One key a line, without the line breaks; `bytes` is wiped. */

@@ -117,6 +117,11 @@ export class KeyRing {
     await Promise.all(lacking.map((slot) => this.#load(slot)));
   }
 
+  /** Resolves when no load is under way any more. Never rejects. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#slots.values()].map(({ loading }) => loading));
+  }
+
   /**
    * Lends the provider's key, or says why not. `passthrough` is the caller's own credential. Immediate whenever the
    * answer is known; only the very first load is waited for, at most 5 s. A missing key is looked for again in the

@@ -30,3 +30,10 @@ export function createKeySources(parts: Parts): (reference: KeyReference) => Key
     }
   };
 }
+
+/** Finds where a key of this reference is stored; null: it comes from elsewhere. */
+export function createKeyStores(parts: Parts): (reference: KeyReference) => KeyStore | null {
+  const { keychain = createKeychainSource(), vault } = parts;
+  const house = new HouseStore(keychain, vault);
+  return ({ from }) => (from === "keychain" ? house : from === "vault" ? vault : null);
+}

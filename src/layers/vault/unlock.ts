@@ -1,17 +1,23 @@
 import { AttemptError } from "../../errors.ts";
 import { LentKey } from "../../lent-key.ts";
 import { takesOwn } from "../../own-credential.ts";
-import type { AttemptRecord, Funded, GatewayResponse, Keyed, Layer, Planned } from "../../request.ts";
+import type { AttemptRecord, Funded, GatewayResponse, Keyed, Layer, Planned, Provider } from "../../request.ts";
 import { Scrubber } from "../../scrubber.ts";
 import type { Secret } from "../../secret.ts";
 import type { KeyRing, Loan } from "./key-ring.ts";
+
+interface UnlockParts {
+  readonly keys: KeyRing;
+  /** Told of every attempt that its provider's key is missing for; must return at once. */
+  readonly onMissing?: (provider: Provider) => void;
+}
 
 /**
  * Lends the provider's key to this one attempt and takes it back when the answer is over. Throws AttemptError
  * `skipped_key` where there is none: the next candidate may have one. Marks a failure that another key of the provider
  * may not meet. What comes back holds no key that its providers may know; a stream is scrubbed where it is rendered.
  */
-export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keyed> {
+export function unlock({ keys, onMissing }: UnlockParts): Layer<Funded, Keyed> {
   // A first attempt that answers, as almost all do, needs no memory of it.
   const lentBefore = new WeakMap<Planned, readonly Secret[]>();
   return (next) => async (funded) => {
@@ -19,6 +25,7 @@ export function unlock({ keys }: { readonly keys: KeyRing }): Layer<Funded, Keye
     const own = takesOwn(provider, funded.request) ? funded.request.passthrough : null;
     const borrowed = keys.borrow(provider, own);
     const loan = borrowed instanceof Promise ? await borrowed : borrowed;
+    if ("unavailable" in loan && loan.unavailable === "missing") onMissing?.(provider);
     if ("unavailable" in loan) throw new AttemptError("skipped_key", { note: `${loan.unavailable}: ${loan.reason}` });
     // The last line of defence against a key that goes to somebody else: a defect here ends the request, loudly.
     if (loan.provider !== provider.name) throw new Error("a key was lent for another provider");

@@ -7,6 +7,9 @@ import { WrongVaultKey, type VaultCipher, type VaultKey } from "./vault-cipher.t
 import { emptyVault, formatVault, parseVault, wipeVault, withKeys, type VaultDocument } from "./vault-document.ts";
 import { readMarks, waitMs, writeMarks, type VaultMarks } from "./vault-marks.ts";
 
+/** What a new passphrase has at least: NIST SP 800-63B, 5.1.1.1. */
+export const LEAST_PASSPHRASE_BYTES = 8;
+
 export interface VaultParts {
   /** `vault.age`. */
   readonly file: string;
