@@ -33,7 +33,7 @@ const dropped: readonly { readonly pattern: RegExp; readonly say: string | null 
 ];
 
 /** The most `fetch` calls that may run at once; Bun's own default of 256 would make the rest wait unseen. */
-const maxRequests = "65336";
+export const maxRequests = "65336";
 
 /** One sentence per variable that the gateway refuses to start with. */
 export function dangersIn(env: Readonly<Record<string, string | undefined>>): string[] {

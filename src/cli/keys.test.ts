@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { KeyFault, type KeyStore } from "../layers/vault/index.ts";
 import { readHidden, readPiped, type KeyInput } from "./hidden-input.ts";
 import type { Io } from "./io.ts";
-import { keysCommand } from "./keys.ts";
+import { keysCommand, type KeysParts } from "./keys.ts";
 
 const key = "sk-ant-api03-canary-12345678";
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -41,6 +41,14 @@ function inputOf(chunks: string[], raw?: boolean[]): KeyInput {
   return raw === undefined ? stream : { ...stream, isTTY: true, setRawMode: (on) => raw.push(on) };
 }
 
+/** Standard input of which each question gets the next chunk. */
+function inputInTurn(...chunks: string[]): KeyInput {
+  async function* bring(): AsyncGenerator<Uint8Array> {
+    for (let next = chunks.shift(); next !== undefined; next = chunks.shift()) yield bytes(next);
+  }
+  return { [Symbol.asyncIterator]: bring, isTTY: true, setRawMode: () => undefined };
+}
+
 interface Run {
   readonly out: string;
   readonly err: string;
@@ -62,19 +70,22 @@ afterEach(() => {
   rmSync(home, { recursive: true, force: true });
 });
 
-async function run(args: string[], input: KeyInput = inputOf([])): Promise<Run> {
+/** What takes every key unseen: no test may ask a provider outside of this machine. */
+const taken: KeysParts = { check: async () => ({ result: "accepted", reason: null }) };
+
+async function run(args: string[], input: KeyInput = inputOf([]), parts: KeysParts = taken, env = {}): Promise<Run> {
   let out = "";
   let err = "";
   const io: Io = {
     out: (text) => void (out += text),
     err: (text) => void (err += text),
     isTty: false,
-    env: {},
+    env,
     home,
     configFile: join(home, "config.yaml"),
   };
   process.exitCode = 0;
-  await keysCommand(io, { keychain: store, input }).parseAsync(args, { from: "user" });
+  await keysCommand(io, { keychain: store, input, ...parts }).parseAsync(args, { from: "user" });
   const { exitCode } = process;
   expect(out + err).not.toContain("canary");
   return { out, err, exitCode };
@@ -86,7 +97,7 @@ describe("sanctum keys set", () => {
       ["set", "anthropic", "--stdin"],
       inputOf([key.slice(0, 9), `${key.slice(9)}\n`]),
     );
-    expect([out, exitCode]).toEqual(["The key of anthropic is in the keychain.\n", 0]);
+    expect([out, exitCode]).toEqual(["The key of anthropic is accepted, and is in the keychain.\n", 0]);
     expect(store.keys.get("anthropic")).toBe(key);
   });
 
@@ -177,6 +188,137 @@ describe("sanctum keys set", () => {
       'POST /keys/refresh {"provider":"anthropic"}',
       'POST /keys/refresh {"provider":"anthropic"}',
     ]);
+  });
+});
+
+/** A provider that knows one key, and tells everybody else their own. */
+function serveProvider(): Disposable & { readonly asked: string[] } {
+  const asked: string[] = [];
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: ({ headers }) => {
+      const shown = headers.get("x-api-key") ?? "";
+      asked.push(shown);
+      return shown === key
+        ? Response.json({ data: [] })
+        : Response.json({ error: `no canary: ${shown}` }, { status: 401 });
+    },
+  });
+  const providers = { anthropic: { url: `http://127.0.0.1:${server.port}` }, openai: { key: "passthrough" } };
+  writeFileSync(join(home, "config.yaml"), JSON.stringify({ providers }), { mode: 0o600 });
+  return { asked, [Symbol.dispose]: () => void server.stop(true) };
+}
+
+const wrong = "sk-wrong-canary-12345";
+const reallyAsked: KeysParts = {};
+
+describe("a key that is stored is shown to its provider first", () => {
+  test("and one that it takes is stored, which is said", async () => {
+    using provider = serveProvider();
+    const { out } = await run(["set", "anthropic", "--stdin"], inputOf([key]), reallyAsked);
+    expect(out).toBe("The key of anthropic is accepted, and is in the keychain.\n");
+    expect(provider.asked).toEqual([key]);
+    expect(store.keys.get("anthropic")).toBe(key);
+  });
+
+  test("one that is piped in and rejected is not stored, unless it was not to be tested", async () => {
+    using provider = serveProvider();
+    const { err, exitCode } = await run(["set", "anthropic", "--stdin"], inputOf([wrong]), reallyAsked);
+    expect([err, exitCode, store.keys.size]).toEqual([
+      "sanctum: anthropic does not accept this key (the provider answered 401); nothing was stored. --no-test stores it unseen.\n",
+      1,
+      0,
+    ]);
+    await run(["set", "anthropic", "--stdin", "--no-test"], inputOf([wrong]), reallyAsked);
+    expect(store.keys.get("anthropic")).toBe(wrong);
+    expect(provider.asked).toEqual([wrong]);
+  });
+
+  test("one that is typed and rejected leaves the choice to the person", async () => {
+    using _provider = serveProvider();
+    const again = await run(["set", "anthropic"], inputInTurn(`${wrong}\r`, "xA", `${key}\r`), reallyAsked);
+    expect(again.err).toContain("[a]nother key, [s]tore it all the same, [Enter] stop: another key\n");
+    expect(store.keys.get("anthropic")).toBe(key);
+    const kept = await run(["set", "anthropic"], inputInTurn(`${wrong}\r`, "s"), reallyAsked);
+    expect([kept.out, store.keys.get("anthropic")]).toEqual([
+      "The key of anthropic is not accepted, and is in the keychain.\n",
+      wrong,
+    ]);
+    store.keys.clear();
+    for (const no of ["\r", "\u0003", "\u001b"]) {
+      const { exitCode } = await run(["set", "anthropic"], inputInTurn(`${wrong}\r`, no), reallyAsked);
+      expect([exitCode, store.keys.size]).toEqual([1, 0]);
+    }
+  });
+
+  test("and is stored where the provider can't be reached, which is said too", async () => {
+    const provider = serveProvider();
+    provider[Symbol.dispose]();
+    const { out, err, exitCode } = await run(["set", "anthropic", "--stdin"], inputOf([key]), reallyAsked);
+    expect(err).toMatch(
+      /^The key could not be checked: no connection to 127.* `sanctum keys test anthropic` tries again/,
+    );
+    expect([out, exitCode]).toEqual(["The key of anthropic is in the keychain.\n", 0]);
+  });
+});
+
+describe("sanctum keys test", () => {
+  test("says of each key whether its provider takes it, and ends with 0 only if all are accepted", async () => {
+    using provider = serveProvider();
+    store.keys.set("anthropic", key);
+    const fine = await run(["test", "anthropic"], inputOf([]), reallyAsked);
+    expect(fine).toEqual({ out: "PROVIDER   KEY\nanthropic  accepted\n", err: "", exitCode: 0 });
+    store.keys.set("anthropic", `${key} ${wrong}`);
+    const { out, exitCode } = await run(["test", "anthropic"], inputOf([]), reallyAsked);
+    expect([out, exitCode]).toEqual([
+      "PROVIDER           KEY\nanthropic (key 1)  accepted\nanthropic (key 2)  rejected  the provider answered 401\n",
+      1,
+    ]);
+    expect(provider.asked).toEqual([key, key, wrong]);
+    const json = await run(["test", "anthropic", "--json"], inputOf([]), reallyAsked);
+    expect(JSON.parse(json.out)).toEqual([
+      { provider: "anthropic", key: 1, result: "accepted", reason: null },
+      { provider: "anthropic", key: 2, result: "rejected", reason: "the provider answered 401" },
+    ]);
+  });
+
+  test("without a name tests all; a built-in provider that nobody gave a key is no failure, one that is named is", async () => {
+    using _provider = serveProvider();
+    store.keys.set("anthropic", key);
+    const all = await run(["test"], inputOf([]), reallyAsked);
+    expect(all.out.split("\n").map((line) => line.slice(0, 22).trimEnd())).toEqual([
+      "PROVIDER   KEY",
+      "anthropic  accepted",
+      "openai     not tested",
+      "",
+    ]);
+    expect(all.exitCode).toBe(0);
+    expect((await run(["test", "openrouter"], inputOf([]), reallyAsked)).exitCode).toBe(1);
+    store.keys.clear();
+    const none = await run(["test"], inputOf([]), reallyAsked);
+    expect(none.out).toMatch(/^anthropic +missing +no key is stored; `sanctum keys set anthropic` stores one$/m);
+    expect(none.exitCode).toBe(1);
+  });
+
+  test("tells a provider that can't be reached, a locked keychain, and a name that is none", async () => {
+    const provider = serveProvider();
+    provider[Symbol.dispose]();
+    store.keys.set("anthropic", key);
+    const gone = await run(["test", "anthropic"], inputOf([]), reallyAsked);
+    expect(gone.out).toMatch(/^anthropic +not checked +no connection to 127\.0\.0\.1:\d+$/m);
+    expect(gone.exitCode).toBe(1);
+    store.fault = new KeyFault("locked", "the keyring is locked");
+    expect((await run(["test", "anthropic"], inputOf([]), reallyAsked)).out).toContain("locked  the keyring is locked");
+    expect((await run(["test", key], inputOf([]), reallyAsked)).exitCode).toBe(1);
+  });
+
+  test("asks nobody in an environment that would make the runtime print keys", async () => {
+    using provider = serveProvider();
+    store.keys.set("anthropic", key);
+    const env = { BUN_CONFIG_VERBOSE_FETCH: "curl" };
+    const { err, exitCode } = await run(["test"], inputOf([]), reallyAsked, env);
+    expect([err.includes("unset BUN_CONFIG_VERBOSE_FETCH"), exitCode, provider.asked]).toEqual([true, 1, []]);
   });
 });
 

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { createAdminClient, NotRunningError } from "../admin/admin-client.ts";
 import type { Told } from "../admin/admin-server.ts";
 import { systemClock } from "../clock.ts";
+import type { KeyVerdict } from "../key-verdict.ts";
 import { formatFault } from "../config/fault.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/types.ts";
@@ -20,9 +21,15 @@ import {
   type KeyStore,
 } from "../layers/vault/index.ts";
 import type { Provider } from "../request.ts";
+import { Secret } from "../secret.ts";
+import { checkKeyAt } from "../upstream/check-key.ts";
+import { Dispatcher } from "../upstream/dispatch.ts";
+import { checkEnvironment } from "./check-environment.ts";
 import { readHidden, readPiped, standardInput, type KeyInput } from "./hidden-input.ts";
 import type { Io } from "./io.ts";
+import { testKeys, testsText, type TestedKey } from "./keys-test.ts";
 import { openVault } from "./open-vault.ts";
+import { readChoice } from "./read-choice.ts";
 import { exitConfiguration, exitFailed, exitUsage, Refusal } from "./refusal.ts";
 import type { KeyDesk } from "./key-desk.ts";
 import { importCommand } from "./keys-import.ts";
@@ -34,7 +41,11 @@ export interface KeysParts {
   readonly keychain?: KeyStore;
   readonly vault?: VaultStore;
   readonly input?: KeyInput;
+  readonly check?: KeyCheck;
 }
+
+/** Asks a provider about a key of its. `key` null: it takes none. */
+export type KeyCheck = (provider: Provider, key: Secret | null, signal: AbortSignal) => Promise<KeyVerdict>;
 
 /** The parts of one call. */
 interface Desk {
@@ -42,30 +53,59 @@ interface Desk {
   readonly keychain: KeyStore;
   readonly vault: VaultStore;
   readonly input: KeyInput;
+  readonly check: KeyCheck;
 }
 
-/** `sanctum keys set|list|rm|rotate|import|unlock`. A key is read from a prompt or a pipe, never from an argument, and never printed. */
+const examples = `
+Examples:
+  sanctum keys set anthropic                       asks for the key, checks it with the provider, stores it
+  pass show openai | sanctum keys set openai --stdin
+  sanctum keys set openai --add                    one more, for when the others are at a limit
+  sanctum keys test                                does each provider still take its key? Costs nothing
+  sanctum keys list                                where each key is, and whether it is there
+`;
+
+/** `sanctum keys set|list|test|rm|rotate|import|unlock`. A key is read from a prompt or a pipe, never from an argument, and never printed. */
 export function keysCommand(io: Io, parts: KeysParts = {}): Command {
   const desk = (): Desk => ({
     io,
     keychain: parts.keychain ?? createKeychainSource(),
     vault: parts.vault ?? vaultIn(io.home),
     input: parts.input ?? standardInput(),
+    check: parts.check ?? checkWithProvider(),
   });
   return new Command("keys")
     .description("the providers' keys: they stay in the operating system's keychain, or in an encrypted vault")
+    .addHelpText("after", examples)
     .addCommand(
       new Command("set")
-        .description("store the key of a provider; asks for it without showing it")
+        .description("store the key of a provider; asks for it without showing it, and checks it with the provider")
         .argument("<provider>")
         // Taken and refused below: the usual message would not say that the key is now in the shell's history.
         .argument("[surplus...]", "nothing: the key is asked for")
         .option("--stdin", "read the key from standard input instead of asking for it")
         .option("--add", "keep the keys that are there: this one is used when they are at a limit or refused")
-        .action((provider: string, surplus: string[], options: { stdin?: boolean; add?: boolean }) =>
+        .option("--no-test", "store it without asking the provider about it")
+        .action((provider: string, surplus: string[], options: SetFlags) =>
           orExplain(io, () =>
-            setKey(desk(), { provider, surplus, stdin: options.stdin === true, add: options.add === true }),
+            setKey(desk(), {
+              provider,
+              surplus,
+              stdin: options.stdin === true,
+              add: options.add === true,
+              test: options.test !== false,
+            }),
           ),
+        ),
+    )
+    .addCommand(
+      new Command("test")
+        .description("ask the provider whether it takes the key that is stored; costs nothing")
+        .argument("[provider]", "all that have a key where absent")
+        .option("--json", "machine-readable")
+        .addHelpText("after", "\nEnds with 0 only where every key that was tested is accepted.\n")
+        .action((provider: string | undefined, options: { json?: boolean }) =>
+          orExplain(io, () => testStored(desk(), provider, options.json === true)),
         ),
     )
     .addCommand(
@@ -124,11 +164,19 @@ async function orExplain(io: Io, run: () => Promise<void>): Promise<void> {
   }
 }
 
+interface SetFlags {
+  readonly stdin?: boolean;
+  readonly add?: boolean;
+  readonly test?: boolean;
+}
+
 interface SetOptions {
   readonly provider: string;
   readonly surplus: readonly string[];
   readonly stdin: boolean;
   readonly add: boolean;
+  /** Ask the provider first. */
+  readonly test: boolean;
 }
 
 async function setKey(desk: Desk, options: SetOptions): Promise<void> {
@@ -136,11 +184,11 @@ async function setKey(desk: Desk, options: SetOptions): Promise<void> {
   if (options.surplus.length > 0) throw new Refusal(exitUsage, keyAsArgument);
   const config = configOf(io);
   const provider = storedProvider(io, config, options.provider);
-  const key = await readKey(io, desk.input, provider.name, options.stdin);
+  if (options.test) checkEnvironment(io);
+  const { key, said } = await readChecked(desk, provider, options);
   try {
-    checkKey(key);
     const place = await inStore(desk, config, provider, (store) => put(store, provider.name, key, options.add));
-    io.out(`The key of ${provider.name} is in the ${place}.\n`);
+    io.out(`The key of ${provider.name} is ${said}in the ${place}.\n`);
   } finally {
     key.fill(0);
   }
@@ -177,6 +225,93 @@ function sharedDesk(desk: Desk): KeyDesk {
     tell: (provider, quiet = false) =>
       tellGateway(quiet ? { ...desk, io: { ...io, out: () => undefined } } : desk, provider),
   };
+}
+
+/** The key to store, and what is to be said about it. Throws a Refusal where none is to be stored. */
+async function readChecked(
+  desk: Desk,
+  provider: Provider,
+  { stdin, test }: SetOptions,
+): Promise<{ readonly key: Uint8Array; readonly said: string }> {
+  const { io, input } = desk;
+  const { name } = provider;
+  for (;;) {
+    const key = await readKey(io, input, name, stdin);
+    try {
+      checkKey(key);
+      const verdict = test ? await checkBytes(desk.check, provider, key) : null;
+      if (verdict === null) return { key, said: "" };
+      if (verdict.result === "accepted") {
+        if (verdict.reason !== null) io.err(`Note: ${verdict.reason}.\n`);
+        return { key, said: "accepted, and is " };
+      }
+      if (verdict.result === "unchecked") {
+        io.err(`The key could not be checked: ${verdict.reason}. \`sanctum keys test ${name}\` tries again.\n`);
+        return { key, said: "" };
+      }
+      if (stdin) {
+        throw new Refusal(
+          exitFailed,
+          `${name} does not accept this key (${verdict.reason}); nothing was stored. --no-test stores it unseen.`,
+        );
+      }
+      io.err(`${name} does not accept this key (${verdict.reason}).\n`);
+      const choice = await readChoice(
+        input,
+        (text) => io.err(text),
+        "[a]nother key, [s]tore it all the same, [Enter] stop: ",
+        {
+          a: "another key",
+          s: "store it",
+        },
+      );
+      if (choice === "s") return { key, said: "not accepted, and is " };
+      if (choice === null) throw new Refusal(exitFailed, "nothing was stored");
+    } catch (error) {
+      key.fill(0);
+      throw error;
+    }
+    key.fill(0);
+  }
+}
+
+async function checkBytes(check: KeyCheck, provider: Provider, key: Uint8Array): Promise<KeyVerdict> {
+  const secret = new Secret(Uint8Array.from(key));
+  try {
+    return await check(provider, secret, new AbortController().signal);
+  } finally {
+    secret.wipe();
+  }
+}
+
+function checkWithProvider(): KeyCheck {
+  const dispatcher = new Dispatcher(systemClock);
+  return (provider, key, signal) => checkKeyAt(dispatcher, provider, key, signal);
+}
+
+async function testStored(desk: Desk, name: string | undefined, json: boolean): Promise<void> {
+  const { io, keychain, vault } = desk;
+  const config = configOf(io);
+  if (name !== undefined && !config.providers.has(name)) throw unknownProvider(config, name);
+  checkEnvironment(io);
+  const providers = [...config.providers.values()].filter((one) => name === undefined || one.name === name);
+  if (vault.exists && providers.some(({ key }) => key.from === "keychain" || key.from === "vault")) {
+    await tryToOpen(desk, config, json);
+  }
+  const tested = await testKeys(providers, createKeySources({ env: io.env, keychain, vault }), desk.check);
+  // What nobody has put a key for, and nobody asked about, is no failure.
+  const shown = tested.filter(({ provider, result }) => result !== "missing" || isMeant(config, provider, name));
+  if (json) io.out(`${JSON.stringify(shown)}\n`);
+  else if (shown.length > 0) io.out(testsText(shown, io));
+  else io.err("sanctum: no key is stored yet; `sanctum keys set PROVIDER` stores one\n");
+  const counted = shown.filter(({ result }) => result !== "passthrough");
+  if (counted.length === 0 || counted.some(({ result }) => !passed.has(result))) process.exitCode = exitFailed;
+}
+
+const passed: ReadonlySet<TestedKey["result"]> = new Set(["accepted", "answers"]);
+
+function isMeant(config: Config, provider: string, asked: string | undefined): boolean {
+  return asked === provider || config.namedProviders.has(provider);
 }
 
 async function put(store: KeyStore, provider: string, key: Uint8Array, add: boolean): Promise<void> {
@@ -312,18 +447,20 @@ function configOf(io: Io): Config {
 }
 
 /** The provider, if its key is one that this command stores. */
-function storedProvider(io: Io, { providers }: Config, name: string): Provider {
-  const provider = providers.get(name);
-  if (provider === undefined) {
-    const names = [...providers.keys()].join(", ");
-    throw new Refusal(exitFailed, `no provider ${visible(name)} in the configuration; there are: ${names}`);
-  }
+function storedProvider(io: Io, config: Config, name: string): Provider {
+  const provider = config.providers.get(name);
+  if (provider === undefined) throw unknownProvider(config, name);
   const { from } = provider.key;
   if (from === "keychain" || from === "vault") return provider;
   throw new Refusal(
     exitFailed,
     `the key of ${name} does not come from the keychain: its \`key\` is \`${from}\` in ${io.configFile}`,
   );
+}
+
+function unknownProvider({ providers }: Config, name: string): Refusal {
+  const names = [...providers.keys()].join(", ");
+  return new Refusal(exitFailed, `no provider ${visible(name)} in the configuration; there are: ${names}`);
 }
 
 /** Whoever types the key in the wrong place must not see it again on the screen: only what can be a name is shown. */

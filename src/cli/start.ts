@@ -89,7 +89,7 @@ type RunningDaemon = Pick<
 async function terminalPrompter(io: Io, interrupt: () => void): Promise<TerminalPrompter | null> {
   if (!process.stdin.isTTY || !process.stderr.isTTY || !isInForeground()) return null;
   const { TerminalPrompter } = await import("./terminal-prompter.ts");
-  return new TerminalPrompter({ write: io.err, interrupt });
+  return new TerminalPrompter({ write: (text) => io.err(text), interrupt });
 }
 
 async function desktopPrompter(): Promise<Prompter | undefined> {

@@ -3,6 +3,7 @@
 
 import { AttemptError } from "../errors.ts";
 import type { KeyVerdict } from "../key-verdict.ts";
+import { LentKey } from "../lent-key.ts";
 import type { Provider } from "../request.ts";
 import type { Secret } from "../secret.ts";
 import { Deadline } from "./deadline.ts";
@@ -52,14 +53,16 @@ async function ask(
   signal: AbortSignal,
 ): Promise<Answer> {
   const deadline = new Deadline(signal);
+  const url = keyEndpointOf(provider);
   try {
     const response = await dispatcher.send({
-      url: keyEndpointOf(provider),
+      url,
       headers: upstreamHeaders({
         provider,
+        url,
         dialect: provider.dialects[0] ?? "chat",
         stream: false,
-        key,
+        key: key === null ? null : new LentKey(key, new URL(provider.url).origin),
         client: null,
       }),
       body: null,

@@ -33,7 +33,7 @@ export class AskedMarks {
   async mark(provider: string): Promise<void> {
     this.#askedAt.set(provider, this.#now());
     const text = JSON.stringify(Object.fromEntries(this.#askedAt));
-    await replaceFile(this.#file, async () => Buffer.from(`${text}\n`));
+    await replaceFile(this.#file, this.#now(), async () => Buffer.from(`${text}\n`));
   }
 }
 

@@ -119,7 +119,7 @@ export class KeyRing {
 
   /** Resolves when no load is under way any more. Never rejects. */
   async settled(): Promise<void> {
-    await Promise.all([...this.#slots.values()].map(({ loading }) => loading));
+    await Promise.all([...this.#slots.values()].map(({ loading }) => loading ?? Promise.resolve()));
   }
 
   /**
