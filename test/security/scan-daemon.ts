@@ -1,7 +1,8 @@
-// The daemon as `sanctum start` runs it, for the canary scan, with two things that the product has not: a keychain of the
-// test's own (a folder with a file for each key, where the system's would be asked), and on SIGUSR2 an image of its heap.
+// The daemon as `sanctum start` runs it, with two things that the product has not: a keychain of the test's own (a folder
+// with a file for each entry, where the system's would be asked), and on SIGUSR2 an image of its heap. An entry `!never`
+// is waited for in vain, any other behind a `!` is the code of the error that the system's keychain gives.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runStart } from "../../src/cli/start.ts";
 import { heapStrings } from "./heap-strings.ts";
@@ -12,11 +13,12 @@ const keychain = process.env["SCAN_KEYCHAIN"]!;
 Object.defineProperty(Bun, "secrets", {
   value: {
     get: async ({ name }: { name: string }): Promise<string | null> => {
-      try {
-        return readFileSync(join(keychain, name), "utf8");
-      } catch {
-        return null;
-      }
+      const file = join(keychain, name);
+      if (!existsSync(file)) return null;
+      const entry = readFileSync(file, "utf8");
+      if (entry === "!never") await new Promise(() => undefined);
+      if (entry.startsWith("!")) throw Object.assign(new Error("the stand-in says no"), { code: entry.slice(1) });
+      return entry;
     },
   },
 });
