@@ -29,6 +29,8 @@ export interface ServiceParts {
 }
 
 const startTries = 75;
+/** Of what a gateway printed that did not start. */
+const toldLines = 6;
 const betweenTriesMs = 200;
 
 export function serviceCommand(io: Io, parts: ServiceParts = {}): Command {
@@ -170,7 +172,7 @@ async function untilItRuns(system: System, manager: ServiceManager, service: Ins
   }
   const command = manager.logCommand(service);
   const { out, err } = await system.run(command);
-  const said = (out.trim() || err.trim()).slice(-3_000);
+  const said = (out.trim() || err.trim()).split("\n").slice(-toldLines).join("\n");
   throw new Refusal(
     exitFailed,
     `the service is installed, but the gateway does not run. \`${commandLine(command)}\`:\n${said}\n` +

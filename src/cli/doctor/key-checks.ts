@@ -61,9 +61,12 @@ export function checkStartFiles({ system }: Scene): Finding[] {
 
 function filesNamed(folder: string, name: string): string[] {
   if (!name.includes("*")) return [join(folder, name)];
-  return [...new Bun.Glob(name).scanSync({ cwd: folder, dot: true, onlyFiles: true })].map((file) =>
-    join(folder, file),
-  );
+  try {
+    return [...new Bun.Glob(name).scanSync({ cwd: folder, dot: true })].map((file) => join(folder, file));
+  } catch {
+    // The folder is not there, or may not be read.
+    return [];
+  }
 }
 
 /** `NAME=value`, with `export` or not, and fish's `set -gx NAME value`; a value that a command prints is none. */
