@@ -101,7 +101,7 @@ const exitCodes = `
 | Code | Meaning |
 |---|---|
 | 0 | done |
-| 1 | failed, or (\`status\`, \`audit verify\`, \`reconcile\`) something is wrong or differs |
+| 1 | failed, or (\`status\`, \`service status\`, \`doctor\`, \`audit verify\`, \`reconcile\`) something is wrong or differs |
 | 2 | the command line can't be understood |
 | 78 | the configuration has faults |
 

@@ -6,7 +6,7 @@ import { SampleMac } from "./service/sample-mac.ts";
 import type { System } from "./service/system.ts";
 
 const unit = "/etc/systemd/system/sanctum.service";
-const ownUnit = "/home/x/.config/systemd/user/sanctum.service";
+const ownUnit = "/h/x/.config/systemd/user/sanctum.service";
 const program = "/opt/sanctum/bin/sanctum";
 
 let linux: SampleLinux;
@@ -24,7 +24,7 @@ afterEach(() => {
 async function on(machine: System, ...words: string[]): Promise<number> {
   [out, err] = ["", ""];
   process.exitCode = 0;
-  const home = "/home/x/.sanctum";
+  const home = "/h/x/.sanctum";
   const io: Io = {
     out: (text) => void (out += text),
     err: (text) => void (err += text),
@@ -33,7 +33,7 @@ async function on(machine: System, ...words: string[]): Promise<number> {
     home,
     configFile: `${home}/sanctum-proxy/config.yaml`,
   };
-  await serviceCommand(io, { system: machine, program: { kind: "file", path: "/home/x/sanctum" } }).parseAsync(words, {
+  await serviceCommand(io, { system: machine, program: { kind: "file", path: "/h/x/sanctum" } }).parseAsync(words, {
     from: "user",
   });
   return process.exitCode;
@@ -123,10 +123,10 @@ describe("as a user of its own", () => {
       err: (text) => void (err += text),
       isTty: false,
       env: {},
-      home: "/home/x/.sanctum",
-      configFile: "/home/x/my.yaml",
+      home: "/h/x/.sanctum",
+      configFile: "/h/x/my.yaml",
     };
-    const command = serviceCommand(io, { system: linux, program: { kind: "file", path: "/home/x/sanctum" } });
+    const command = serviceCommand(io, { system: linux, program: { kind: "file", path: "/h/x/sanctum" } });
     await command.parseAsync(["install", "--user", "sanctum"], { from: "user" });
     expect([process.exitCode, err]).toEqual([
       2,
@@ -170,7 +170,7 @@ describe("as the caller", () => {
 
   test("a unit of the session is written and started, and what that protects is told", async () => {
     expect([await on(linux, "install"), err]).toEqual([0, ""]);
-    expect(linux.files.get(ownUnit)).toContain("ExecStart=/home/x/sanctum start");
+    expect(linux.files.get(ownUnit)).toContain("ExecStart=/h/x/sanctum start");
     expect(linux.ran).toContain("systemctl --user restart sanctum.service");
     expect(out).toContain("the same user as your agents");
     expect(await on(linux, "status", "--json")).toBe(0);
@@ -181,8 +181,8 @@ describe("as the caller", () => {
           mode: "same-user",
           file: ownUnit,
           user: null,
-          home: "/home/x/.sanctum",
-          command: "/home/x/sanctum start",
+          home: "/h/x/.sanctum",
+          command: "/h/x/sanctum start",
           state: "running",
           enabled: true,
           pid: 7,
@@ -205,7 +205,7 @@ describe("as the caller", () => {
   });
 
   test("a gateway that was started by hand is not run over", async () => {
-    linux.answering.add("/home/x/.sanctum");
+    linux.answering.add("/h/x/.sanctum");
     expect(await on(linux, "install")).toBe(1);
     expect(err).toContain("sanctum stop");
     expect(linux.files.has(ownUnit)).toBe(false);
@@ -213,12 +213,12 @@ describe("as the caller", () => {
 
   test("--purge deletes nothing that does not look like a gateway's home", async () => {
     await on(linux, "install");
-    linux.files.set("/home/x/.sanctum/letter.txt", "dear");
+    linux.files.set("/h/x/.sanctum/letter.txt", "dear");
     expect(await on(linux, "uninstall", "--purge")).toBe(1);
-    expect([linux.files.has("/home/x/.sanctum/letter.txt"), linux.files.has(ownUnit)]).toEqual([true, true]);
-    linux.files.set("/home/x/.sanctum/state/ledger.sqlite", "");
+    expect([linux.files.has("/h/x/.sanctum/letter.txt"), linux.files.has(ownUnit)]).toEqual([true, true]);
+    linux.files.set("/h/x/.sanctum/state/ledger.sqlite", "");
     expect(await on(linux, "uninstall", "--purge")).toBe(0);
-    expect(linux.exists("/home/x/.sanctum")).toBe(false);
+    expect(linux.exists("/h/x/.sanctum")).toBe(false);
   });
 
   test("where nothing is installed, status says so with 1, and uninstall fails", async () => {
@@ -265,7 +265,7 @@ describe("on a Mac", () => {
     const mac = new SampleMac();
     mac.uid = 501;
     expect(await on(mac, "install")).toBe(0);
-    expect(mac.ran.at(-1)).toBe("launchctl bootstrap gui/501 /Users/x/Library/LaunchAgents/local.sanctum-proxy.plist");
+    expect(mac.ran.at(-1)).toBe("launchctl bootstrap gui/501 /u/x/Library/LaunchAgents/local.sanctum-proxy.plist");
     expect(await on(mac, "uninstall")).toBe(0);
     expect(mac.files.size).toBe(0);
   });

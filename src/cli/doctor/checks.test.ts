@@ -146,9 +146,9 @@ describe("keys outside of it", () => {
     [".config/fish/config.fish", `set -gx ANTHROPIC_API_KEY ${key}\n`],
     [".profile", `PATH=$PATH:/x\nexport ANTHROPIC_API_KEY='${key}' # mine\n`],
   ])("are found in %s, and their values are not shown", (name, text) => {
-    const findings = checkStartFiles(sampleScene({ files: { [`/home/x/${name}`]: text } }));
+    const findings = checkStartFiles(sampleScene({ files: { [`/h/x/${name}`]: text } }));
     expect(findings.map(({ level, found }) => [level, found])).toEqual([
-      ["problem", `/home/x/${name} sets ANTHROPIC_API_KEY.`],
+      ["problem", `/h/x/${name} sets ANTHROPIC_API_KEY.`],
     ]);
     expect(JSON.stringify(findings)).not.toContain(key);
   });
@@ -161,7 +161,7 @@ describe("keys outside of it", () => {
     "unset ANTHROPIC_API_KEY\n",
     "export ANTHROPIC_API_KEY=\n",
   ])("are not in %p", (text) => {
-    const findings = checkStartFiles(sampleScene({ files: { "/home/x/.bashrc": text } }));
+    const findings = checkStartFiles(sampleScene({ files: { "/h/x/.bashrc": text } }));
     expect(findings.map(({ level }) => level)).toEqual(["ok"]);
   });
 

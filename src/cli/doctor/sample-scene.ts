@@ -12,14 +12,14 @@ export interface Changes extends Partial<Omit<Scene, "system">> {
   readonly homeFolder?: string;
 }
 
-export function sampleScene({ env = {}, files = {}, homeFolder = "/home/x", ...changes }: Changes = {}): Scene {
+export function sampleScene({ env = {}, files = {}, homeFolder = "/h/x", ...changes }: Changes = {}): Scene {
   const system = Object.assign(new SampleLinux(), { uid: 1_000, env, homeFolder });
   for (const [path, text] of Object.entries(files)) system.files.set(path, text);
   return {
     system,
     caller: { uid: 1_000, name: "x" },
-    home: "/home/x/.sanctum",
-    configFile: "/home/x/.sanctum/sanctum-proxy/config.yaml",
+    home: "/h/x/.sanctum",
+    configFile: "/h/x/.sanctum/sanctum-proxy/config.yaml",
     config: null,
     service: null,
     owner: { uid: 1_000, name: "x" },

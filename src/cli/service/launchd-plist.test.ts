@@ -19,7 +19,7 @@ function parsePlist(text: string): Value {
 
 function valueFrom(parts: string[]): Value {
   const tag = parts.shift();
-  switch (tag) {
+  switch (tag ?? "") {
     case "<true/>":
       return true;
     case "<false/>":
@@ -95,19 +95,19 @@ describe("the property list of a user of its own", () => {
 });
 
 describe("the property list of the same user", () => {
-  const program = { kind: "checkout", root: "/Users/me/a & <b>", bun: "/b" } as const;
-  const service: SameUser = { mode: "same-user", home: "/Users/me/<&>/.sanctum", configFile: null, program };
-  const agent = launchAgent(service, "/Users/me");
+  const program = { kind: "checkout", root: "/u/me/a & <b>", bun: "/b" } as const;
+  const service: SameUser = { mode: "same-user", home: "/u/me/<&>/.sanctum", configFile: null, program };
+  const agent = launchAgent(service, "/u/me");
 
   test("names no user, and runs the checkout by its own launcher, whatever its path is", () => {
     const list = parsePlist(agent) as { [key: string]: Value };
-    expect(list["ProgramArguments"]).toEqual(["/bin/sh", "/Users/me/a & <b>/bin/sanctum", "start"]);
-    expect(list["EnvironmentVariables"]).toMatchObject({ HOME: "/Users/me", SANCTUM_HOME: "/Users/me/<&>/.sanctum" });
+    expect(list["ProgramArguments"]).toEqual(["/bin/sh", "/u/me/a & <b>/bin/sanctum", "start"]);
+    expect(list["EnvironmentVariables"]).toMatchObject({ HOME: "/u/me", SANCTUM_HOME: "/u/me/<&>/.sanctum" });
     expect("UserName" in list).toBe(false);
   });
 
   test("is read back", () => {
-    expect(readPlist(agent)).toMatchObject({ user: null, home: "/Users/me/<&>/.sanctum" });
+    expect(readPlist(agent)).toMatchObject({ user: null, home: "/u/me/<&>/.sanctum" });
   });
 });
 

@@ -12,7 +12,7 @@ function failed(code: number, err: string): Ran {
 export class SampleLinux implements System {
   readonly platform = "linux";
   uid = 0;
-  readonly homeFolder = "/home/x";
+  readonly homeFolder = "/h/x";
   readonly env: Record<string, string> = {};
   readonly files = new Map<string, string>([["/run/systemd/system", ""]]);
   /** Lines of /etc/passwd by name. */
@@ -65,9 +65,9 @@ export class SampleLinux implements System {
       return failed(1, "Failed to connect to user scope bus via local transport: No such file or directory");
     }
     if (!user && this.uid !== 0 && verb !== "show") return failed(4, "Failed to reload daemon: Access denied");
-    const file = user ? "/home/x/.config/systemd/user/sanctum.service" : "/etc/systemd/system/sanctum.service";
+    const file = user ? "/h/x/.config/systemd/user/sanctum.service" : "/etc/systemd/system/sanctum.service";
     const there = this.files.has(file);
-    switch (verb) {
+    switch (verb ?? "") {
       case "show-environment":
       case "reset-failed":
         return done;

@@ -9,13 +9,13 @@ const done: Ran = { code: 0, out: "", err: "" };
 export class SampleMac implements System {
   readonly platform = "darwin";
   uid = 0;
-  readonly homeFolder = "/Users/x";
+  readonly homeFolder = "/u/x";
   readonly env: Record<string, string> = {};
   readonly files = new Map<string, string>();
   readonly ran: string[] = [];
-  /** `/Users/root` → attributes. */
+  /** By path, e.g. `/Users/_daemon`. */
   readonly records = new Map<string, Map<string, string>>([
-    ["/Users/root", new Map([["UniqueID", "0"]])],
+    ["/Users/_daemon", new Map([["UniqueID", "0"]])],
     ["/Users/_other", new Map([["UniqueID", "400"]])],
     ["/Groups/_another", new Map([["PrimaryGroupID", "401"]])],
   ]);
@@ -39,7 +39,7 @@ export class SampleMac implements System {
       out: "",
       err: "<dscl_cmd> DS Error: -14136 (eDSRecordNotFound)\n",
     };
-    switch (verb) {
+    switch (verb ?? "") {
       case "-create": {
         const made = record ?? new Map<string, string>();
         this.records.set(path!, made);
@@ -59,7 +59,7 @@ export class SampleMac implements System {
   }
 
   #launchctl([verb, ...words]: readonly string[]): Ran {
-    switch (verb) {
+    switch (verb ?? "") {
       case "bootout":
         if (this.#loaded === null) return { code: 3, out: "", err: "Boot-out failed: 3: No such process\n" };
         this.#loaded = null;

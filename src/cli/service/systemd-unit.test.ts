@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { assert, constantFrom, property, string } from "fast-check";
 import { lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,6 +68,7 @@ describe("the unit of a user of its own", () => {
       "on-failure",
       "78",
     ]);
+    expect([of.get("StartLimitBurst"), of.get("StartLimitIntervalSec")]).toEqual(["5", "60"]);
     expect(of.get("ExecReload")).toBe("/bin/kill -HUP $MAINPID");
   });
 
@@ -113,9 +114,9 @@ describe("the unit of the same user", () => {
   });
 
   test("is read back whatever the name of the folder is, and systemd reads the same", () => {
-    const name = fc.string({ unit: fc.constantFrom(..." abc%$\"'\\;#=é".split("")), maxLength: 12 });
-    fc.assert(
-      fc.property(name, (text) => {
+    const name = string({ unit: constantFrom(..." abc%$\"'\\;#=é".split("")), maxLength: 12 });
+    assert(
+      property(name, (text) => {
         expect(readUnit(userUnit(ofHome(`/h${text}x`)))?.home).toBe(`/h${text}x`);
       }),
     );
