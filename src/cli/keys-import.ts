@@ -35,7 +35,7 @@ Examples:
   sanctum keys import .               the environment, and the files under this folder
   sanctum keys import ~ --dry-run     what lies under the home, moving nothing
   sanctum keys import                 the environment alone
-  sanctum keys import ~/work --yes    moves all without asking
+  sanctum keys import ~/code --yes    moves all without asking
 
 It reads .env files, shell start files, Compose files and the settings of Claude Code, Codex, aider, Continue, LiteLLM,
 opencode and others. It shows where a key lies and never the key, and it changes no file: which lines are to be deleted

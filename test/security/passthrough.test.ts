@@ -65,8 +65,8 @@ const refusal = (status: number, message: string): string =>
   );
 
 describe("a client's own credential", () => {
-  for (const stream of [false, true]) {
-    test(`reaches its vendor as it came, with its flags, and costs nothing: ${stream ? "streamed" : "whole"}`, async () => {
+  describe("reaches its vendor as it came, with its flags, and costs nothing", () => {
+    test.each([false, true])("streamed: %p", async (stream) => {
       const response = await post(house.gateway, "messages", { headers: claudeCode, extra: { stream } });
       expect(response.status).toBe(200);
       await response.text();
@@ -80,7 +80,7 @@ describe("a client's own credential", () => {
       expect(line).toMatchObject({ agent: "windu", usd: 0, price: "free", outcome: "ok", local: false });
       expect(line.would_have_usd).toBeGreaterThan(0);
     });
-  }
+  });
 
   for (const dialect of ["chat", "responses"] as const) {
     test(`is asked for in translation too, and keeps its flag alone: ${dialect}`, async () => {
@@ -105,8 +105,8 @@ describe("a client's own credential", () => {
     expect(asked?.header("anthropic-beta")).toContain(oauthFlag);
   });
 
-  for (const dialect of dialects) {
-    test(`is not seen by the one who answers in its vendor's place: ${dialect}`, async () => {
+  describe("is not seen by the one who answers in its vendor's place", () => {
+    test.each(dialects)("%s", async (dialect) => {
       house.cloud.respond = { refuse: { status: 500 } };
       const model = "claude-sonnet-4-5";
       const response = await post(house.gateway, dialect, { headers: claudeCode, model });
@@ -118,7 +118,7 @@ describe("a client's own credential", () => {
         expect(headsOf(fake)).not.toContain(oauthFlag);
       }
     });
-  }
+  });
 
   test("is lent to one provider of a plan alone, and to none of another vendor", async () => {
     house.cloud.respond = { refuse: { status: 529 } };
