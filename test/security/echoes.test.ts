@@ -219,7 +219,7 @@ test("nothing of all that is in the log, the trail, or a page of the operations 
 
 test("an event leaves when it comes, unless it ends in what may be the beginning of a key", async () => {
   const gate = new Gate();
-  const words = ["Ask", "s a sk", " sk-", "risk, s", "k-an", "y. ", `${anthropic.value.slice(0, 20)}`, "…", "the end"];
+  const words = ["Ask", "s a sk", " sk-", "risk, s", "k-an", "y. ", anthropic.value.slice(0, 20), "…", "the end"];
   const event = (type: string, data: object): string =>
     `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`;
   const message = { id: "msg_1", type: "message", role: "assistant", model: "claude-sonnet-4-5", content: [] };
