@@ -55,7 +55,9 @@ export async function lookAround(io: Io, parts: SceneParts): Promise<Scene> {
   const manager = system.platform === "darwin" ? launchd : systemd;
   const state = told === null && service !== null ? await manager.state(system, service) : null;
   const ownerUid = told?.uid ?? ownerOf(home) ?? (await uidOfService(system, service));
-  const pid = told?.pid ?? state?.pid ?? (ownerUid === null ? null : findDaemon(ownerUid));
+  // One's own gateway answers on its socket, or does not run; another of the same user may be of another home.
+  const hidden = ownerUid !== null && ownerUid !== system.uid;
+  const pid = told?.pid ?? state?.pid ?? (hidden ? findDaemon(ownerUid) : null);
   // What runs counts, not what is written: a unit may have been changed since.
   const uid = (pid === null ? null : uidOfProcess(pid)) ?? ownerUid;
   const loaded = loadConfig(configFile, { home });
