@@ -121,6 +121,13 @@ export class Gateway implements AsyncDisposable {
     this.#child.kill(name);
   }
 
+  /** Waits until it has ended by what the test did; the signal or the exit code. */
+  async ended(): Promise<string | number | null> {
+    this.#ended = true;
+    await this.#child.exited;
+    return this.#child.signalCode ?? this.#child.exitCode;
+  }
+
   async kill9(): Promise<void> {
     this.#ended = true;
     this.#child.kill("SIGKILL");

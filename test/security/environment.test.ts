@@ -17,6 +17,11 @@ describe("it refuses to start, and says which variable to unset, with", () => {
   const dangerous: readonly [string, string][] = [
     ["NODE_TLS_REJECT_UNAUTHORIZED", "0"],
     ["BUN_CONFIG_VERBOSE_FETCH", "curl"],
+    ["NODE_DEBUG", "net"],
+    ["SSLKEYLOGFILE", "/tmp/tls-keys"],
+    ["BUN_INSPECT", "127.0.0.1:6499"],
+    ["BUN_INSPECT_CONNECT_TO", "127.0.0.1:6499"],
+    ["NODE_V8_COVERAGE", "/tmp/coverage"],
   ];
   for (const [name, value] of dangerous) {
     test(`${name}=${value}`, async () => {
@@ -26,6 +31,12 @@ describe("it refuses to start, and says which variable to unset, with", () => {
       expect(output).not.toContain("listening on");
     });
   }
+});
+
+test("no signal opens a debugger: the one with which other runtimes do ends it", async () => {
+  await using gateway = await startGateway({ config });
+  gateway.signal("SIGUSR1");
+  expect(await gateway.ended()).toBe("SIGUSR1");
 });
 
 test("a .env and a bunfig.toml in the folder that it is started from are not read", async () => {

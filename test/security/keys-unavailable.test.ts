@@ -110,7 +110,9 @@ test.each(troubles)(
     expect(house.cloud.requests.length).toBe(before);
     await eventually(async () => {
       const { providers } = await house.gateway.stats();
-      expect([providers[name]!.key, providers["anthropic"]!.key]).toEqual([state, "ok"]);
+      // While a source is silent nobody knows: it may wait for a person.
+      expect(name.endsWith("-slow") ? [state, "locked"] : [state]).toContain(providers[name]!.key);
+      expect(providers["anthropic"]!.key).toBe("ok");
     });
   },
 );

@@ -1,6 +1,8 @@
 // The keychain source against a real Secret Service. Run by `test/keychain.sh`, which makes one; not by the test runner.
 /* oxlint-disable no-console */
 
+import { post, startHouse } from "../../../test/fakes/house.ts";
+import { eventually } from "../../../test/harness.ts";
 import { systemClock } from "../../clock.ts";
 import { createKeychainSource, KEYCHAIN_SERVICE } from "./keychain-source.ts";
 import { KeyRing } from "./key-ring.ts";
@@ -118,6 +120,27 @@ await rule("storing into a locked keyring fails as locked", async () => {
 });
 await rule("removing from a locked keyring fails as locked", async () => {
   return (await stateOfFault(store.remove("anthropic"))) === "locked";
+});
+
+await rule("the running gateway says locked, and serves what needs no key of it", async () => {
+  const bus = Object.fromEntries(
+    ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"].flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  ) as Record<string, string>;
+  await using house = await startHouse({
+    env: bus,
+    config: ({ cloud }) => ({ providers: { anthropic: { url: cloud, dialects: ["messages"], key: "keychain" } } }),
+  });
+  const atHome = await post(house.gateway, "messages");
+  const otherKey = await post(house.gateway, "chat");
+  await eventually(async () => {
+    const { providers } = await house.gateway.stats();
+    if (providers["anthropic"]?.key !== "locked") throw new Error(`it says ${providers["anthropic"]?.key}`);
+  });
+  const { length } = house.cloud.generations;
+  return atHome.status === 200 && otherKey.status === 200 && house.local.generations.length === 1 && length === 1;
 });
 
 console.log(`${passed} passed, ${failed} failed`);
