@@ -39,6 +39,12 @@ export class Scrubber {
     return first;
   }
 
+  /** As `SecretForms.mayBeginIn`, of any of them. */
+  mayBeginIn(before: string, text: string): boolean {
+    for (const forms of this.#all) if (forms.mayBeginIn(before, text)) return true;
+    return false;
+  }
+
   /** As `SecretForms.findBegun`; of several the one that begins first. */
   findBegun(text: string, from: number): ReturnType<SecretForms["findBegun"]> {
     let first: ReturnType<SecretForms["findBegun"]> = null;

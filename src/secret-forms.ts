@@ -62,6 +62,12 @@ export class SecretForms {
     return null;
   }
 
+  /** Whether a form, or more than nothing of one, may begin in `text`, or in the last characters of `before` and go on in it. */
+  mayBeginIn(before: string, text: string): boolean {
+    const search = this.#heads;
+    return search !== null && (search.mayGoAcross(before, text) || search.next(text, 0) >= 0);
+  }
+
   /** Overwrites everything; nothing is found afterwards. */
   wipe(): void {
     for (const form of this.#forms) form.fill(0);
@@ -133,6 +139,17 @@ class Search {
       }
     }
     return -1;
+  }
+
+  /** Whether the search would look closer at a place that begins in `before` and ends in `text`: more often than it finds one. */
+  mayGoAcross(before: string, text: string): boolean {
+    const width = this.#width;
+    const ends = Math.min(text.length, width - 1);
+    for (let at = Math.max(0, width - 1 - before.length); at < ends; at++) {
+      const first = at === 0 ? before.charCodeAt(before.length - 1) : text.charCodeAt(at - 1);
+      if (this.#skip[slotOf(first, text.charCodeAt(at))] === 0) return true;
+    }
+    return false;
   }
 
   wipe(): void {

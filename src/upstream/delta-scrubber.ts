@@ -39,8 +39,14 @@ interface Piece {
 interface Block {
   /** What was shown of it last, or taken out of it, as far as a key may have begun there. */
   shown: string;
+  /** A key has begun in it. */
+  begun: boolean;
   /** What was not shown yet, in order. */
   pieces: Piece[];
+}
+
+function newBlock(): Block {
+  return { shown: "", begun: false, pieces: [] };
 }
 
 /** What vendors' keys begin with is public, and shorter than this. More of one is taken out where its rest does not come. */
@@ -51,7 +57,8 @@ const nothing: readonly Scrubbed[] = [];
 
 export class DeltaScrubber {
   readonly #scrubber: Scrubber;
-  readonly #blocks = new Map<string | number, Block>();
+  readonly #text = newBlock();
+  readonly #blocks = new Map<string | number, Block>([["text", this.#text]]);
   #queue: Waiting[] = [];
   /** How many events wait that have no part in what they wait for. */
   #bystanders = 0;
@@ -91,43 +98,29 @@ export class DeltaScrubber {
 
   /** The way of almost every event: nothing waits and nothing has to. Changes nothing where it says no. */
   #passes(events: readonly NeutralEvent[]): boolean {
-    if (events.length === 1) {
-      const only = events[0]!;
-      const text = textOf(only);
-      if (text === null) return true;
-      const block = this.#blockOf(only as Delta);
-      const whole = block.shown === "" ? text : block.shown + text;
-      if (!this.#harmless(whole)) return false;
-      block.shown = tailOf(whole);
-      return true;
-    }
-    // Each block is looked at once: several deltas of one block in one event are rare, and take the long way.
-    const seen = new Set<Block>();
+    let block: Block | null = null;
+    let added = "";
     for (const one of events) {
       const text = textOf(one);
-      if (text === null) continue;
-      const block = this.#blockOf(one as Delta);
-      if (seen.has(block) || !this.#harmless(block.shown + text)) return false;
-      seen.add(block);
+      if (text === null || text === "") continue;
+      // Two deltas in one event are rare, and take the long way.
+      if (block !== null) return false;
+      block = this.#blockOf(one as Delta);
+      added = text;
     }
-    for (const one of events) {
-      const text = textOf(one);
-      if (text === null) continue;
-      const block = this.#blockOf(one as Delta);
-      block.shown = tailOf(block.shown + text);
-    }
+    if (block === null) return true;
+    if (block.begun || this.#scrubber.mayBeginIn(block.shown, added)) return false;
+    // Nothing begins in it but perhaps at its very end: it is looked at again together with what follows.
+    block.shown = added.length < headWidth ? tailOf(block.shown + added) : added;
     return true;
   }
 
-  #harmless(text: string): boolean {
-    return this.#scrubber.findBegun(text, 0) === null && this.#scrubber.find(text, 0) === null;
-  }
-
   #blockOf(delta: Delta): Block {
+    if (delta.type === "text") return this.#text;
     const name = delta.type === "tool_delta" ? delta.index : delta.type;
     let block = this.#blocks.get(name);
     if (block === undefined) {
-      block = { shown: "", pieces: [] };
+      block = newBlock();
       this.#blocks.set(name, block);
     }
     return block;
@@ -161,6 +154,7 @@ export class DeltaScrubber {
     block.pieces.splice(0, gone);
     const shownFrom = start !== null && start < end ? start : Math.max(Math.min(from, end), end - headWidth + 1);
     block.shown = whole.slice(shownFrom, end);
+    block.begun = start !== null;
   }
 
   /**
@@ -176,7 +170,9 @@ export class DeltaScrubber {
         replace(block, begun.start, whole.length, standInFor(whole, begun.start, whole.length));
       }
       this.#letGo(block, null, 0);
-      if (begun !== null) block.shown = whole.slice(begun.start);
+      if (begun === null) continue;
+      block.shown = whole.slice(begun.start);
+      block.begun = true;
     }
   }
 
