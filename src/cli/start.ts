@@ -4,7 +4,7 @@ import { systemClock, systemRandom } from "../clock.ts";
 import { formatFault } from "../config/fault.ts";
 import { clientAddressOf, curlLine } from "./client-address.ts";
 import { dangersIn, reexecuteClean } from "./environment.ts";
-import { isInForeground } from "./foreground.ts";
+import { isInBackground } from "./background.ts";
 import type { Io } from "./io.ts";
 import type { TerminalPrompter } from "./terminal-prompter.ts";
 import { findVaultKey } from "./vault-key.ts";
@@ -64,11 +64,9 @@ async function run(io: Io): Promise<void> {
   }
   greet(io, daemon, version);
   // Requests are served meanwhile, by whoever needs no key that is asked for.
+  asking.signal.addEventListener("abort", () => daemon.endAsking(), { once: true });
   if (terminal !== null) void askAtTerminal(io, terminal, daemon, asking.signal);
-  await untilStopped(daemon, signals, report, () => {
-    asking.abort();
-    daemon.endAsking();
-  });
+  await untilStopped(daemon, signals, report, () => asking.abort());
 }
 
 type RunningDaemon = Pick<
@@ -87,7 +85,7 @@ type RunningDaemon = Pick<
 
 /** Null: nobody sits at a terminal here. */
 async function terminalPrompter(io: Io, interrupt: () => void): Promise<TerminalPrompter | null> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY || !isInForeground()) return null;
+  if (!process.stdin.isTTY || !process.stderr.isTTY || isInBackground()) return null;
   const { TerminalPrompter } = await import("./terminal-prompter.ts");
   return new TerminalPrompter({ write: (text) => io.err(text), interrupt });
 }

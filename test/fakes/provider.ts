@@ -23,6 +23,8 @@ export interface ProviderOptions {
   readonly abilities?: Readonly<Record<string, FakeAbilities>>;
   /** What to do where the queue is empty: one step for all, or by request. A plain answer where absent. */
   readonly respond?: Step | ((request: RecordedRequest) => Step);
+  /** The keys that it takes; another one gets the vendor's 401, which repeats it. Every key, and none, where absent. */
+  readonly keys?: readonly string[];
   /** Illegal requests are played like legal ones; otherwise they get the vendor's 400. */
   readonly lenient?: boolean;
   /** 0, the default: the system chooses. */
@@ -181,6 +183,11 @@ export class FakeProvider implements AsyncDisposable {
 
   async #answer(request: RecordedRequest, connection: Connection): Promise<"answered" | "cut"> {
     const path = pathOf(request);
+    const shown = request.header("x-api-key") ?? request.header("authorization")?.replace(/^Bearer /, "") ?? "";
+    if (this.#options.keys?.includes(shown) === false) {
+      const body = errorBody(dialectOf(path) ?? "messages", "authentication_error", `invalid x-api-key: ${shown}`);
+      return connection.sendJson(401, body);
+    }
     if (request.method === "GET" && path === "/models") {
       return connection.sendJson(200, modelsAnswer(this.#models(), request.header("anthropic-version") !== undefined));
     }

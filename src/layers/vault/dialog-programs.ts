@@ -45,9 +45,11 @@ function linuxKinds(env: Surroundings["env"]): readonly ("kdialog" | "zenity")[]
  * nothing in them is script. A dialog that gives up counts as cancelled (error -128).
  */
 const script = [
-  "on run {theTitle, theText, theSeconds}",
-  'set theAnswer to display dialog theText with title theTitle default answer "" with hidden answer ' +
-    'buttons {"Not now", "Store"} default button "Store" cancel button "Not now" giving up after (theSeconds as integer)',
+  "on run argv",
+  "activate",
+  'set theAnswer to display dialog (item 2 of argv) with title (item 1 of argv) default answer "" with hidden answer ' +
+    'buttons {"Not now", "Store"} default button "Store" cancel button "Not now" ' +
+    "giving up after (item 3 of argv as integer)",
   "if gave up of theAnswer then error number -128",
   "return text returned of theAnswer",
   "end run",

@@ -76,9 +76,7 @@ export class MissingKeys {
     prompter.tell(`\nThere is no key for the cloud yet.\n${howToAnswer}\n`);
     for (const provider of builtIn) await this.#askNow(provider);
     if (builtIn.every((provider) => this.#lacks(provider))) {
-      prompter.tell(
-        "No key, no cloud: local models answer, where there are any. `sanctum keys set PROVIDER` adds a key.",
-      );
+      prompter.tell("\nWithout a key local models answer, where there are any. Later: `sanctum keys set PROVIDER`");
     }
   }
 
