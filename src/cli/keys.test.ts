@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KeyFault, type KeyStore } from "../layers/vault/index.ts";
@@ -321,6 +321,36 @@ describe("sanctum keys test", () => {
     expect([err.includes("unset BUN_CONFIG_VERBOSE_FETCH"), exitCode, provider.asked]).toEqual([true, 1, []]);
   });
 });
+
+test("a proxy of the environment does not get to see a key that is tested", async () => {
+  using provider = serveProvider();
+  const proxied: string[] = [];
+  const proxy = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: ({ url }) => {
+      proxied.push(url);
+      return Response.json({ data: [] });
+    },
+  });
+  const file = join(home, "config.yaml");
+  const { providers } = JSON.parse(readFileSync(file, "utf8")) as { providers: { anthropic: object } };
+  const config = { providers: { anthropic: { ...providers.anthropic, key: { command: ["printf", key] } } } };
+  writeFileSync(file, JSON.stringify(config));
+  const address = `http://127.0.0.1:${proxy.port}`;
+  const program = join(import.meta.dir, "../../bin/sanctum");
+  const child = Bun.spawn(["sh", program, "keys", "test", "anthropic", "--json", "--config", file], {
+    env: { PATH: process.env["PATH"] ?? "", HOME: home, SANCTUM_HOME: home, http_proxy: address, HTTP_PROXY: address },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const out = await child.stdout.text();
+  expect(await child.exited).toBe(0);
+  await proxy.stop(true);
+  expect(JSON.parse(out)).toEqual([{ provider: "anthropic", key: 1, result: "accepted", reason: null }]);
+  expect([proxied, provider.asked]).toEqual([[], [key]]);
+}, 20_000);
 
 describe("sanctum keys list and rm", () => {
   test("list shows source and state of every provider and no key", async () => {

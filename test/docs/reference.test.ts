@@ -134,6 +134,7 @@ const base = {
   routes: [{ use: ["ALIAS"] }],
   audit: { rotate: {} },
   identity: {},
+  keys: {},
   stats: {},
   stream: {},
 };

@@ -30,7 +30,12 @@ interface Desk {
 
 function deskWith(kind: DialogKind): Desk {
   const desk = new DialogDesk(folder, kind);
-  const env = { PATH: `${desk.path}:/usr/bin:/bin`, DISPLAY: ":7", HOME: "/home/x", ANTHROPIC_API_KEY: "sk-not-yours" };
+  const env = {
+    PATH: `${desk.path}:/usr/bin:/bin`,
+    DISPLAY: ":7",
+    HOME: "/nowhere",
+    ANTHROPIC_API_KEY: "sk-not-yours",
+  };
   const program = findDialogProgram({ env: { ...env, PATH: desk.path }, platform: platforms[kind] });
   expect(program?.kind).toBe(kind);
   let expire = (): void => undefined;
