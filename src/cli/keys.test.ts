@@ -335,7 +335,8 @@ test("a proxy of the environment does not get to see a key that is tested", asyn
   });
   const file = join(home, "config.yaml");
   const { providers } = JSON.parse(readFileSync(file, "utf8")) as { providers: { anthropic: object } };
-  const config = { providers: { anthropic: { ...providers.anthropic, key: { command: ["printf", key] } } } };
+  const config = { providers: { anthropic: { ...providers.anthropic, key: { command: ["cat", join(home, "key")] } } } };
+  writeFileSync(join(home, "key"), key);
   writeFileSync(file, JSON.stringify(config));
   const address = `http://127.0.0.1:${proxy.port}`;
   const program = join(import.meta.dir, "../../bin/sanctum");
