@@ -66,10 +66,9 @@ export class DialogPrompter implements Prompter {
   }
 
   async askKey({ provider, host, remark }: KeyQuestion, signal: AbortSignal): Promise<Uint8Array | null> {
-    const lead = remark === null ? "" : `${remark}\n\n`;
+    const lead = remark === null ? `The key of ${provider} is missing.` : `${remark} Try another key of ${provider}.`;
     return await this.#show(
-      `${lead}The key of ${provider} is missing.\n\nIt is checked with ${host} and then stored, encrypted. ` +
-        "Until then other models answer.",
+      `${lead}\n\nIt is checked with ${host} and then stored, encrypted. Until then other models answer.`,
       signal,
     );
   }
