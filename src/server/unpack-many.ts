@@ -1,5 +1,6 @@
 // Unpacks many bombs at once and tells the most memory that it took, in megabytes; run by `read-body.test.ts`.
 
+import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { maxBodyBytes, readBody } from "./read-body.ts";
 
@@ -14,5 +15,10 @@ const refused = await Promise.all(
     ),
   ),
 );
-const { maxRSS } = process.resourceUsage();
-process.stdout.write(JSON.stringify({ refused: refused.every(Boolean), maxMegabytes: maxRSS / 1024 }));
+process.stdout.write(JSON.stringify({ refused: refused.every(Boolean), maxMegabytes: maxKilobytes() / 1024 }));
+
+/** Linux counts the memory of the program that started this one among `maxRSS` (getrusage(2) survives `execve`). */
+function maxKilobytes(): number {
+  if (process.platform !== "linux") return process.resourceUsage().maxRSS;
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))![1]);
+}
