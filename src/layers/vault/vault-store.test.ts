@@ -238,7 +238,7 @@ describe("reading a vault", () => {
       writeFileSync(file, plain);
       const fault = await faultOf(storeIn(cipher).unlock(passphrase()));
       expect(fault.reason).toStartWith("vault.age can't be used");
-      expect(Bun.inspect(fault)).not.toContain("canary");
+      expect(Bun.inspect(fault)).not.toContain("canary-1234");
     }
   });
 });
