@@ -441,6 +441,18 @@ describe("the client", () => {
     expect(setting.keyed.attempt.usage).toMatchObject({ output: 2 });
   });
 
+  test("that hangs up on the terminal event has had the whole answer, and the upstream's call ends with it", async () => {
+    const setting = relayOf("chat");
+    setting.upstream.send(role + hello + stop + usageChunk(7) + done);
+    const reader = setting.relay.body(await setting.relay.firstContent()).getReader();
+    let text = "";
+    while (!text.includes("[DONE]")) text += new TextDecoder().decode((await reader.read()).value);
+    await reader.cancel();
+    expect((await setting.relay.finished).outcome).toBe("ok");
+    expect(setting.keyed.attempt).toMatchObject({ outcome: "ok", usage: { output: 7 }, usageSource: "upstream" });
+    expect(setting.upstream.cancelled).toBe(true);
+  });
+
   test("that leaves before the first word pays for the time in which a model thinks without showing it", async () => {
     const hidden = { candidate: { hiddenReasoning: true } };
     for (const [sample, paid] of [

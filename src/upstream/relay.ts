@@ -359,8 +359,10 @@ export class StreamRelay {
     return text;
   }
 
+  /** Who has the terminal event has the answer: Codex hangs up on it, without waiting for the end of the body. */
   #clientLeft(): void {
-    this.#close("client_gone", null, { outcome: "client_gone" });
+    const outcome = this.#meter.ended ? "ok" : "client_gone";
+    this.#close(outcome, null, { outcome });
   }
 
   #close(outcome: AttemptOutcome, note: string | null, finish: Pick<Finish, "outcome">): void {
