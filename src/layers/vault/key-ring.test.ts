@@ -169,8 +169,11 @@ describe("a key ring", () => {
     ring.giveBack(first);
     ring.giveBack(first);
     expect(second.key?.reveal()).toBe(oldKey);
+    // Until then texts are searched for it, too.
+    expect(ring.secrets().map((secret) => secret.reveal())).toEqual([newKey, oldKey]);
     ring.giveBack(second);
     expect(second.key?.wiped).toBeTrue();
+    expect(ring.secrets().map((secret) => secret.reveal())).toEqual([newKey]);
     expect(source.given[0]?.every((byte) => byte === 0)).toBeTrue();
     expect(source.given[1]?.every((byte) => byte === 0)).toBeFalse();
   });

@@ -94,6 +94,7 @@ export class KeyRing {
   #slots = new Map<string, Slot>();
   /** Callers' own that are lent now: texts are scrubbed of them too. */
   readonly #passing = new Map<RingLoan, Secret>();
+  readonly #lent = new Set<Version>();
 
   constructor(parts: KeyRingParts) {
     this.#parts = parts;
@@ -134,7 +135,7 @@ export class KeyRing {
     const version = this.#best(slot);
     if (version !== undefined) {
       if (slot.versions.every((one) => one.rejected)) this.#retryInBackground(slot);
-      return lend(slot, version);
+      return this.#lend(slot, version);
     }
     if (slot.reference.from === "none") return lendOther(slot, null);
     if (slot.reference.from === "passthrough") return this.#lendPassthrough(slot, passthrough);
@@ -151,7 +152,9 @@ export class KeyRing {
     if (version === null || !own.open) return;
     own.open = false;
     version.borrowers--;
-    if (version.retired && version.borrowers === 0) version.secret.wipe();
+    if (version.borrowers > 0) return;
+    this.#lent.delete(version);
+    if (version.retired) version.secret.wipe();
   }
 
   /** The provider answered 401 or 403 to this loan. True: it has another key that may be tried now. */
@@ -210,7 +213,9 @@ export class KeyRing {
   /** The keys in memory, callers' own among them while they are lent, for scrubbing texts of them. */
   secrets(): Secret[] {
     const stored = [...this.#slots.values()].flatMap(({ versions }) => versions.map(({ secret }) => secret));
-    return [...stored, ...this.#passing.values()];
+    // One that was replaced is in use until its last borrower has left.
+    const lent = [...this.#lent].map(({ secret }) => secret);
+    return [...new Set([...stored, ...lent, ...this.#passing.values()])];
   }
 
   /** Wipes every key that nobody borrows; the others follow when they come back. */
@@ -246,10 +251,18 @@ export class KeyRing {
     return loan;
   }
 
+  #lend({ provider, origin, versions }: Slot, version: Version): Loan {
+    version.borrowers++;
+    this.#lent.add(version);
+    const known = versions.length === 1 ? [version.secret] : versions.map(({ secret }) => secret);
+    const loan: RingLoan = { provider, origin, key: version.secret, known, version, open: true };
+    return loan;
+  }
+
   async #borrowAfterLoad(slot: Slot): Promise<Loan | KeyRefusal> {
     await this.#load(slot);
     const version = this.#best(slot);
-    return version === undefined ? refusalOf(slot) : lend(slot, version);
+    return version === undefined ? refusalOf(slot) : this.#lend(slot, version);
   }
 
   /** The first key that may be used now; else the one that rests for the shortest time; else one that was rejected. */
@@ -376,13 +389,6 @@ function sameReference(a: KeyReference, b: KeyReference): boolean {
   if (a === b) return true;
   if (a.from !== "command" || b.from !== "command") return a.from === b.from;
   return a.argv.length === b.argv.length && a.argv.every((word, i) => word === b.argv[i]);
-}
-
-function lend({ provider, origin, versions }: Slot, version: Version): Loan {
-  version.borrowers++;
-  const known = versions.length === 1 ? [version.secret] : versions.map(({ secret }) => secret);
-  const loan: RingLoan = { provider, origin, key: version.secret, known, version, open: true };
-  return loan;
 }
 
 function lendOther({ provider, origin }: Slot, key: Secret | null): RingLoan {
