@@ -29,8 +29,3 @@ export function picosPerToken(usdPerMillion: number): Picos {
   if (!Number.isFinite(usdPerMillion) || usdPerMillion < 0) throw new RangeError("a price must be a finite number ≥ 0");
   return Math.round(usdPerMillion * 1_000_000);
 }
-
-/** Rounds up: a cost is never understated. */
-export function nanosFromPicos(picos: Picos): Nanos {
-  return Math.ceil(picos / PICOS_PER_NANO);
-}

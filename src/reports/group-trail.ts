@@ -1,6 +1,6 @@
 // Sums of a trail by whatever its lines tell, in memory that does not grow with the trail.
 
-import type { TrailAttempt, TrailEntry } from "../layers/audit/index.ts";
+import { noCounts, type AgentCounts, type TrailAttempt, type TrailEntry } from "../layers/audit/index.ts";
 import type { Calendar } from "./period.ts";
 
 export const dimensions = [
@@ -26,18 +26,7 @@ export const NONE = "–";
 const MAX_GROUPS = 10_000;
 export const OTHER = "(other)";
 
-export interface Sums {
-  requests: number;
-  /** Served by a provider that is not local. */
-  cloud: number;
-  local: number;
-  /** Served by another candidate than the first. */
-  fallbacks: number;
-  refused: number;
-  /** Neither served nor refused nor left by the client. */
-  errors: number;
-  inputTokens: number;
-  outputTokens: number;
+export interface Sums extends AgentCounts {
   micros: number;
   /** What local models saved. */
   savedMicros: number;
@@ -57,14 +46,7 @@ export interface GroupParts {
 }
 
 const noSums = (): Sums => ({
-  requests: 0,
-  cloud: 0,
-  local: 0,
-  fallbacks: 0,
-  refused: 0,
-  errors: 0,
-  inputTokens: 0,
-  outputTokens: 0,
+  ...noCounts(),
   micros: 0,
   savedMicros: 0,
 });

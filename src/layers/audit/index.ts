@@ -29,10 +29,10 @@ export type {
   WindowStats,
 } from "./stats.ts";
 export { lastLines } from "./tail.ts";
-export { Tally } from "./tally.ts";
+export { noCounts, Tally } from "./tally.ts";
 export { trailSince } from "./trail-since.ts";
 export type { LinesSince } from "./trail-since.ts";
-export type { PriceDrift, TallySnapshot } from "./tally.ts";
+export type { AgentCounts, PriceDrift, TallySnapshot } from "./tally.ts";
 export { parseTrailEntry } from "./trail-entry.ts";
 export type { TrailAttempt, TrailEntry, TrailUsage } from "./trail-entry.ts";
 export { verifyAudit } from "./verify.ts";

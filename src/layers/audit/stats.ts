@@ -6,7 +6,7 @@ import { usdFromNanos, type Nanos } from "../../money.ts";
 import { driftOf } from "./drift.ts";
 import type { Percentiles } from "./latency-window.ts";
 import type { AuditHealth } from "./sink.ts";
-import type { AgentCounts, Tally } from "./tally.ts";
+import { noCounts, type Tally } from "./tally.ts";
 import { createZonedTime } from "./zoned-time.ts";
 
 export interface LimitStatus {
@@ -202,16 +202,7 @@ function configStats(config: ConfigStatus, zoned: (ms: number) => string): Stats
   };
 }
 
-const idle: AgentCounts = {
-  requests: 0,
-  cloud: 0,
-  local: 0,
-  fallbacks: 0,
-  refused: 0,
-  errors: 0,
-  inputTokens: 0,
-  outputTokens: 0,
-};
+const idle = noCounts();
 
 /** Configured agents, and those that a reload has taken away but that were active today: their spend counts too. */
 function agentStats(parts: StatsParts): { agents: Record<string, AgentStats>; spentMicros: number } {

@@ -71,7 +71,8 @@ const MAX_NAMES = 200;
 const OTHER = "other";
 const NOBODY = "none";
 
-const noAgent = (): AgentCounts => ({
+/** A fresh count. */
+export const noCounts = (): AgentCounts => ({
   requests: 0,
   cloud: 0,
   local: 0,
@@ -135,7 +136,7 @@ export class Tally implements RequestTally {
       if (served.local && facts.wouldHaveNanos !== null) this.#totals.savedNanos += facts.wouldHaveNanos;
     }
     this.#countOutcome(facts);
-    if (facts.agent !== null) countAgent(entry(this.#agents, facts.agent, noAgent), facts);
+    if (facts.agent !== null) countAgent(entry(this.#agents, facts.agent, noCounts), facts);
     for (const attempt of facts.attempts) this.#countAttempt(attempt);
   }
 
@@ -194,7 +195,7 @@ export class Tally implements RequestTally {
     this.#rollOver();
     const stored = recordOf(snapshot);
     if (stored["v"] !== 1 || stored["day"] !== this.#day) return false;
-    this.#agents = restored(stored["agents"], noAgent);
+    this.#agents = restored(stored["agents"], noCounts);
     this.#providers = restored(stored["providers"], noProvider);
     this.#models = restored(stored["models"], noModel);
     this.#totals = counts(stored["totals"], noTotals());
