@@ -38,6 +38,8 @@ export function pace(parts: PaceParts): Layer<Chosen, Paced> {
         candidate: chosen.candidate,
         attempt: chosen.attempt,
         signal: chosen.signal,
+        handOver: chosen.handOver,
+        begun: chosen.begun,
         permit: attempt,
       });
     } catch (error) {
