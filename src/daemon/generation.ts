@@ -173,6 +173,7 @@ export class Generation implements AsyncDisposable {
         wait,
         retryDelayMs: (failures, retry) => backoffDelayMs(failures, retry, random),
         learnWindow: (candidate) => windows.learn(candidate),
+        takesOver: config.takeover === "text",
         answerAlone: (request) => (request.operation === "count_tokens" ? countLocally(request, ratios) : null),
       }),
       pace: pace(limits),
@@ -188,6 +189,7 @@ export class Generation implements AsyncDisposable {
           retryAfterMs: (headers) => parseRetryAfter(headers, clock.now()),
           redact,
           keepAliveMs: config.keepAliveMs,
+          continuations: { of: () => undefined },
         }),
       ),
     });

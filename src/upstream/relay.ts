@@ -5,12 +5,15 @@ import { AttemptError } from "../errors.ts";
 import type { AttemptOutcome, Finish, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
 import { lastEvent } from "../wire/last-event.ts";
-import type { NeutralEvent, SseEvent, UpstreamFault } from "../wire/neutral.ts";
+import type { NeutralEvent, SseEvent, StreamWriter, UpstreamFault } from "../wire/neutral.ts";
 import { SseLimitError, SseParser } from "../wire/sse.ts";
+import { noUsage } from "../wire/usage.ts";
 import type { Deadline } from "./deadline.ts";
 import { DeltaScrubber, type Scrubbed } from "./delta-scrubber.ts";
 import { failureOf } from "./dispatch.ts";
 import { isAbsurd, Meter, unseenTokens } from "./meter.ts";
+import type { Shown } from "./shown.ts";
+import { Successor } from "./successor.ts";
 
 /** How events become what the client sees. */
 export interface Rendering {
@@ -26,6 +29,29 @@ export interface Rendering {
   ping(): string;
   /** A failure after the first byte. */
   fail(fault: UpstreamFault): string;
+  /** A tool call waits until it is whole, so that what was rendered by now may be nothing. */
+  waits?(): boolean;
+  /** Where the client is in the answer, and a writer that can go on there; null: nobody can. */
+  standing?(): Standing | null;
+  /** The upstream ended without a word, and that is an answer. */
+  isAnswered?(): boolean;
+}
+
+export interface Standing {
+  readonly shown: Shown;
+  readonly writer: StreamWriter;
+}
+
+/** Why an answer ends before it is complete. */
+interface Death {
+  readonly outcome: AttemptOutcome;
+  readonly note: string | null;
+  /** How the whole request ends where nobody goes on. */
+  readonly end: Finish["outcome"];
+  /** What the client is told then. */
+  readonly fault: UpstreamFault;
+  /** The upstream told it by itself, in this event. */
+  readonly told?: { readonly event: SseEvent; readonly events: readonly NeutralEvent[] } | undefined;
 }
 
 export interface RelayParts {
@@ -59,13 +85,18 @@ export class StreamRelay {
   readonly #meter = new Meter();
   readonly #deltas: DeltaScrubber | null;
   readonly #finish: (finish: Finish) => void;
-  #committed = false;
   /** When the model began to answer, monotonic, though nothing of it may be shown yet; null: not by now. */
   #begunAt: number | null = null;
   #contentSeen = false;
   #closed = false;
   #sourceDone = false;
   #fault: UpstreamFault | null = null;
+  /** The event that told of it after the commit: not shown before it is known that nobody goes on. */
+  #told: Death["told"];
+  /** Content came that is not shown yet: a call that waits. */
+  #contentWaits = false;
+  /** Who goes on with the answer. */
+  #successor: Successor | null = null;
   #overCap = false;
   #promptTold = false;
   #usefulAt: number;
@@ -104,7 +135,9 @@ export class StreamRelay {
         if (this.#begunAt !== begunAt) this.#watchIdle();
         if (this.#fault !== null)
           throw new AttemptError("error_event", { billed: "unknown", status: this.#fault.status, fault: this.#fault });
-        if ((this.#sourceDone || this.#meter.ended) && !this.#contentSeen) {
+        const over = (this.#sourceDone || this.#meter.ended) && !this.#contentSeen;
+        if (over && this.#parts.rendering.isAnswered?.() === true) this.#contentSeen = true;
+        else if (over) {
           throw new AttemptError("cut_stream", { billed: "unknown", note: "the answer ended before any content" });
         }
       }
@@ -113,7 +146,6 @@ export class StreamRelay {
       throw error instanceof AttemptError ? error : failureOf(error, deadline);
     }
     keyed.attempt.ttftMs = clock.monotonic() - keyed.attempt.startedAt;
-    this.#committed = true;
     this.#pausedAt = clock.monotonic();
     this.#writtenAt = this.#pausedAt;
     this.#watchIdle();
@@ -130,12 +162,17 @@ export class StreamRelay {
           this.#controller = controller;
         },
         pull: async (controller) => {
-          const text = first ?? (await this.#nextText());
+          const text = this.#successor === null ? (first ?? (await this.#nextText())) : "";
           first = null;
           if (text !== "") this.#enqueue(controller, text);
+          else if (this.#successor !== null) return this.#successor.pull(controller);
+          if (this.#successor !== null) return;
           if (this.#closed || (this.#sourceDone && text === "")) controller.close();
         },
-        cancel: () => this.#clientLeft(),
+        cancel: () => {
+          if (this.#successor === null) this.#clientLeft();
+          else this.#successor.cancel();
+        },
       },
       { highWaterMark: 0 },
     );
@@ -168,8 +205,8 @@ export class StreamRelay {
   }
 
   #finishUnseen(): void {
-    if (this.#unpaid) this.#cut("cut_stream", "the budget is used up", null, "refused_budget");
-    else if (this.#fault !== null) this.#cut("error_event", null, null, "upstream_error");
+    if (this.#unpaid) this.#dies(overBudget);
+    else if (this.#fault !== null) this.#dies({ ...failed, fault: this.#fault });
     else if (this.#meter.ended) this.#close("ok", null, { outcome: "ok" });
     else this.#end();
   }
@@ -207,9 +244,8 @@ export class StreamRelay {
     }
     this.#pausedAt = this.#parts.clock.monotonic();
     this.#writtenAt = this.#pausedAt;
-    if (this.#unpaid) return text + this.#cut("cut_stream", "the budget is used up", budgetFault, "refused_budget");
-    // The error event itself was rendered by the codec: only the books are left to close.
-    if (this.#fault !== null) return text + this.#cut("error_event", null, null, "upstream_error");
+    if (this.#unpaid) return text + this.#dies(overBudget);
+    if (this.#fault !== null) return text + this.#dies({ ...failed, fault: this.#fault, told: this.#told });
     if (this.#sourceDone) return text + this.#end();
     return text;
   }
@@ -270,16 +306,20 @@ export class StreamRelay {
     const shown = rendering.release?.(events) ?? events;
     for (const one of shown) {
       if (one.type === "error") this.#fault ??= one.fault;
-      else if (isContent(one)) this.#contentSeen = true;
+      else if (isContent(one)) this.#contentWaits = true;
     }
     if (useful) this.#usefulAt = clock.monotonic();
-    // Before commit an error must not be shown: the next candidate answers.
-    if (this.#fault !== null && !this.#committed) return "";
+    // An error is not shown while somebody else may still answer, or go on.
+    if (this.#fault !== null) {
+      this.#told = { event, events: shown };
+      return "";
+    }
     this.#tellPrompt();
     if (!keyed.allowance.draw(this.#meter.outputBound)) this.#overCap = true;
     const scrubbed = this.#deltas?.push(event, shown) ?? null;
     const text = scrubbed === null ? rendering.render(event, shown) : this.#rendered(scrubbed);
-    return this.#fault === null ? text : this.#parts.redact(text);
+    if (this.#contentWaits && rendering.waits?.() !== true) this.#contentSeen = true;
+    return text;
   }
 
   #rendered(scrubbed: readonly Scrubbed[]): string {
@@ -334,7 +374,7 @@ export class StreamRelay {
       this.#close("ok", null, { outcome: "ok" });
       return text;
     }
-    return held + this.#cut("cut_stream", null, cutFault, "upstream_error");
+    return held + this.#dies(cut);
   }
 
   #broken(error: unknown): string {
@@ -345,18 +385,65 @@ export class StreamRelay {
     }
     // The reason to stop was given: a connection that breaks behind it loses nothing.
     if (this.#complete) return this.#end();
-    if (error instanceof SseLimitError)
-      return this.#cut("cut_stream", "an event is too large", cutFault, "upstream_error");
-    const outcome = deadline.expired ?? "cut_stream";
-    return this.#cut(outcome, null, cutFault, "upstream_error");
+    if (error instanceof SseLimitError) return this.#dies({ ...cut, note: "an event is too large" });
+    return this.#dies({ ...cut, outcome: deadline.expired ?? "cut_stream" });
   }
 
-  #cut(outcome: AttemptOutcome, note: string | null, fault: UpstreamFault | null, end: Finish["outcome"]): string {
+  /**
+   * The answer is not complete and this upstream brings no more of it. Returns what the client is told at once: the rest
+   * comes from whoever goes on, or is the failure.
+   */
+  #dies(death: Death): string {
     if (this.#closed) return "";
     const held = this.#heldBack();
-    const text = held + (fault === null ? "" : this.#parts.rendering.fail(fault));
-    this.#close(outcome, note, { outcome: end });
-    return text;
+    const standing = this.#standing(death);
+    if (standing === null) {
+      const text = this.#failure(death);
+      this.#close(death.outcome, death.note, { outcome: death.end });
+      return held + text;
+    }
+    const { shown, writer } = standing;
+    // The client runs the calls that it has, and comes back with what they gave: who went on would call again.
+    const finished = shown.calls > 0;
+    this.#close(death.outcome, finished ? callsShown(death) : death.note, { outcome: finished ? "ok" : death.end });
+    const usage = this.#parts.keyed.attempt.usage ?? noUsage;
+    if (finished) {
+      const events: NeutralEvent[] = [
+        { type: "usage", usage },
+        { type: "stop", reason: "tool_calls", stopSequence: undefined },
+        { type: "end" },
+      ];
+      return held + events.map((event) => writer.write(event)).join("");
+    }
+    const { handOver } = this.#parts.keyed;
+    this.#successor = new Successor({
+      answer: handOver!.carryOn({ text: shown.text, open: shown.open, writer, usage }),
+      fail: () => (death.told === undefined ? this.#redacted(writer.fail(death.fault)) : this.#failure(death)),
+      ping: () => writer.ping(),
+      keepAliveMs: this.#parts.keepAliveMs,
+      wrote: (bytes) => handOver!.wrote(bytes),
+    });
+    return held;
+  }
+
+  #standing(death: Death): Standing | null {
+    const { handOver, request } = this.#parts.keyed;
+    if (handOver === undefined || !isDeath(death.fault)) return null;
+    if (death === overBudget && request.agent.overBudget === "refuse") return null;
+    const standing = this.#parts.rendering.standing?.() ?? null;
+    if (standing === null || standing.shown.refused) return null;
+    // Two halves of a JSON text from two models are none.
+    return request.facts.hasJsonFormat && standing.shown.text !== "" ? null : standing;
+  }
+
+  /** The upstream's own words where it told its failure in the client's dialect. */
+  #failure({ fault, told }: Death): string {
+    const { rendering } = this.#parts;
+    return this.#redacted(told === undefined ? rendering.fail(fault) : rendering.render(told.event, told.events));
+  }
+
+  #redacted(text: string): string {
+    return this.#parts.redact(this.#clean(text));
   }
 
   /** Who has the terminal event has the answer: Codex hangs up on it, without waiting for the end of the body. */
@@ -400,7 +487,8 @@ export class StreamRelay {
   }
 }
 
-function isContent(event: NeutralEvent): boolean {
+/** Something of it is an answer. */
+export function isContent(event: NeutralEvent): boolean {
   switch (event.type) {
     case "text":
     case "refusal":
@@ -427,13 +515,29 @@ function isContent(event: NeutralEvent): boolean {
   }
 }
 
-const cutFault: UpstreamFault = {
-  status: 502,
-  code: undefined,
-  message: "The answer broke off before it was complete.",
+/** What the request itself or a policy is to blame for is no death: another model is not asked around it. */
+function isDeath({ status }: UpstreamFault): boolean {
+  return status >= 500 || status === 401 || status === 402 || status === 403 || status === 408 || status === 429;
+}
+
+function callsShown({ note }: Death): string {
+  return `${note === null ? "" : `${note}; `}ended behind its complete tool calls`;
+}
+
+const cut: Death = {
+  outcome: "cut_stream",
+  note: null,
+  end: "upstream_error",
+  fault: { status: 502, code: undefined, message: "The answer broke off before it was complete." },
 };
-const budgetFault: UpstreamFault = {
-  status: 402,
-  code: "insufficient_quota",
-  message: "The budget of this agent was used up while the answer was streaming.",
+const failed: Omit<Death, "fault"> = { outcome: "error_event", note: null, end: "upstream_error" };
+const overBudget: Death = {
+  outcome: "cut_stream",
+  note: "the budget is used up",
+  end: "refused_budget",
+  fault: {
+    status: 402,
+    code: "insufficient_quota",
+    message: "The budget of this agent was used up while the answer was streaming.",
+  },
 };

@@ -1,8 +1,11 @@
 // How the events of an upstream become what the client sees.
 
 import type { Clock } from "../clock.ts";
-import type { Keyed } from "../request.ts";
+import { AttemptError, GatewayError } from "../errors.ts";
+import type { BegunAnswer, Keyed } from "../request.ts";
+import { CallGate } from "../wire/call-gate.ts";
 import { sseErrorEvent } from "../wire/errors.ts";
+import type { Joint } from "../wire/joint.ts";
 import type {
   AnswerContext,
   Codec,
@@ -17,30 +20,73 @@ import { cutAtStops } from "../wire/stop-cutter.ts";
 import type { ToolHold } from "../wire/tool-hold.ts";
 import type { Rendering } from "./relay.ts";
 import { ResponseIdentity } from "./response-identity.ts";
+import { Shown } from "./shown.ts";
 import { mayPass, toldFault } from "./told-fault.ts";
 
-/** The same dialect on both sides: the upstream's own bytes, but for what must differ. */
-export function passing(keyed: Keyed, codec: Codec, clock: Clock): Rendering {
+/**
+ * The same dialect on both sides: the upstream's own bytes, but for what must differ. Where the answer may be handed over, tool
+ * calls wait until they are whole, and the client's place in the answer is known. `answerContext`: of the answer, for who
+ * goes on with it; throws where the request can't be translated.
+ */
+export function passing(keyed: Keyed, codec: Codec, clock: Clock, answerContext: () => AnswerContext): Rendering {
   const { facts } = keyed.request;
   const reader = codec.createReader();
   const context = { model: facts.model, includeUsage: facts.wantsUsageEvent };
   const identity = codec.dialect === "responses" ? new ResponseIdentity(keyed, clock) : null;
   const fail = (fault: UpstreamFault): string => sseErrorEvent(codec.dialect, fault, identity?.next());
-  return {
-    read: (event) => reader.read(event),
-    render: (event, events) => {
-      const error = events.find((one) => one.type === "error");
-      if (error !== undefined && (mustRewrite(codec.dialect, error.fault, event) || !mayPass(keyed, event))) {
-        // In its place: the number of the upstream's event is not used up.
-        return fail(toldFault(keyed, error.fault));
-      }
-      identity?.see(event);
-      return codec.patchEvent(identity?.renumbered(event) ?? event, context) ?? "";
-    },
+  const pass = (event: SseEvent): string => {
+    identity?.see(event);
+    return codec.patchEvent(identity?.renumbered(event) ?? event, context) ?? "";
+  };
+  const failed = (event: SseEvent, events: readonly NeutralEvent[]): string | null => {
+    const error = events.find((one) => one.type === "error");
+    if (error === undefined) return null;
+    // In its place: the number of the upstream's event is not used up.
+    const rewrites = mustRewrite(codec.dialect, error.fault, event) || !mayPass(keyed, event);
+    return rewrites ? fail(toldFault(keyed, error.fault)) : pass(event);
+  };
+  const common = {
+    read: (event: SseEvent) => reader.read(event),
     terminal: () => terminals[codec.dialect],
     ping: () => identity?.ping() ?? pings[codec.dialect],
     fail,
   };
+  if (keyed.handOver === undefined) {
+    return { ...common, render: (event, events) => failed(event, events) ?? pass(event) };
+  }
+  const gate = new CallGate();
+  const follower = codec.createFollower();
+  const shown = new Shown();
+  return {
+    ...common,
+    render: (event, events) => {
+      const failure = failed(event, events);
+      if (failure !== null) return failure;
+      let text = "";
+      for (const passed of gate.pass(event, events)) {
+        shown.see(passed.events);
+        follower.see(passed.event, passed.events);
+        text += pass(passed.event);
+      }
+      return text;
+    },
+    waits: () => gate.holds,
+    standing: () => {
+      const writer = resumedWriter(() => follower.resume(answerContext(), identity?.next().sequence ?? 0));
+      return writer === null ? null : { shown, writer };
+    },
+  };
+}
+
+/** Null: nobody else can go on behind what is open, or with this request. */
+function resumedWriter(resume: () => StreamWriter | null): StreamWriter | null {
+  try {
+    return resume();
+  } catch (error) {
+    // What the vendor took we can't translate.
+    if (error instanceof GatewayError) return null;
+    throw error;
+  }
 }
 
 /** What the readers make of an event that is not JSON: passed on, it would look like the clean end of a short answer. */
@@ -79,14 +125,90 @@ export function translating(
 ): Rendering {
   const reader = upstream.createReader();
   const writer = cutAtStops(client.createWriter(context), context.request.stop);
-  return {
-    read: (event) => reader.read(event),
-    release: (events) => hold?.release(events) ?? events,
-    render: (_, events) => written(writer, events, keyed),
+  const common = {
+    read: (event: SseEvent) => reader.read(event),
+    release: (events: readonly NeutralEvent[]) => hold?.release(events) ?? events,
     terminal: () => written(writer, hold?.release(ended) ?? ended, keyed),
     ping: () => writer.ping(),
-    fail: (fault) => writer.fail(fault),
+    fail: (fault: UpstreamFault) => writer.fail(fault),
   };
+  if (keyed.handOver === undefined) return { ...common, render: (_, events) => written(writer, events, keyed) };
+  const shown = new Shown();
+  return {
+    ...common,
+    render: (_, events) => {
+      shown.see(events);
+      return written(writer, events, keyed);
+    },
+    standing: () => ({ shown, writer }),
+  };
+}
+
+/**
+ * Goes on with an answer that somebody else began: behind its text, in its dialect, with its writer. What is thought on the
+ * way is not shown; the counts are those of both.
+ */
+export function carryingOn(
+  keyed: Keyed,
+  begun: BegunAnswer,
+  upstream: Codec,
+  joint: Joint | null,
+  hold: ToolHold,
+): Rendering {
+  const reader = upstream.createReader();
+  const { writer } = begun;
+  const usage = { ...begun.usage };
+  let written = false;
+  let stopped = false;
+  const counted = (event: NeutralEvent): NeutralEvent => {
+    if (event.type !== "usage") return event;
+    return { type: "usage", usage: { ...usage, output: begun.usage.output + (event.usage.output ?? 0) } };
+  };
+  const write = (events: readonly NeutralEvent[]): string => {
+    let text = "";
+    for (const event of events) {
+      if (!written) {
+        written = true;
+        // Servers that tell no counts leave those of the one before.
+        text += writer.write({ type: "usage", usage });
+      }
+      text += event.type === "error" ? writer.fail(toldFault(keyed, event.fault)) : writer.write(counted(event));
+    }
+    return text;
+  };
+  const release = (events: readonly NeutralEvent[]): readonly NeutralEvent[] => {
+    const shown: NeutralEvent[] = [];
+    for (const event of hold.release(events)) {
+      if (event.type === "stop") stopped = event.reason === "end";
+      if (isThought(event)) continue;
+      if (joint === null) shown.push(event);
+      else if (event.type === "text") pushText(shown, joint.push(event.text));
+      else {
+        if (event.type !== "usage" && event.type !== "other" && event.type !== "start") pushText(shown, joint.flush());
+        shown.push(event);
+      }
+    }
+    if (joint?.startedOver === true) throw new AttemptError("error_event", { billed: "unknown", note: "it started over" });
+    return shown;
+  };
+  return {
+    read: (event) => reader.read(event),
+    release,
+    render: (_, events) => write(events),
+    terminal: () => write(release(ended)),
+    ping: () => writer.ping(),
+    fail: (fault) => writer.fail(fault),
+    // All that it had to say was there already, or it says that nothing is missing.
+    isAnswered: () => stopped && joint !== null && (joint.heard || !begun.open),
+  };
+}
+
+function isThought({ type }: NeutralEvent): boolean {
+  return type === "thinking" || type === "thinking_signature" || type === "redacted_thinking";
+}
+
+function pushText(events: NeutralEvent[], text: string): void {
+  if (text !== "") events.push({ type: "text", text });
 }
 
 const ended: readonly NeutralEvent[] = [{ type: "end" }];

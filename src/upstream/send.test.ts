@@ -43,6 +43,7 @@ async function sent(sample: Sample, respond: () => Response, base = "/v1"): Prom
     holdsCalls: true,
     keepAliveMs: 10_000,
     retryAfterMs: () => 7,
+    continuations: { of: () => undefined },
     redact: (text) => text,
   });
   try {

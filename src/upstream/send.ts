@@ -1,5 +1,5 @@
 import { AttemptError, GatewayError } from "../errors.ts";
-import type { GatewayResponse, Handler, Keyed } from "../request.ts";
+import type { BegunAnswer, GatewayResponse, Handler, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
 import type {
   AnswerContext,
@@ -15,15 +15,19 @@ import type {
 import { outputLimitName } from "../wire/chat/output-limit.ts";
 import { serverProfiles } from "../wire/profiles/server-profiles.ts";
 import { setTopLevel } from "../wire/json-edit.ts";
+import { continuationRequest } from "../wire/continuation-request.ts";
+import { Joint } from "../wire/joint.ts";
 import { promptBound } from "../wire/prompt-bound.ts";
 import { withoutThinking } from "../wire/without-thinking.ts";
 import { wellFormedJson } from "../wire/well-formed.ts";
 import { ToolHold } from "../wire/tool-hold.ts";
 import { answerContext } from "./answer-context.ts";
 import { holdOptions } from "./hold-options.ts";
-import { bufferedAnswer, bufferedWhole, renderedAnswer } from "./answer.ts";
+import { bufferedAnswer, bufferedWhole, renderedAnswer, wholeRest } from "./answer.ts";
 import { asksForStream, schemaToCheck } from "./asked.ts";
 import { checkedAnswer } from "./checked-answer.ts";
+import { continuationOf } from "./continuation-way.ts";
+import type { Continuations } from "./continuation.ts";
 import { Deadline } from "./deadline.ts";
 import { tellIgnored } from "./ignored-fields.ts";
 import { isOwn } from "../own-credential.ts";
@@ -36,7 +40,7 @@ import { streamHeaders, upstreamHeaders, upstreamIdOf } from "./headers.ts";
 import { countTokens, recordUsage, unseenTokens } from "./meter.ts";
 import { overflowInside, refusalOf } from "./refusal.ts";
 import { StreamRelay, type RelayParts } from "./relay.ts";
-import { passing, translating } from "./renderings.ts";
+import { carryingOn, passing, translating } from "./renderings.ts";
 import { plainAnswer } from "./plain-answer.ts";
 import { profileOf } from "./profile.ts";
 import { wholeAnswer } from "./whole-answer.ts";
@@ -56,6 +60,8 @@ export interface SendParts {
   readonly redact: (text: string) => string;
   /** The client of a stream hears something at least this often. */
   readonly keepAliveMs: number;
+  /** What local models do with an answer that was begun. */
+  readonly continuations: Continuations;
 }
 
 /** One call to the candidate's server. */
@@ -76,6 +82,7 @@ export function send(parts: SendParts): Handler<Keyed> {
   return async (keyed) => {
     const { request, candidate } = keyed;
     const client = parts.codecs[request.dialect];
+    if (keyed.begun !== undefined) return carriedOn(parts, keyed, keyed.begun, readable(keyed, neutralOf));
     if (passesThrough(keyed)) {
       const body = patched(keyed, client);
       return shown(parts, { keyed, client, upstream: client, neutral: null, body, stream: request.facts.stream });
@@ -95,6 +102,7 @@ export function send(parts: SendParts): Handler<Keyed> {
 /** The answer goes to the client as it comes. */
 async function shown(parts: SendParts, call: Call): Promise<GatewayResponse> {
   const { keyed, client, upstream, neutral } = call;
+  const { request } = keyed;
   const { clock } = parts;
   return calling(parts, call, async (response, deadline, sentAt) => {
     const context = neutral === null ? null : answerContext(keyed, neutral, clock);
@@ -113,12 +121,59 @@ async function shown(parts: SendParts, call: Call): Promise<GatewayResponse> {
       source: eventSource(response),
       rendering:
         context === null
-          ? passing(keyed, client, clock)
+          ? passing(keyed, client, clock, () => answerContext(keyed, client.toNeutral(request.body), clock))
           : translating(keyed, client, upstream, context, holdOf(keyed, context, parts)),
     });
     const held = await relay.firstContent();
     return { status: 200, headers: { ...streamHeaders }, body: relay.body(held), finished: relay.finished };
   });
+}
+
+/**
+ * The rest of an answer that somebody else began, as it comes; where the server streams nothing, or its answer has to be
+ * checked, all at once. Throws AttemptError also for what a client would be told of: it has half an answer already.
+ */
+async function carriedOn(
+  parts: SendParts,
+  keyed: Keyed,
+  begun: BegunAnswer,
+  original: NeutralRequest,
+): Promise<GatewayResponse> {
+  const { candidate } = keyed;
+  const { clock, redact } = parts;
+  const upstream = parts.codecs[candidate.dialect];
+  const way = continuationOf(candidate, parts.continuations);
+  const neutral = continuationRequest(original, begun.text, way.style);
+  const stream = asksForStream(keyed, neutral);
+  const bodyOf = (request: NeutralRequest): string =>
+    setTopLevel(translated(keyed, upstream, request, stream), begun.text === "" ? {} : jsonTexts(way.extra));
+  const call: Call = { keyed, client: upstream, upstream, neutral, body: bodyOf(neutral), stream };
+  const joint = begun.text === "" ? null : new Joint(begun.text, way.trims);
+  const hold = new ToolHold({ ...holdOptions(keyed, neutral), holdsThinking: false });
+  const rendering = carryingOn(keyed, begun, upstream, joint, hold);
+  const schema = schemaToCheck(keyed, neutral);
+  const ask = (request: NeutralRequest): Promise<NeutralAnswer | GatewayResponse> =>
+    whole(parts, { ...call, neutral: request, body: request === neutral ? call.body : bodyOf(request) });
+  let answer: NeutralAnswer | GatewayResponse;
+  if (schema !== null) answer = await checkedAnswer({ request: neutral, schema, attempt: keyed.attempt, ask });
+  else if (!stream) answer = await ask(neutral);
+  else {
+    answer = await calling(parts, call, async (response, deadline, sentAt) => {
+      if (isJson(response)) {
+        const taken = await bufferedWhole({ response, keyed, upstream, deadline, clock, sentAt });
+        deadline.close();
+        return taken;
+      }
+      const source = eventSource(response);
+      const { keepAliveMs } = parts;
+      const relay = new StreamRelay({ keyed, deadline, clock, redact, sentAt, keepAliveMs, source, rendering });
+      const held = await relay.firstContent();
+      return { status: 200, headers: { ...streamHeaders }, body: relay.body(held), finished: relay.finished };
+    });
+  }
+  if ("parts" in answer) return wholeRest(answer, rendering, keyed, clock);
+  if (answer.status >= 300) throw new AttemptError(`upstream_${answer.status}`, { status: answer.status });
+  return answer;
 }
 
 /** The client gets nothing of the answer before all of it is here, and checked where it has to fit a schema. */
@@ -364,6 +419,10 @@ function memoise(codecs: SendParts["codecs"]): (keyed: Keyed) => NeutralRequest 
     }
     return neutral;
   };
+}
+
+function jsonTexts(fields: JsonObject): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, JSON.stringify(value)]));
 }
 
 function holdOf(keyed: Keyed, context: AnswerContext, { holdsCalls }: SendParts): ToolHold | null {

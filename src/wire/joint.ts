@@ -16,7 +16,6 @@ export class Joint {
   readonly #shown: string;
   /** Without blanks. */
   readonly #dense: string;
-  readonly #trims: boolean;
   /** What stands at the end of the text and was not sent along. */
   readonly #blanks: string;
   #held = "";
@@ -29,7 +28,6 @@ export class Joint {
   /** `shown`: all text that the client has. `trims`: the model may repeat some of it, else only blanks meet at the seam. */
   constructor(shown: string, trims: boolean) {
     this.#shown = shown;
-    this.#trims = trims;
     this.#blanks = shown.slice(shown.trimEnd().length);
     this.#dense = trims ? dense(shown) : "";
     if (!trims || this.#dense === "") this.#state = "blanks";

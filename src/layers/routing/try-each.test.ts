@@ -34,6 +34,7 @@ function layerOver(next: Handler<Chosen>, onWait: () => void = () => undefined, 
     retryDelayMs: (failures, retry) => failures * retry.baseMs,
     learnWindow: async () => undefined,
     answerAlone: () => (alone ? answerOf("counted here") : null),
+    takesOver: false,
   });
   const run = layer(next);
   return { waits, run: (request) => run({ ...request, line: request.signal }) };

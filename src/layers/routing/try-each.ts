@@ -16,6 +16,7 @@ import type { Dialect } from "../../wire/neutral.ts";
 import { serverKindOf } from "../../wire/profiles/server-kind.ts";
 import { serverProfiles } from "../../wire/profiles/server-profiles.ts";
 import { promptBound } from "../../wire/prompt-bound.ts";
+import { HandOver } from "./hand-over.ts";
 import { patienceMs } from "./patience.ts";
 import { likelyTokens } from "./routes.ts";
 
@@ -29,6 +30,8 @@ interface Parts {
   readonly learnWindow: (candidate: Candidate) => Promise<number | undefined>;
   /** The answer where every candidate failed and the gateway can answer by itself (a token count); null: it can't. */
   readonly answerAlone: (request: Planned) => GatewayResponse | null;
+  /** A stream that breaks off is carried on by a local candidate (`stream.takeover: text`). */
+  readonly takesOver: boolean;
 }
 
 /** Never make a client wait longer than this before it is told to come back. */
@@ -84,9 +87,10 @@ async function tryCandidate(
     request.record.attempts.push(attempt);
     try {
       const fitting = await fitted(parts, request, candidate, failures);
-      const response = await next({ request, candidate: fitting, attempt, signal: request.line });
+      const handOver = handOverOf(parts, next, request, candidate, attempt, failures);
+      const response = await next({ request, candidate: fitting, attempt, signal: request.line, handOver });
       request.record.served = attempt;
-      return response;
+      return handOver?.joined(response) ?? response;
     } catch (error) {
       if (request.line.aborted) {
         attempt.outcome ??= "client_gone";
@@ -110,6 +114,39 @@ async function tryCandidate(
       if (request.line.aborted) throw new GatewayError("CLIENT_GONE", { cause: error });
     }
   }
+}
+
+/** Undefined: the answer can't be handed over. */
+function handOverOf(
+  parts: Parts,
+  next: Handler<Chosen>,
+  request: Kept,
+  candidate: Candidate,
+  attempt: AttemptRecord,
+  failures: readonly Failure[],
+): HandOver | undefined {
+  const { facts, operation } = request;
+  // Several answers in one stream would break off at several places.
+  if (!parts.takesOver || !facts.stream || operation !== "generate" || facts.choices > 1) return undefined;
+  const tried = new Set(failures.filter(({ error }) => isSent(error)).map((failure) => failure.candidate));
+  return new HandOver(request, candidate, attempt, tried, async (other, begun) => {
+    const follower = openAttempt(other, parts.clock);
+    request.record.attempts.push(follower);
+    try {
+      const fitting = await fitted(parts, request, other, []);
+      const response = await next({ request, candidate: fitting, attempt: follower, signal: request.line, begun });
+      request.record.served = follower;
+      return response;
+    } catch (error) {
+      if (error instanceof AttemptError) closeAttempt(follower, error, parts.clock);
+      else if (request.line.aborted) closeAttempt(follower, new AttemptError("client_gone"), parts.clock);
+      throw error;
+    }
+  });
+}
+
+function isSent({ outcome }: AttemptError): boolean {
+  return !outcome.startsWith("skipped_");
 }
 
 function openAttempt(candidate: Candidate, clock: Clock): AttemptRecord {
