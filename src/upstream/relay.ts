@@ -89,6 +89,8 @@ export class StreamRelay {
   #begunAt: number | null = null;
   #contentSeen = false;
   #closed = false;
+  /** How it ended; null: it has not. */
+  #outcome: Finish["outcome"] | null = null;
   #sourceDone = false;
   #fault: UpstreamFault | null = null;
   /** The event that told of it after the commit: not shown before it is known that nobody goes on. */
@@ -165,8 +167,8 @@ export class StreamRelay {
           const text = this.#successor === null ? (first ?? (await this.#nextText())) : "";
           first = null;
           if (text !== "") this.#enqueue(controller, text);
-          else if (this.#successor !== null) return this.#successor.pull(controller);
-          if (this.#successor !== null) return;
+          this.#tellEnd();
+          if (this.#successor !== null) return text === "" ? this.#successor.pull(controller) : undefined;
           if (this.#closed || (this.#sourceDone && text === "")) controller.close();
         },
         cancel: () => {
@@ -194,6 +196,7 @@ export class StreamRelay {
     } catch (error) {
       this.#broken(error);
     }
+    this.#tellEnd();
     const { outcome } = await this.finished;
     if (outcome === "ok") return;
     const { attempt } = this.#parts.keyed;
@@ -207,7 +210,7 @@ export class StreamRelay {
   #finishUnseen(): void {
     if (this.#unpaid) this.#dies(overBudget);
     else if (this.#fault !== null) this.#dies({ ...failed, fault: this.#fault });
-    else if (this.#meter.ended) this.#close("ok", null, { outcome: "ok" });
+    else if (this.#meter.ended) this.#close("ok", null, "ok");
     else this.#end();
   }
 
@@ -366,12 +369,12 @@ export class StreamRelay {
     const { rendering } = this.#parts;
     const held = this.#heldBack();
     if (this.#meter.ended) {
-      this.#close("ok", null, { outcome: "ok" });
+      this.#close("ok", null, "ok");
       return held;
     }
     if (this.#complete) {
       const text = held + this.#clean(rendering.terminal());
-      this.#close("ok", null, { outcome: "ok" });
+      this.#close("ok", null, "ok");
       return text;
     }
     return held + this.#dies(cut);
@@ -399,13 +402,13 @@ export class StreamRelay {
     const standing = this.#standing(death);
     if (standing === null) {
       const text = this.#failure(death);
-      this.#close(death.outcome, death.note, { outcome: death.end });
+      this.#close(death.outcome, death.note, death.end);
       return held + text;
     }
     const { shown, writer } = standing;
     // The client runs the calls that it has, and comes back with what they gave: who went on would call again.
     const finished = shown.calls > 0;
-    this.#close(death.outcome, finished ? callsShown(death) : death.note, { outcome: finished ? "ok" : death.end });
+    this.#close(death.outcome, finished ? callsShown(death) : death.note, finished ? "ok" : death.end);
     const usage = this.#parts.keyed.attempt.usage ?? noUsage;
     if (finished) {
       const events: NeutralEvent[] = [
@@ -449,10 +452,16 @@ export class StreamRelay {
   /** Who has the terminal event has the answer: Codex hangs up on it, without waiting for the end of the body. */
   #clientLeft(): void {
     const outcome = this.#meter.ended ? "ok" : "client_gone";
-    this.#close(outcome, null, { outcome });
+    this.#close(outcome, null, outcome);
+    this.#tellEnd();
   }
 
-  #close(outcome: AttemptOutcome, note: string | null, finish: Pick<Finish, "outcome">): void {
+  /** After the last bytes, so that they are counted. */
+  #tellEnd(): void {
+    if (this.#outcome !== null) this.#finish({ outcome: this.#outcome, bytesOut: this.#bytesOut });
+  }
+
+  #close(outcome: AttemptOutcome, note: string | null, end: Finish["outcome"]): void {
     if (this.#closed) return;
     const { attempt, request } = this.#parts.keyed;
     attempt.outcome = outcome;
@@ -461,7 +470,7 @@ export class StreamRelay {
     attempt.ms = this.#parts.clock.monotonic() - attempt.startedAt;
     this.#meter.close(attempt, request.facts.inputTokenBound, this.#unseen());
     this.#release();
-    this.#finish({ outcome: finish.outcome, bytesOut: this.#bytesOut });
+    this.#outcome = end;
   }
 
   /** Nothing was shown: what the upstream worked on is charged as counted, and its call is ended. */

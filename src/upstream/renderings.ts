@@ -1,11 +1,10 @@
 // How the events of an upstream become what the client sees.
 
 import type { Clock } from "../clock.ts";
-import { AttemptError, GatewayError } from "../errors.ts";
-import type { BegunAnswer, Keyed } from "../request.ts";
+import { GatewayError } from "../errors.ts";
+import type { Keyed } from "../request.ts";
 import { CallGate } from "../wire/call-gate.ts";
 import { sseErrorEvent } from "../wire/errors.ts";
-import type { Joint } from "../wire/joint.ts";
 import type {
   AnswerContext,
   Codec,
@@ -142,73 +141,6 @@ export function translating(
     },
     standing: () => ({ shown, writer }),
   };
-}
-
-/**
- * Goes on with an answer that somebody else began: behind its text, in its dialect, with its writer. What is thought on the
- * way is not shown; the counts are those of both.
- */
-export function carryingOn(
-  keyed: Keyed,
-  begun: BegunAnswer,
-  upstream: Codec,
-  joint: Joint | null,
-  hold: ToolHold,
-): Rendering {
-  const reader = upstream.createReader();
-  const { writer } = begun;
-  const usage = { ...begun.usage };
-  let written = false;
-  let stopped = false;
-  const counted = (event: NeutralEvent): NeutralEvent => {
-    if (event.type !== "usage") return event;
-    return { type: "usage", usage: { ...usage, output: begun.usage.output + (event.usage.output ?? 0) } };
-  };
-  const write = (events: readonly NeutralEvent[]): string => {
-    let text = "";
-    for (const event of events) {
-      if (!written) {
-        written = true;
-        // Servers that tell no counts leave those of the one before.
-        text += writer.write({ type: "usage", usage });
-      }
-      text += event.type === "error" ? writer.fail(toldFault(keyed, event.fault)) : writer.write(counted(event));
-    }
-    return text;
-  };
-  const release = (events: readonly NeutralEvent[]): readonly NeutralEvent[] => {
-    const shown: NeutralEvent[] = [];
-    for (const event of hold.release(events)) {
-      if (event.type === "stop") stopped = event.reason === "end";
-      if (isThought(event)) continue;
-      if (joint === null) shown.push(event);
-      else if (event.type === "text") pushText(shown, joint.push(event.text));
-      else {
-        if (event.type !== "usage" && event.type !== "other" && event.type !== "start") pushText(shown, joint.flush());
-        shown.push(event);
-      }
-    }
-    if (joint?.startedOver === true) throw new AttemptError("error_event", { billed: "unknown", note: "it started over" });
-    return shown;
-  };
-  return {
-    read: (event) => reader.read(event),
-    release,
-    render: (_, events) => write(events),
-    terminal: () => write(release(ended)),
-    ping: () => writer.ping(),
-    fail: (fault) => writer.fail(fault),
-    // All that it had to say was there already, or it says that nothing is missing.
-    isAnswered: () => stopped && joint !== null && (joint.heard || !begun.open),
-  };
-}
-
-function isThought({ type }: NeutralEvent): boolean {
-  return type === "thinking" || type === "thinking_signature" || type === "redacted_thinking";
-}
-
-function pushText(events: NeutralEvent[], text: string): void {
-  if (text !== "") events.push({ type: "text", text });
 }
 
 const ended: readonly NeutralEvent[] = [{ type: "end" }];

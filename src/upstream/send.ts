@@ -25,6 +25,7 @@ import { answerContext } from "./answer-context.ts";
 import { holdOptions } from "./hold-options.ts";
 import { bufferedAnswer, bufferedWhole, renderedAnswer, wholeRest } from "./answer.ts";
 import { asksForStream, schemaToCheck } from "./asked.ts";
+import { CarryingOnRendering } from "./carrying-on.ts";
 import { checkedAnswer } from "./checked-answer.ts";
 import { continuationOf } from "./continuation-way.ts";
 import type { Continuations } from "./continuation.ts";
@@ -40,7 +41,7 @@ import { streamHeaders, upstreamHeaders, upstreamIdOf } from "./headers.ts";
 import { countTokens, recordUsage, unseenTokens } from "./meter.ts";
 import { overflowInside, refusalOf } from "./refusal.ts";
 import { StreamRelay, type RelayParts } from "./relay.ts";
-import { carryingOn, passing, translating } from "./renderings.ts";
+import { passing, translating } from "./renderings.ts";
 import { plainAnswer } from "./plain-answer.ts";
 import { profileOf } from "./profile.ts";
 import { wholeAnswer } from "./whole-answer.ts";
@@ -150,7 +151,8 @@ async function carriedOn(
   const call: Call = { keyed, client: upstream, upstream, neutral, body: bodyOf(neutral), stream };
   const joint = begun.text === "" ? null : new Joint(begun.text, way.trims);
   const hold = new ToolHold({ ...holdOptions(keyed, neutral), holdsThinking: false });
-  const rendering = carryingOn(keyed, begun, upstream, joint, hold);
+  const prefilled = way.style === "prefill";
+  const rendering = new CarryingOnRendering({ keyed, begun, upstream, joint, hold, prefilled });
   const schema = schemaToCheck(keyed, neutral);
   const ask = (request: NeutralRequest): Promise<NeutralAnswer | GatewayResponse> =>
     whole(parts, { ...call, neutral: request, body: request === neutral ? call.body : bodyOf(request) });

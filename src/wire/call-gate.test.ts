@@ -37,7 +37,12 @@ describe("the gate for calls", () => {
   });
 
   test("waits for all calls that are open at once", () => {
-    expect(played(["s0", start(0)], ["s1", start(1)], ["e0", end(0)], ["e1", end(1)])).toEqual(["", "", "", "s0 s1 e0 e1"]);
+    expect(played(["s0", start(0)], ["s1", start(1)], ["e0", end(0)], ["e1", end(1)])).toEqual([
+      "",
+      "",
+      "",
+      "s0 s1 e0 e1",
+    ]);
   });
 
   test("opens at the end of the answer, whatever was left open", () => {

@@ -22,8 +22,10 @@ export function continuationRequest(request: NeutralRequest, shown: string, form
   const text = shown.trimEnd();
   const messages: NeutralMessage[] = [...request.messages];
   if (text !== "") messages.push({ role: "assistant", parts: [{ type: "text", text }] });
-  if (form === "restart" && text !== "") messages.push({ role: "user", parts: [{ type: "text", text: pleaseGoOn(text) }] });
-  const left = request.maxOutputTokens === undefined ? undefined : request.maxOutputTokens - shown.length / CHARS_PER_TOKEN;
+  if (form === "restart" && text !== "")
+    messages.push({ role: "user", parts: [{ type: "text", text: pleaseGoOn(text) }] });
+  const left =
+    request.maxOutputTokens === undefined ? undefined : request.maxOutputTokens - shown.length / CHARS_PER_TOKEN;
   return {
     ...request,
     messages,

@@ -63,7 +63,9 @@ describe("a joint", () => {
   });
 
   test("gives the same text wherever the rest is cut into pieces", () => {
-    const words = fc.array(fc.constantFrom("the", "fox", " ", "\n", "jumps over", "ü", "日本語", "a"), { maxLength: 30 });
+    const words = fc.array(fc.constantFrom("the", "fox", " ", "\n", "jumps over", "ü", "日本語", "a"), {
+      maxLength: 30,
+    });
     fc.assert(
       fc.property(words, words, fc.nat(20), fc.boolean(), (before, after, overlap, trims) => {
         const shown = before.join("");

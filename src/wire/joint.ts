@@ -125,6 +125,6 @@ function behind(text: string, count: number): string {
 /** Where the last `count` characters of `text` that are no blanks begin. */
 function startOfLast(text: string, count: number): number {
   let at = text.length;
-  for (let left = count; left > 0 && at > 0; ) if (!blank.test(text.charAt(--at))) left--;
+  for (let left = count; left > 0 && at > 0;) if (!blank.test(text.charAt(--at))) left--;
   return at;
 }

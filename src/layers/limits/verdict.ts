@@ -22,7 +22,8 @@ export function endOfError(error: unknown): End {
 /** The answer is over. `outcome` is filled in by whoever sent the attempt; without it, the way the answer ended decides. */
 export function endOfAnswer(attempt: AttemptRecord, finish: Finish): End {
   // The cap is the house's own: the provider was still answering when it was cut.
-  if (finish.outcome === "refused_budget") return { verdict: "answered", unsent: false, refused: false, backsOff: false };
+  if (finish.outcome === "refused_budget")
+    return { verdict: "answered", unsent: false, refused: false, backsOff: false };
   if (attempt.outcome !== null) return endOf(attempt.outcome, attempt.status ?? 0);
   if (finish.outcome === "ok") return endOf("ok", 200);
   return endOf(finish.outcome === "upstream_error" ? "cut_stream" : "client_gone", 0);

@@ -27,13 +27,7 @@ export class HandOver implements Hand {
   #bytes = 0;
 
   /** `attempt`: the one whose answer it is. `tried`: those that have failed already. */
-  constructor(
-    request: Kept,
-    chosen: Candidate,
-    attempt: AttemptRecord,
-    tried: ReadonlySet<Candidate>,
-    goOn: GoOn,
-  ) {
+  constructor(request: Kept, chosen: Candidate, attempt: AttemptRecord, tried: ReadonlySet<Candidate>, goOn: GoOn) {
     this.#request = request;
     this.#attempt = attempt;
     this.#goOn = goOn;
@@ -55,7 +49,9 @@ export class HandOver implements Hand {
   /** The answer, whose end is that of the one who went on. */
   joined(response: GatewayResponse): GatewayResponse {
     const { status, headers, body } = response;
-    const finished = response.finished.then((finish) => (this.#rest === null ? finish : this.#ended(finish, this.#rest)));
+    const finished = response.finished.then((finish) =>
+      this.#rest === null ? finish : this.#ended(finish, this.#rest),
+    );
     return { status, headers, body, finished };
   }
 

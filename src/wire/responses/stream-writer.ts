@@ -186,7 +186,8 @@ class ResponsesWriter implements StreamWriter {
     const own = responseObject(this.#context, state);
     if (this.#begun === undefined) return own;
     const response: JsonObject = { ...own, ...this.#begun };
-    for (const name of ["model", "status", "error", "incomplete_details", "output", "usage"]) response[name] = own[name]!;
+    for (const name of ["model", "status", "error", "incomplete_details", "output", "usage"])
+      response[name] = own[name]!;
     return response;
   }
 
