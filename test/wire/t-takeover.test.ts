@@ -137,6 +137,7 @@ function eventCount(dialect: TestDialect, answer: FakeAnswer): number {
     : renderResponses(answer, "m", 0).events.length;
 }
 
+/** `close`: what the gateway has not read by then may be lost with the connection. */
 function cutAfter(event: number, answer: FakeAnswer = { text: WHOLE }, how: "close" | "end" = "close"): Step {
   return { answer, cut: { at: { event }, how } };
 }
@@ -257,7 +258,7 @@ rule(
         /"content_block":\{"type":"tool_use"|"tool_calls":|output_item\.added.*"function_call"/s.test(event),
       );
       expect(first).toBeGreaterThan(0);
-      const cut = await ask(client, client, cutAfter(first + 2, answer), { extra: { tools: tools[client] } });
+      const cut = await ask(client, client, cutAfter(first + 2, answer, "end"), { extra: { tools: tools[client] } });
       expect([cut.fault, cut.text]).toEqual([null, WHOLE]);
       expect(cut.body).not.toContain('"ls"');
       expect(total).toBeGreaterThan(first + 2);
@@ -276,7 +277,9 @@ rule(
       const starts = events.flatMap((event, index) =>
         /"content_block_start".*"tool_use"|output_item\.added.*function_call/s.test(event) ? [index] : [],
       );
-      const cut = await ask(client, client, cutAfter(starts[1]! + 1, answer), { extra: { tools: tools[client] } });
+      const cut = await ask(client, client, cutAfter(starts[1]! + 1, answer, "end"), {
+        extra: { tools: tools[client] },
+      });
       expect([cut.fault, cut.text]).toEqual([null, WHOLE]);
       expect(cut.body.split('"name":"ls"').length - 1).toBeGreaterThan(0);
       expect(cut.body).not.toContain("/second/one");
@@ -301,7 +304,7 @@ rule(302, "A cut between two blocks goes on with a new block behind the finished
   const events = renderMessages({ text: WHOLE }, "m", 0).events;
   const stop = events.findIndex((event) => event.includes("content_block_stop"));
   prefilling.respond = { answer: { text: "And one thing more." } };
-  const answer = await ask("messages", "messages", cutAfter(stop + 1));
+  const answer = await ask("messages", "messages", cutAfter(stop + 1, { text: WHOLE }, "end"));
   expect(answer.fault).toBeNull();
   const texts = objectsOf(assembledMessage(answer.data)["content"]).map(({ text }) => text);
   expect(texts).toEqual([WHOLE, "And one thing more."]);
