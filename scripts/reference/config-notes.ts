@@ -214,9 +214,9 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   "stream.takeover": {
     yaml: "text",
     more:
-      "With `text` tool calls of translated streams wait until they are complete and are checked first; with `off` " +
-      "they stream as they come. In this version no model carries on for another: a stream that dies after its first " +
-      "content ends in the dialect's error event either way.",
+      "With `text` a stream that breaks off, stalls or reaches the agent's cap is carried on once, by the next local model of " +
+      "the plan, and tool calls wait until they are complete. With `off` it ends in the dialect's error event, and tool calls " +
+      "stream as they come.",
   },
   "stream.keep_alive": {
     yaml: `${defaultKeepAliveMs / 1_000}s`,

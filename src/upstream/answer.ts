@@ -12,7 +12,8 @@ import { embeddingsAnswer } from "./embeddings.ts";
 import { holdOptions } from "./hold-options.ts";
 import { jsonHeaders, streamHeaders } from "./headers.ts";
 import { recordGeneration, recordUsage } from "./meter.ts";
-import { isContent, type Rendering } from "./relay.ts";
+import { isContent } from "../wire/is-content.ts";
+import type { Rendering } from "./rendering.ts";
 
 interface Buffered {
   readonly response: Response;

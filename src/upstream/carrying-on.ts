@@ -6,7 +6,8 @@ import type { Joint } from "../wire/joint.ts";
 import type { Codec, NeutralEvent } from "../wire/neutral.ts";
 import type { ToolHold } from "../wire/tool-hold.ts";
 import { countTokens } from "./meter.ts";
-import { isContent, type Rendering } from "./relay.ts";
+import { isContent } from "../wire/is-content.ts";
+import type { Rendering } from "./rendering.ts";
 import { toldFault } from "./told-fault.ts";
 
 interface CarryingOn {

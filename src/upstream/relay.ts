@@ -4,55 +4,18 @@
 import { AttemptError } from "../errors.ts";
 import type { AttemptOutcome, Finish, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
+import { isContent } from "../wire/is-content.ts";
 import { lastEvent } from "../wire/last-event.ts";
-import type { NeutralEvent, SseEvent, StreamWriter, UpstreamFault } from "../wire/neutral.ts";
+import type { NeutralEvent, SseEvent, UpstreamFault } from "../wire/neutral.ts";
 import { SseLimitError, SseParser } from "../wire/sse.ts";
 import { noUsage } from "../wire/usage.ts";
 import type { Deadline } from "./deadline.ts";
+import { callsShown, cut, failed, isDeath, overBudget, type Death } from "./death.ts";
 import { DeltaScrubber, type Scrubbed } from "./delta-scrubber.ts";
 import { failureOf } from "./dispatch.ts";
 import { isAbsurd, Meter, unseenTokens } from "./meter.ts";
-import type { Shown } from "./shown.ts";
+import type { Rendering, Standing } from "./rendering.ts";
 import { Successor } from "./successor.ts";
-
-/** How events become what the client sees. */
-export interface Rendering {
-  /** Upstream event → neutral events, for measuring and deciding. */
-  read(event: SseEvent): NeutralEvent[];
-  /** What of them may be shown by now: the rest waits, and comes with a later event. Where absent: all. */
-  release?(events: readonly NeutralEvent[]): readonly NeutralEvent[];
-  /** What of it goes to the client, of the events that were released; empty: nothing. */
-  render(event: SseEvent, events: readonly NeutralEvent[]): string;
-  /** The upstream said why it stopped but not that it ended: the dialect's terminal event. */
-  terminal(): string;
-  /** Tells the client that the answer goes on, in the dialect's own form. */
-  ping(): string;
-  /** A failure after the first byte. */
-  fail(fault: UpstreamFault): string;
-  /** A tool call waits until it is whole, so that what was rendered by now may be nothing. */
-  waits?(): boolean;
-  /** Where the client is in the answer, and a writer that can go on there; null: nobody can. */
-  standing?(): Standing | null;
-  /** The upstream ended without a word, and that is an answer. */
-  isAnswered?(): boolean;
-}
-
-export interface Standing {
-  readonly shown: Shown;
-  readonly writer: StreamWriter;
-}
-
-/** Why an answer ends before it is complete. */
-interface Death {
-  readonly outcome: AttemptOutcome;
-  readonly note: string | null;
-  /** How the whole request ends where nobody goes on. */
-  readonly end: Finish["outcome"];
-  /** What the client is told then. */
-  readonly fault: UpstreamFault;
-  /** The upstream told it by itself, in this event. */
-  readonly told?: { readonly event: SseEvent; readonly events: readonly NeutralEvent[] } | undefined;
-}
 
 export interface RelayParts {
   readonly keyed: Keyed;
@@ -495,58 +458,3 @@ export class StreamRelay {
     source.cancel().catch(() => undefined);
   }
 }
-
-/** Something of it is an answer. */
-export function isContent(event: NeutralEvent): boolean {
-  switch (event.type) {
-    case "text":
-    case "refusal":
-    case "thinking":
-      return event.text !== "";
-    case "thinking_signature":
-    case "redacted_thinking":
-    case "tool_start":
-      return true;
-    case "stop":
-      // A refusal or a full window without a word is an answer; a plain stop without one is a failure.
-      return event.reason === "filtered" || event.reason === "length" || event.reason === "pause";
-    case "start":
-    case "tool_delta":
-    case "tool_end":
-    case "block_end":
-    case "usage":
-    case "end":
-    case "error":
-    case "other":
-      return false;
-    default:
-      return event satisfies never;
-  }
-}
-
-/** What the request itself or a policy is to blame for is no death: another model is not asked around it. */
-function isDeath({ status }: UpstreamFault): boolean {
-  return status >= 500 || status === 401 || status === 402 || status === 403 || status === 408 || status === 429;
-}
-
-function callsShown({ note }: Death): string {
-  return `${note === null ? "" : `${note}; `}ended behind its complete tool calls`;
-}
-
-const cut: Death = {
-  outcome: "cut_stream",
-  note: null,
-  end: "upstream_error",
-  fault: { status: 502, code: undefined, message: "The answer broke off before it was complete." },
-};
-const failed: Omit<Death, "fault"> = { outcome: "error_event", note: null, end: "upstream_error" };
-const overBudget: Death = {
-  outcome: "cut_stream",
-  note: "the budget is used up",
-  end: "refused_budget",
-  fault: {
-    status: 402,
-    code: "insufficient_quota",
-    message: "The budget of this agent was used up while the answer was streaming.",
-  },
-};

@@ -17,7 +17,7 @@ import type {
 import { isOwnErrorEvent } from "../wire/own-error-event.ts";
 import { cutAtStops } from "../wire/stop-cutter.ts";
 import type { ToolHold } from "../wire/tool-hold.ts";
-import type { Rendering } from "./relay.ts";
+import type { Rendering } from "./rendering.ts";
 import { ResponseIdentity } from "./response-identity.ts";
 import { Shown } from "./shown.ts";
 import { mayPass, toldFault } from "./told-fault.ts";

@@ -72,12 +72,13 @@ async function ask(step: Step, asking: Asking = {}): Promise<Asked> {
   return { text: answerText("messages", body), body, line, outcomes };
 }
 
-const cut: Step = { answer: { text: WHOLE }, cut: { at: { event: 6 }, how: "close" } };
+const cut: Step = { answer: { text: WHOLE }, cut: { at: { event: 6 }, how: "end" } };
 
 describe("a stream that breaks off", () => {
   test("is carried on where its connection broke, where it went silent, and where the provider told an error", async () => {
     const ends: readonly (readonly [Step, string])[] = [
       [cut, "cut_stream"],
+      [{ answer: { text: WHOLE }, cut: { at: { event: 6 }, how: "close" } }, "cut_stream"],
       [{ answer: { text: WHOLE }, cut: { at: { event: 6 }, how: "destroy" } }, "cut_stream"],
       [{ answer: { text: WHOLE }, stall: { afterEvents: 6 } }, "timeout_idle"],
       [{ answer: { text: WHOLE }, errorEvent: { afterEvents: 6, type: "overloaded_error" } }, "error_event"],
@@ -126,7 +127,7 @@ describe("a stream that breaks off", () => {
       if (textOf(request.json()["model"]) === "in-one-piece:7b") return continuing(longer)(request);
       return { answer: { text: `${WHOLE.slice(0, 60)} that told everybody everything.` } };
     };
-    const events = { answer: { text: longer }, cut: { at: { event: 12 }, how: "close" } } as const;
+    const events = { answer: { text: longer }, cut: { at: { event: 12 }, how: "end" } } as const;
     const answer = await ask(events, { opened: 12 });
     expect([answer.text, answer.outcomes]).toEqual([longer, ["taken_over", "error_event", "ok"]]);
     expect(objectsOf(answer.line["attempts"])[1]?.["note"]).toBe("it started the answer over");

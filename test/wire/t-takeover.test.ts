@@ -174,8 +174,9 @@ rule(295, "A takeover keeps id, model, item and index: the client sees one answe
   expect(responses.fault).toBeNull();
   const deltas = responses.data.filter(({ type }) => type === "response.output_text.delta");
   expect(
-    new Set(deltas.map(({ item_id, output_index, content_index }) => [item_id, output_index, content_index].join()))
-      .size,
+    new Set(
+      deltas.map(({ item_id, output_index, content_index }) => JSON.stringify([item_id, output_index, content_index])),
+    ).size,
   ).toBe(1);
   const done = responses.data.filter(({ type }) => type === "response.output_text.done");
   expect(done.map(({ text }) => text)).toEqual([WHOLE]);
