@@ -33,3 +33,11 @@ export function continuing(whole: string, answer: Omit<NonNullable<Step["answer"
     return { answer: { ...answer, text: tail + whole.slice(begun.length) } };
   };
 }
+
+/** Answers what is asked from the start and goes on with nothing: a stream that breaks off stays broken. */
+export function neverContinuing(text?: string) {
+  return (request: RecordedRequest): Step => {
+    if (begunText(request) !== null) return { refuse: { status: 404, body: { error: { message: "not mine" } } } };
+    return text === undefined ? {} : { answer: { text } };
+  };
+}
