@@ -237,6 +237,8 @@ export interface ProviderLimits {
   readonly inputTokensPerMinute: number | undefined;
   readonly outputTokensPerMinute: number | undefined;
   readonly concurrent: number | undefined;
+  /** How long a request waits for its turn before the next candidate has one; undefined: as `pace` thinks fit. */
+  readonly maxWaitMs?: number | undefined;
 }
 
 export interface Agent {

@@ -142,12 +142,20 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   ),
   "providers.NAME.limits": {
     says: "–",
-    more: "What the provider itself says in the headers of its answers is followed too, whatever is written here.",
+    more:
+      "What the provider itself says in the headers of its answers is followed too, model by model, whatever is written here. " +
+      "What was taken survives a restart.",
   },
   "providers.NAME.limits.requests_per_minute": noLimit,
   "providers.NAME.limits.input_tokens_per_minute": noLimit,
   "providers.NAME.limits.output_tokens_per_minute": noLimit,
   "providers.NAME.limits.concurrent": noLimit,
+  "providers.NAME.limits.max_wait": {
+    says: "`2s`; `10s` where no other candidate is left; local: `timeouts.first_byte`",
+    more:
+      "Only where it will probably be served within that time; else the next candidate has its turn at once. `0s`: never. " +
+      "From `0s` to `5m`. 32 requests of an agent wait at most.",
+  },
   "providers.NAME.retry": {
     says: "–",
     more: "Only the last candidate of a plan is tried again, and only after what can pass by itself.",

@@ -43,10 +43,21 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "providers.NAME.latency_ms.p95": "95th percentile.",
   "providers.NAME.latency_ms.p99": "99th percentile.",
   "providers.NAME.limits.requests.limit":
-    "Requests a minute, from the configuration or from the provider's answers, whichever is tighter. `input_tokens` and " +
-    "`output_tokens` stand beside `requests` where they are known.",
+    "Requests in a window (a minute, as a rule), from the configuration or from the provider's answers, whichever is tighter " +
+    "now. `tokens` (both directions together), `input_tokens` and `output_tokens` stand beside `requests` where they are known.",
   "providers.NAME.limits.requests.remaining": "What is left of it.",
   "providers.NAME.limits.requests.resets_at": "When it is full again; null where that is not known.",
+  "providers.NAME.limits.configured.requests.limit":
+    "Only where the configuration has limits: its own, for all models together. `concurrent` stands beside `requests`.",
+  "providers.NAME.limits.configured.requests.remaining": "What is left of it.",
+  "providers.NAME.limits.configured.requests.resets_at": "When it is full again.",
+  "providers.NAME.limits.models.NAME.requests.limit":
+    "Only where the provider told: by the name under which it counts models (`claude-sonnet-4` for all of that generation). " +
+    "Where each agent brings a key of its own, the same stands in `limits.agents`, by agent.",
+  "providers.NAME.limits.models.NAME.requests.remaining":
+    "What was left of it at the last answer, less what was sent since.",
+  "providers.NAME.limits.models.NAME.requests.resets_at": "When it is full again; null where that is not known.",
+  "providers.NAME.waiting": "Requests that stand in line for their turn.",
   "providers.NAME.backoff_until": "Until when the provider is left alone after a refusal, UTC; null where it is not.",
   "models.NAME.requests": "Attempts at this candidate in the day. Beyond 200 names the rest is counted as `other`.",
   "models.NAME.spent_usd": "What they cost.",
@@ -72,7 +83,7 @@ const fieldSentences: Readonly<Record<string, string>> = {
 };
 
 /** Members of these are named by users. */
-const named: ReadonlySet<string> = new Set(["agents", "providers", "models"]);
+const named: ReadonlySet<string> = new Set(["agents", "providers", "models", "providers.NAME.limits.models"]);
 
 export function statsPage(): string {
   const { stats } = sampleStats();

@@ -2,7 +2,8 @@ import type { Clock, Random } from "../../clock.ts";
 import type { Provider } from "../../request.ts";
 import { Backoff } from "./backoff.ts";
 import { MemoryBreaker, type BreakerState } from "./breaker.ts";
-import { MemoryQuota, type QuotaStatuses } from "./quota.ts";
+import { MemoryQuota, type MemoryQuotaParts } from "./quota.ts";
+import type { QuotaStatuses } from "./quota-status.ts";
 
 /** One provider for `/stats`. */
 export interface LimitsStatus {
@@ -10,6 +11,8 @@ export interface LimitsStatus {
   /** ISO 8601. */
   readonly backoff_until: string | null;
   readonly limits: QuotaStatuses;
+  /** Requests that stand in line. */
+  readonly waiting: number;
 }
 
 /** What `pace` works with, for all providers. One per process: it outlives configurations. */
@@ -20,9 +23,9 @@ export class Limits {
   readonly breakers: { of(provider: string): MemoryBreaker };
   readonly #breakers = new Map<string, MemoryBreaker>();
 
-  constructor(parts: { readonly clock: Clock; readonly random: Random }) {
+  constructor(parts: MemoryQuotaParts & { readonly random: Random }) {
     this.clock = parts.clock;
-    this.quota = new MemoryQuota(parts.clock);
+    this.quota = new MemoryQuota(parts);
     this.backoff = new Backoff(parts.random);
     this.breakers = { of: (provider) => this.#breaker(provider, false) };
   }
@@ -43,6 +46,7 @@ export class Limits {
       state: this.#breakers.get(provider)?.state ?? "closed",
       backoff_until: waitMs > 0 ? new Date(this.clock.now() + waitMs).toISOString() : null,
       limits: this.quota.status(provider),
+      waiting: this.quota.waiting(provider),
     };
   }
 

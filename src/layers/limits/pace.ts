@@ -1,9 +1,11 @@
 import type { Clock } from "../../clock.ts";
-import { AttemptError } from "../../errors.ts";
+import { AttemptError, GatewayError } from "../../errors.ts";
+import { patienceMs } from "../../patience.ts";
 import type { Chosen, Finish, GatewayResponse, Layer, Paced, Permit } from "../../request.ts";
 import type { Backoff } from "./backoff.ts";
 import type { Breaker, Pass } from "./breaker.ts";
-import type { Need, Quota, Ticket, Used } from "./quota.ts";
+import { limitScopeOf } from "./limit-scope.ts";
+import type { Ask, Quota, Ticket, Used } from "./quota.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 import { endOfAnswer, endOfError, type End } from "./verdict.ts";
 
@@ -22,8 +24,13 @@ const MAX_OUTPUT_GUESS = 1_024;
 /** Timers may fire a little early; who waited as long as it was told must not be sent away for a fraction. */
 const TIMER_SLACK_MS = 5;
 
+/** Somebody else can answer: a person at an agent's prompt would notice a longer wait more than another model. */
+const SHORT_PATIENCE_MS = 2_000;
+/** Nobody else can: a limit by the minute gives something back within seconds. */
+const LONG_PATIENCE_MS = 10_000;
+
 /**
- * Asks the provider's breaker, backoff and quotas, and hands on a permit; waits only for a place at a local server. Throws AttemptError
+ * Asks the provider's breaker, backoff and quotas, and hands on a permit. What will be there in a moment is waited for. Throws AttemptError
  * `skipped_breaker` or `skipped_limit`, with `retryAfterMs` and a note, where the candidate may not be used now.
  */
 export function pace(parts: PaceParts): Layer<Chosen, Paced> {
@@ -60,7 +67,7 @@ function accountOf(chosen: Chosen): string {
 }
 
 async function start(parts: PaceParts, chosen: Chosen, account: string): Promise<Attempt> {
-  const { name, local, timeouts } = chosen.candidate.provider;
+  const { name } = chosen.candidate.provider;
   const breaker = parts.breakers.of(name);
   const check = (): void => {
     refuseWhile("skipped_breaker", "open", breaker.waitMs());
@@ -68,24 +75,39 @@ async function start(parts: PaceParts, chosen: Chosen, account: string): Promise
     refuseWhile("skipped_limit", "backing off", waitMs - TIMER_SLACK_MS);
   };
   check();
-  const need = needOf(chosen);
-  // A local model serves one after the other and costs nothing: its turn comes. In the cloud somebody else is free.
-  const taking = local
-    ? parts.quota.takeInTurn(account, name, need, { signal: chosen.signal, ms: timeouts.firstByteMs })
-    : parts.quota.take(account, name, need);
+  const patience = { signal: chosen.signal, ms: patienceOf(chosen, parts.clock) };
+  const since = parts.clock.monotonic();
+  const taking = parts.quota.take(account, name, askOf(chosen), patience);
   const ticket = taking instanceof Promise ? await taking : taking;
-  if ("refusedBy" in ticket) throw refusal("skipped_limit", ticket.refusedBy, ticket.waitMs);
-  if (taking instanceof Promise) recheck(parts, ticket, check);
+  const waitedMs = taking instanceof Promise ? Math.round(parts.clock.monotonic() - since) : 0;
+  if ("refusedBy" in ticket) throw refusal("skipped_limit", ticket.refusedBy, ticket.waitMs, waitedMs);
+  if (taking instanceof Promise) recheck(parts, ticket, chosen, check);
   // Last, because a probe that is claimed must be made.
   const pass = breaker.enter();
-  if (typeof pass !== "number") return new Attempt(parts, chosen, account, breaker, ticket, pass);
+  if (typeof pass !== "number") return new Attempt(parts, chosen, account, breaker, ticket, pass, waitedMs);
   parts.quota.giveBack(ticket);
-  throw refusal("skipped_breaker", "open", pass);
+  throw refusal("skipped_breaker", "open", pass, waitedMs);
+}
+
+/**
+ * How long this request would rather wait than go elsewhere. A local model serves one after the other and costs nothing: its
+ * turn comes. In the cloud it depends on whether somebody else is free. Never longer than the client waits.
+ */
+function patienceOf({ request, candidate, attempt }: Chosen, clock: Clock): number {
+  const { limits, local, timeouts } = candidate.provider;
+  const isLast = request.candidates.at(-1)?.name === candidate.name;
+  const usual = local ? timeouts.firstByteMs : isLast ? LONG_PATIENCE_MS : SHORT_PATIENCE_MS;
+  const ownMs = limits.maxWaitMs ?? usual;
+  const clientMs = patienceMs(request.headers);
+  if (clientMs === undefined) return ownMs;
+  const sinceMs = clock.monotonic() - (request.record.attempts[0] ?? attempt).startedAt;
+  return Math.min(ownMs, Math.max(0, clientMs - sinceMs));
 }
 
 /** What was true before the wait may not be any more. */
-function recheck(parts: PaceParts, ticket: Ticket, check: () => void): void {
+function recheck(parts: PaceParts, ticket: Ticket, { signal }: Chosen, check: () => void): void {
   try {
+    if (signal.aborted) throw new GatewayError("CLIENT_GONE");
     check();
   } catch (error) {
     parts.quota.giveBack(ticket);
@@ -109,17 +131,35 @@ function refuseWhile(outcome: "skipped_breaker" | "skipped_limit", why: string, 
   if (waitMs > 0) throw refusal(outcome, why, waitMs);
 }
 
-function refusal(outcome: "skipped_breaker" | "skipped_limit", why: string, waitMs: number): AttemptError {
+function refusal(
+  outcome: "skipped_breaker" | "skipped_limit",
+  why: string,
+  waitMs: number,
+  waitedMs = 0,
+): AttemptError {
   const retryAfterMs = Math.ceil(waitMs);
-  return new AttemptError(outcome, { retryAfterMs, note: `${why} for another ${retryAfterMs} ms` });
+  return new AttemptError(outcome, {
+    retryAfterMs,
+    note: withWait(waitedMs, `${why} for another ${retryAfterMs} ms`),
+  });
 }
 
-function needOf(chosen: Chosen): Need {
-  const { facts, operation } = chosen.request;
-  const { context, maxOutput } = chosen.candidate;
-  const inputTokens = Math.min(facts.inputTokenBound, context ?? Infinity);
+/** The milliseconds of the attempt count its wait; the note says how much of them it was. */
+function withWait(waitedMs: number, note: string | null | undefined): string | undefined {
+  const waited = waitedMs > 0 ? `waited ${waitedMs} ms in line` : undefined;
+  return [waited, note ?? undefined].filter((part) => part !== undefined).join("; ") || undefined;
+}
+
+function askOf(chosen: Chosen): Ask {
+  const { facts, operation, agent, body } = chosen.request;
+  const { context, maxOutput, provider, model } = chosen.candidate;
   const asked = Math.min(facts.maxOutputTokens ?? MAX_OUTPUT_GUESS, maxOutput ?? Infinity, MAX_OUTPUT_GUESS);
-  return { inputTokens, outputTokens: operation === "generate" ? asked * facts.choices : 0 };
+  return {
+    agent: agent.name,
+    scope: limitScopeOf(provider, model, body["speed"] === "fast"),
+    inputTokens: Math.min(facts.inputTokenBound, context ?? Infinity),
+    outputTokens: operation === "generate" ? asked * facts.choices : 0,
+  };
 }
 
 /** Tokens as the provider counts them: Anthropic leaves out what was read from its cache ("Rate limits"). */
@@ -141,25 +181,39 @@ class Attempt implements Permit {
   readonly #breaker: Breaker;
   readonly #ticket: Ticket;
   readonly #pass: Pass;
+  readonly #waitedMs: number;
   #toldRetryAfterMs: number | undefined;
 
-  constructor(parts: PaceParts, chosen: Chosen, account: string, breaker: Breaker, ticket: Ticket, pass: Pass) {
+  constructor(
+    parts: PaceParts,
+    chosen: Chosen,
+    account: string,
+    breaker: Breaker,
+    ticket: Ticket,
+    pass: Pass,
+    waitedMs: number,
+  ) {
     this.#parts = parts;
     this.#chosen = chosen;
     this.#account = account;
     this.#breaker = breaker;
     this.#ticket = ticket;
     this.#pass = pass;
+    this.#waitedMs = waitedMs;
   }
 
   learn(headers: Headers, status: number): void {
-    this.#parts.quota.learn(this.#account, this.#chosen.candidate.provider.name, headers);
     if (status >= 400) this.#toldRetryAfterMs = parseRetryAfter(headers, this.#parts.clock.now());
+    this.#parts.quota.learn(this.#ticket, headers, status === 429 ? this.#toldRetryAfterMs : undefined);
   }
 
   fail(error: unknown): void {
     const told = error instanceof AttemptError ? error.retryAfterMs : undefined;
     const failed = endOfError(error);
+    if (error instanceof AttemptError) {
+      if (error.otherKey) this.#parts.quota.forget(this.#ticket);
+      error.note = withWait(this.#waitedMs, error.note);
+    }
     // One key is at its limit, not the provider: its other key is asked at once.
     const end = error instanceof AttemptError && error.otherKey ? { ...failed, backsOff: false } : failed;
     this.#close(end, told ?? this.#toldRetryAfterMs);
@@ -172,7 +226,9 @@ class Attempt implements Permit {
     if (this.#pass.probe && response.status < 500) this.#breaker.answered(this.#pass);
     const finished = response.finished.then(
       (finish: Finish) => {
-        this.#close(endOfAnswer(this.#chosen.attempt, finish), this.#toldRetryAfterMs);
+        const { attempt } = this.#chosen;
+        attempt.note = withWait(this.#waitedMs, attempt.note) ?? null;
+        this.#close(endOfAnswer(attempt, finish), this.#toldRetryAfterMs);
         return finish;
       },
       (error: unknown) => {

@@ -10,6 +10,7 @@ import type {
   Planned,
 } from "../../request.ts";
 import type { Clock } from "../../clock.ts";
+import { patienceMs } from "../../patience.ts";
 import { overflowMessage } from "../../wire/context-overflow.ts";
 import { isOutOfCredit } from "../../wire/errors.ts";
 import type { Dialect } from "../../wire/neutral.ts";
@@ -17,7 +18,6 @@ import { serverKindOf } from "../../wire/profiles/server-kind.ts";
 import { serverProfiles } from "../../wire/profiles/server-profiles.ts";
 import { promptBound } from "../../wire/prompt-bound.ts";
 import { HandOver } from "./hand-over.ts";
-import { patienceMs } from "./patience.ts";
 import { likelyTokens } from "./routes.ts";
 
 interface Parts {
