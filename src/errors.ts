@@ -189,6 +189,8 @@ export class AttemptError extends Error {
   readonly outOfCredit: boolean;
   /** What the upstream said inside of a 200. */
   readonly fault: UpstreamFault | undefined;
+  /** A local server is there and its model is not yet: it is waited for, and nothing is wrong with it. */
+  readonly loading: boolean;
 
   constructor(
     outcome: AttemptOutcome,
@@ -200,6 +202,7 @@ export class AttemptError extends Error {
       relay?: GatewayResponse;
       outOfCredit?: boolean;
       fault?: UpstreamFault;
+      loading?: boolean;
       cause?: unknown;
     } = {},
   ) {
@@ -212,5 +215,6 @@ export class AttemptError extends Error {
     this.relay = facts.relay;
     this.outOfCredit = facts.outOfCredit === true;
     this.fault = facts.fault;
+    this.loading = facts.loading === true;
   }
 }

@@ -1,23 +1,64 @@
 // Small questions to servers of this machine, of which nothing is believed: bounded in time and size, and never thrown.
 
+import { isNotConnected } from "./not-connected.ts";
+
 const probeMs = 1_000;
 const maxBytes = 1024 * 1024;
 
+export interface Question {
+  /** Makes it a POST. */
+  readonly body?: string;
+  readonly ms?: number;
+  /** Ends it before its time. */
+  readonly signal?: AbortSignal;
+  /** Of the provider's own, beside ours. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** PEM file of a private certificate authority. */
+  readonly caFile?: string | undefined;
+}
+
+/**
+ * What came of a question: the status and the JSON of its body (undefined: it is none); `refused`: there is nobody at that
+ * address; `silent`: no answer in time, or one that broke off.
+ */
+export type Told = { readonly status: number; readonly json: unknown } | "refused" | "silent";
+
 /** The JSON that a server answers with 200, or undefined where none does so within `ms`. `body` makes it a POST. */
 export async function askJson(url: string, body?: string, ms = probeMs): Promise<unknown> {
+  const told = await ask(url, { ms, ...(body === undefined ? {} : { body }) });
+  return typeof told === "object" && told.status === 200 ? told.json : undefined;
+}
+
+/** Never throws. */
+export async function ask(url: string, question: Question = {}): Promise<Told> {
+  const { body, ms = probeMs, signal, headers, caFile } = question;
+  const timeout = AbortSignal.timeout(ms);
   try {
     const response = await fetch(url, {
       method: body === undefined ? "GET" : "POST",
       redirect: "manual",
-      signal: AbortSignal.timeout(ms),
-      headers: { accept: "application/json", "accept-encoding": "identity", "content-type": "application/json" },
+      signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
+      headers: {
+        ...headers,
+        accept: "application/json",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+      },
       ...(body === undefined ? {} : { body }),
+      ...(caFile === undefined ? {} : { tls: { ca: Bun.file(caFile) } }),
     });
-    if (response.status !== 200 || response.body === null) return undefined;
-    const text = await readWithin(response.body);
-    return text === null ? undefined : (JSON.parse(text) as unknown);
+    const text = response.body === null ? null : await readWithin(response.body);
+    return { status: response.status, json: text === null ? undefined : parsed(text) };
+  } catch (error) {
+    return isNotConnected(error) ? "refused" : "silent";
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
   } catch {
-    // Nobody listens, or not such a server: both mean "no answer".
+    // Another kind of server: its status is all that it says.
     return undefined;
   }
 }

@@ -3,6 +3,7 @@ import { AttemptError } from "../errors.ts";
 import type { Provider } from "../request.ts";
 import type { Clock } from "../clock.ts";
 import type { Deadline } from "./deadline.ts";
+import { canConnect, errorCodeOf, isNotConnected } from "./not-connected.ts";
 
 export interface Call {
   readonly url: string;
@@ -85,43 +86,13 @@ export class Dispatcher {
   }
 }
 
-async function canConnect(base: string, withinMs: number): Promise<boolean> {
-  const url = new URL(base);
-  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), withinMs);
-  const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  // A refusal is an answer of the network, too: fetch itself reports it. Also a late connection must be closed again.
-  Bun.connect({ hostname, port, socket: { data: () => undefined, open: (socket) => void socket.end() } }).then(
-    () => resolve(true),
-    () => resolve(true),
-  );
-  const reached = await promise;
-  clearTimeout(timer);
-  return reached;
-}
-
-/** Bun's error codes before a byte was sent: nothing can have been billed. */
-const notConnected = new Set([
-  "ConnectionRefused",
-  "FailedToOpenSocket",
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "DNSException",
-  // The TLS handshake failed: before it no request is sent.
-  "EPROTO",
-]);
-
 export function failureOf(error: unknown, deadline: Deadline): AttemptError {
   if (deadline.expired !== null) {
     const billed = deadline.expired === "timeout_connect" ? "none" : "unknown";
     return new AttemptError(deadline.expired, { billed, cause: error });
   }
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  if (notConnected.has(code)) return new AttemptError("connect_failed", { cause: error });
+  const code = errorCodeOf(error);
+  if (isNotConnected(error)) return new AttemptError("connect_failed", { cause: error });
   if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME|UNABLE_TO_/i.test(code)) {
     return new AttemptError("connect_failed", { note: "the TLS certificate was refused", cause: error });
   }

@@ -5,6 +5,7 @@ import { isClearOverflow, isContextOverflow } from "../wire/context-overflow.ts"
 import { classifyUpstream, errorAnswer, faultAnswer, isOutOfCredit } from "../wire/errors.ts";
 import type { Codec } from "../wire/neutral.ts";
 import { isOwn } from "../own-credential.ts";
+import { saysLoading } from "./loading.ts";
 import { jsonHeaders } from "./headers.ts";
 import { toldBody } from "./told-fault.ts";
 
@@ -43,6 +44,9 @@ export async function refusalOf({
   }
   const text = await readSome(response);
   const fault = codec.parseError(status, text);
+  if (candidate.local && saysLoading(status, text)) {
+    throw new AttemptError(outcome, { status, loading: true, note: "it is loading its model" });
+  }
   // Whoever logged in with its own credential must hear that it is refused, in the vendor's words: it logs in again by them.
   const login = isOwn(keyed) && (status === 401 || status === 403);
   const verdict = login ? "client" : classifyUpstream(status, fault);

@@ -16,6 +16,8 @@ export interface End {
 /** The attempt threw: before the first byte of an answer. Anything but an AttemptError says nothing about the provider. */
 export function endOfError(error: unknown): End {
   if (!(error instanceof AttemptError)) return endOf("client_gone", 0);
+  // A server that loads its model is well, and is asked again as soon as it has.
+  if (error.loading) return { verdict: "neutral", unsent: false, refused: true, backsOff: false };
   return endOf(error.outcome, error.status);
 }
 
