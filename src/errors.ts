@@ -65,6 +65,12 @@ const table = {
   LIMITS_AGENT_RATE: e(429, "rate_limit", "client", "This agent's own requests_per_minute is used up."),
   LIMITS_AGENT_CONCURRENT: e(429, "rate_limit", "client", "This agent already has max_concurrent requests in flight."),
   LIMITS_EXHAUSTED: e(429, "rate_limit", "upstream", "All models that could answer are at their rate limit."),
+  LIMITS_LOCAL_BUSY: e(
+    529,
+    "unavailable",
+    "upstream",
+    "The local models are busy, and as many requests as may wait do so already; try again in a moment.",
+  ),
   REQUEST_JSON: e(400, "invalid_request", "client", "The body is not valid JSON."),
   REQUEST_INVALID: e(400, "invalid_request", "client", "The request is not valid."),
   REQUEST_KEY_REUSED: e(

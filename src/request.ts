@@ -230,6 +230,8 @@ export interface Timeouts {
   readonly firstByteMs: number;
   readonly firstContentMs: number;
   readonly idleMs: number;
+  /** What a local server gets beside the others while it loads a model; absent: nothing, since none is loaded. */
+  readonly loadingMs?: number;
 }
 
 export interface ProviderLimits {
@@ -304,6 +306,7 @@ export type AttemptOutcome =
   | "skipped_key"
   | "skipped_context"
   | "skipped_policy"
+  | "skipped_model"
   | "taken_over"
   | "client_gone";
 

@@ -80,10 +80,11 @@ const attemptOutcomes: Readonly<Record<Exclude<AttemptOutcome, `upstream_${numbe
   error_event: "An error inside an answer that began as a success.",
   skipped_budget: "Not sent: the caps do not cover its worst case.",
   skipped_limit: "Not sent: the provider is at a limit, or asked to be left alone.",
-  skipped_breaker: "Not sent: the provider failed too often a moment ago.",
+  skipped_breaker: "Not sent: the provider failed too often a moment ago, or the local server is known to be down.",
   skipped_key: "Not sent: its key is missing or locked.",
   skipped_context: "Not sent: the prompt does not fit its window.",
   skipped_policy: "Not sent: it can't take what the request asks for.",
+  skipped_model: "Not sent: its local server does not have the model.",
   taken_over: "Not in use in this version.",
   client_gone: "The client left while it ran.",
 };

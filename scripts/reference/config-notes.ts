@@ -12,6 +12,7 @@ import {
   otherDailyUsd,
 } from "../../src/config/defaults.ts";
 import type { Timeouts } from "../../src/request.ts";
+import { serverProfiles } from "../../src/wire/profiles/server-profiles.ts";
 
 export interface ConfigNote {
   /** As YAML where writing it is the same as leaving the key out. */
@@ -38,7 +39,7 @@ function seconds(ms: number): string {
 }
 
 /** A local server is given more time. */
-function timeout(name: keyof Timeouts, more: string): ConfigNote {
+function timeout(name: Exclude<keyof Timeouts, "loadingMs">, more: string): ConfigNote {
   const cloud = seconds(cloudTimeouts[name]);
   const local = seconds(localTimeouts[name]);
   return cloud === local ? { yaml: cloud, more } : { says: `\`${cloud}\`; local: \`${local}\``, more };
@@ -140,6 +141,12 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
     "idleMs",
     "Then the stream ends in an error event. Keep-alives do not count.",
   ),
+  "providers.NAME.timeouts.loading": {
+    says: `local: \`${seconds(localTimeouts.loadingMs)}\``,
+    more:
+      "A server that says that it is loading is waited for, while the client hears keep-alives; one that loads unasked " +
+      "(Ollama, LM Studio) gets it on top of the two first ones. It is no failure.",
+  },
   "providers.NAME.limits": {
     says: "–",
     more:
@@ -149,7 +156,10 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   "providers.NAME.limits.requests_per_minute": noLimit,
   "providers.NAME.limits.input_tokens_per_minute": noLimit,
   "providers.NAME.limits.output_tokens_per_minute": noLimit,
-  "providers.NAME.limits.concurrent": noLimit,
+  "providers.NAME.limits.concurrent": {
+    says: `none; local: what llama.cpp tells (\`--parallel\`), else \`${serverProfiles.generic.places}\` (vLLM \`${serverProfiles.vllm.places}\`)`,
+    more: "Whoever comes to a local server beyond it waits in line; elsewhere the next candidate is asked.",
+  },
   "providers.NAME.limits.max_wait": {
     says: "`2s`; `10s` where no other candidate is left; local: `timeouts.first_byte`",
     more:

@@ -26,6 +26,8 @@ const remedies: Readonly<Record<ErrorCode, string>> = {
   LIMITS_AGENT_RATE: "Wait for `retry-after`, or raise `agents.NAME.requests_per_minute`.",
   LIMITS_AGENT_CONCURRENT: "Let requests end first, or raise `agents.NAME.max_concurrent`.",
   LIMITS_EXHAUSTED: "Wait for `retry-after`. A local model in `fallback` spares the wait.",
+  LIMITS_LOCAL_BUSY:
+    "Wait for `retry-after`. Where the server can do more at once than it is given, raise `providers.NAME.limits.concurrent`.",
   REQUEST_JSON:
     "The message says where. Doubled keys, broken UTF-8 and numbers that are too large to be numbers are refused too.",
   REQUEST_INVALID: "The message names the field. What cannot be priced is refused as well.",
@@ -33,7 +35,8 @@ const remedies: Readonly<Record<ErrorCode, string>> = {
   REQUEST_TIMEOUT: "Send the body at once.",
   ROUTE_MODEL_UNKNOWN: "Ask for a name of `GET /v1/models`, or write `provider/model`.",
   ROUTE_MODEL_FORBIDDEN: "Ask for another model, or widen `agents.NAME.models`.",
-  ROUTE_NO_CANDIDATE: "The message says which key is missing. Store it, or start a local model.",
+  ROUTE_NO_CANDIDATE:
+    "The message says what is missing: a key (store it), or a local model (`sanctum status` has the command that fetches it).",
   BUDGET_EXHAUSTED: "Wait for the next day (`day_ends_at` in `/stats`), raise the cap, or start a local model.",
   BUDGET_HELD:
     "Wait as `retry-after` says: holds are worst cases, and most of them come back within seconds. Fewer requests at one time help.",

@@ -40,6 +40,9 @@ const told: Readonly<Record<keyof ServerProfile, string>> = {
   jsonMode: "Takes `json_object` as the answer's format; elsewhere it is asked for by the schema of any object.",
   schemaBinds: "A schema for the answer binds; elsewhere the gateway checks the answer.",
   base64Embeddings: "Gives embeddings as base64; elsewhere the gateway makes it of numbers.",
+  places:
+    "Requests that it is given at once where neither `limits.concurrent` nor the server (llama.cpp) says how many; the " +
+    "others wait in line.",
   counting: "Where tokens are counted free of charge; elsewhere the gateway estimates.",
 };
 

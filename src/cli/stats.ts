@@ -75,7 +75,7 @@ export function statsText(stats: StatsDocument, colour: boolean): string {
     `${Math.round(totals.local_share * 100)} % local\n`;
   text += title("Budgets") + tableText(budgetRows(stats), [2, 3, 4, 5, 6], colour);
   text += title("Requests") + tableText(requestRows(stats), [1, 2, 3, 4, 5, 6, 7, 8], colour);
-  text += title("Providers") + tableText(providerRows(stats), [3, 4, 5, 6], colour);
+  text += title("Providers") + tableText(providerRows(stats), [4, 5, 6, 7], colour);
   if (Object.keys(stats.models).length > 0) text += title("Models") + tableText(modelRows(stats), [1, 2, 3, 4], colour);
   return text + title("Audit") + auditText(stats, colour);
 }
@@ -148,11 +148,12 @@ function requestRows(stats: StatsDocument): Cell[][] {
 }
 
 function providerRows(stats: StatsDocument): Cell[][] {
-  const rows: Cell[][] = [["provider", "breaker", "key", "sent", "errors", "p50", "p95", "back off until"].map(dim)];
+  const rows: Cell[][] = [["provider", "breaker", "server", "key", "sent", "errors", "p50", "p95", "back off until"].map(dim)];
   for (const [name, provider] of Object.entries(stats.providers)) {
     rows.push([
       printable(name),
       breakerCell(provider),
+      serverCell(provider),
       keyCell(provider),
       String(provider.requests),
       provider.errors > 0 ? { text: String(provider.errors), colour: "red" } : "0",
@@ -167,6 +168,13 @@ function providerRows(stats: StatsDocument): Cell[][] {
 function breakerCell(provider: ProviderStats): Cell {
   if (provider.state === "closed") return { text: "closed", colour: "green" };
   return { text: provider.state, colour: provider.state === "open" ? "red" : "yellow" };
+}
+
+/** Empty for a cloud: nobody looks at it. */
+function serverCell({ server }: ProviderStats): Cell {
+  if (server === undefined || server.state === "unknown") return "";
+  if (server.state === "ready") return { text: "ready", colour: "green" };
+  return { text: server.state, colour: server.state === "down" ? "red" : "yellow" };
 }
 
 function keyCell(provider: ProviderStats): Cell {
@@ -238,6 +246,12 @@ export function statusText(stats: StatsDocument, colour: boolean): string {
   if (problems.length === 0) text += painted("all is well\n", "green", colour);
   const keyless = Object.entries(stats.providers).flatMap(([name, { key }]) => (key === "missing" ? name : []));
   if (keyless.length > 0) text += painted(`without a key: ${printable(keyless.join(", "))}\n`, "dim", colour);
+  for (const [name, { server }] of Object.entries(stats.providers)) {
+    if (server !== undefined && server.state !== "down") text += painted(`${serverText(name, server)}\n`, "dim", colour);
+  }
+  for (const { instead, message } of stats.missing_models ?? []) {
+    if (instead !== null) text += painted(`${printable(message)}\n`, "yellow", colour);
+  }
   for (const note of stats.ledger.notes) text += painted(`ledger: ${printable(note)}\n`, "yellow", colour);
   for (const [name, model] of Object.entries(stats.models)) {
     const drift = driftText(model);
@@ -246,6 +260,12 @@ export function statusText(stats: StatsDocument, colour: boolean): string {
   }
   for (const problem of problems) text += `${painted(printable(problem), "yellow", colour)}\n`;
   return text;
+}
+
+/** `ollama: ready, in memory: qwen2.5-coder:14b`. */
+function serverText(name: string, { state, loaded }: NonNullable<ProviderStats["server"]>): string {
+  const memory = loaded === null ? "" : `, in memory: ${loaded.length === 0 ? "no model" : loaded.join(", ")}`;
+  return printable(`${name}: ${state === "loading" ? "loading its model" : state}${state === "ready" ? memory : ""}`);
 }
 
 function problemsOf(stats: StatsDocument): string[] {
@@ -262,11 +282,15 @@ function problemsOf(stats: StatsDocument): string[] {
   // Nobody has an account everywhere: a built-in provider without a key is a problem only where nothing else could serve.
   const usable = Object.values(stats.providers).some(({ key }) => key === "ok" || key === "none");
   for (const [name, provider] of Object.entries(stats.providers)) {
+    if (provider.server?.state === "down") {
+      problems.push(`${name}: the server does not answer since ${clockTime(provider.server.since)}`);
+    }
     if (provider.state === "open") problems.push(`${name}: not asked for now, it failed too often`);
     if (provider.key === "missing" && !usable) problems.push(`${name}: no key; \`sanctum keys set ${name}\``);
     if (provider.key === "locked") problems.push(`${name}: the keychain is locked; unlock it`);
     if (provider.key === "rejected") problems.push(`${name}: refuses its key; \`sanctum keys set ${name}\``);
   }
+  for (const { instead, message } of stats.missing_models ?? []) if (instead === null) problems.push(message);
   for (const [name, agent] of Object.entries(stats.agents)) {
     if (agent.over_budget && agent.daily_usd > 0) problems.push(`${name}: the budget of the day is used up`);
     if (agent.hour?.remaining_usd === 0) problems.push(`${name}: the budget of the hour is used up`);

@@ -173,6 +173,7 @@ function buildProvider(
       firstByteMs: sure(parseDuration, file.timeouts?.first_byte) ?? usual.firstByteMs,
       firstContentMs: sure(parseDuration, file.timeouts?.first_content) ?? usual.firstContentMs,
       idleMs: sure(parseDuration, file.timeouts?.idle) ?? usual.idleMs,
+      ...(local ? { loadingMs: sure(parseDuration, file.timeouts?.loading) ?? localTimeouts.loadingMs } : {}),
     },
     limits: {
       requestsPerMinute: file.limits?.requests_per_minute,

@@ -20,12 +20,16 @@ export const cloudTimeouts: Timeouts = {
   idleMs: 60_000,
 };
 
-/** A local server reads a long prompt for minutes before it says the first word, and may load the model first. */
-export const localTimeouts: Timeouts = {
+/**
+ * A local server reads a long prompt for minutes before it says the first word. Before that it may have to load the model:
+ * forty gigabytes take four minutes from a slow disk.
+ */
+export const localTimeouts: Required<Timeouts> = {
   connectMs: 5_000,
   firstByteMs: 300_000,
   firstContentMs: 300_000,
   idleMs: 120_000,
+  loadingMs: 300_000,
 };
 
 /** Claude Code shows a warning after 20 s of silence; proxies on the way close idle connections after 15 s and more. */

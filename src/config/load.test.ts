@@ -119,7 +119,13 @@ describe("providers", () => {
       firstByteMs: 300_000,
       firstContentMs: 300_000,
       idleMs: 120_000,
+      loadingMs: 300_000,
     });
+  });
+  test("have their time to load a model only where they are local", () => {
+    write("providers: { den: { url: http://10.0.0.5:8000/v1/, local: true, timeouts: { loading: 20m } } }");
+    expect(load().providers.get("den")?.timeouts.loadingMs).toBe(1_200_000);
+    expect(load().providers.get("anthropic")?.timeouts.loadingMs).toBeUndefined();
   });
   test("may fetch their key by a command", () => {
     write("providers: { openai: { key: { command: [op, read, 'op://a/b'] } }, anthropic: { key: passthrough } }");

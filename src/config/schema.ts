@@ -106,6 +106,7 @@ const timeouts = keys("How long each step of an attempt may take.", {
   first_byte: v.optional(duration("Until the answer's headers.")),
   first_content: v.optional(duration("Until the first content of the answer.")),
   idle: v.optional(duration("Between two pieces of a stream.")),
+  loading: v.optional(duration("Until a local server has loaded its model.")),
 });
 
 const limits = keys("What the account allows; the gateway keeps below it.", {

@@ -6,7 +6,6 @@ import { dirname, join } from "node:path";
 import { serveAdmin, type LentToken } from "../admin/admin-server.ts";
 import { systemSinceBootMs, type Clock, type Random } from "../clock.ts";
 import { createToken } from "../config/agent-token.ts";
-import { localProvider } from "../config/build.ts";
 import { formatFault } from "../config/fault.ts";
 import { Generations } from "../config/generations.ts";
 import { loadConfigApart } from "../config/load-apart.ts";
@@ -58,7 +57,8 @@ import { Dispatcher } from "../upstream/dispatch.ts";
 import { TokenRatios } from "../upstream/token-ratios.ts";
 import { WindowLearner } from "../upstream/window-learner.ts";
 import { Generation, type Shared } from "./generation.ts";
-import { findLocalServers, type LocalServers } from "./local-servers.ts";
+import { HomeServers } from "./home-servers.ts";
+import type { LocalServers } from "./local-servers.ts";
 import { configStatusOf, modelsFor, providerStatuses, whyNotReady } from "./views.ts";
 import { wait } from "./wait.ts";
 
@@ -91,7 +91,7 @@ export class ConfigurationError extends Error {
 
 /** How often the local ports are asked again: a model server that is started later is found by itself. */
 const discoverEveryMs = 30_000;
-/** How long the start waits for the keys, so that it can say which are there. */
+/** How long the start waits for the keys and for the local servers, so that it can say which are there. */
 const keysAtStartMs = 1_500;
 /** Counters are kept so often that a crash loses little; money never waits for this. */
 const saveCountersEveryMs = 1_000;
@@ -121,7 +121,7 @@ export class Daemon {
   readonly #firstConfig: Config;
   /** Absent only while the daemon opens. */
   #opened: Generations<Generation> | null = null;
-  #local: LocalServers = { found: [], models: [], kinds: {} };
+  readonly #home: HomeServers;
   readonly #listeners: Listener[] = [];
   /** Of the listeners that the configuration names. */
   readonly #urls: string[] = [];
@@ -166,6 +166,17 @@ export class Daemon {
     });
     this.#keys = new KeyRing({ clock, sourceOf: createKeySources({ vault: this.#vault }) });
     this.#dispatcher = new Dispatcher(clock);
+    this.#home = new HomeServers({
+      clock,
+      wait,
+      config: () => this.config,
+      own: () => this.urls,
+      onFound: () => this.#adopt(this.config),
+      names: () => this.#generations.current.value.namesInUse(),
+      meaning: (name) => this.#generations.current.value.directory.resolve(name),
+      successors: () => this.#generations.current.value.successors(),
+      report: options.report,
+    });
     this.#missing = options.prompter === undefined ? null : this.#createMissingKeys(options.prompter);
     this.#stats = createStats({
       version,
@@ -177,7 +188,11 @@ export class Daemon {
       balances: (agent) => ledger.balances(agent),
       windowBalances: (agent) => ledger.windowBalances(agent),
       config: () => configStatusOf(this.#generations),
-      providers: () => providerStatuses(this.#generations.current.value, this.#limits, this.#keys),
+      providers: () =>
+        providerStatuses(this.#generations.current.value, this.#limits, this.#keys, (provider) =>
+          this.#home.statusOf(provider),
+        ),
+      missingModels: () => this.#home.missing,
       audit: () => sink.health(),
       ledger: () => ledger.health(),
     });
@@ -239,7 +254,7 @@ export class Daemon {
   }
 
   get local(): LocalServers {
-    return this.#local;
+    return this.#home.local;
   }
 
   stats(): StatsDocument {
@@ -322,6 +337,7 @@ export class Daemon {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.endAsking();
+    await this.#home[Symbol.asyncDispose]();
     // Where opening failed half-way, the first ones listen already.
     await Promise.all(this.#listeners.map((listener) => listener.kill()));
     for (const part of this.#disposables.toReversed()) await part[Symbol.asyncDispose]();
@@ -352,7 +368,7 @@ export class Daemon {
       ratios: new TokenRatios(),
       windows: new WindowLearner(clock),
       roomLine: new RoomLine({ patienceMs: roomPatienceMs, wait }),
-      local: () => this.#local,
+      home: this.#home,
       report,
     };
     this.#opened = await Generations.start<Generation>(config, {
@@ -364,7 +380,7 @@ export class Daemon {
       },
       onLoaded: (generation) => {
         this.#adopt(generation.config);
-        void this.#discover();
+        void this.#home.discover();
         report(`configuration ${generation.number} is live`);
       },
       onRestartNeeded: (keys) => report(restartText(keys)),
@@ -376,11 +392,12 @@ export class Daemon {
     // A keychain that waits for a person must not keep the gateway from starting.
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, keysAtStartMs);
-    await Promise.all([this.#discover(), Promise.race([this.#keys.loadAll(), late.promise])]);
+    const soon = Promise.all([this.#keys.loadAll(), this.#home.seen()]);
+    await Promise.all([this.#home.discover(), Promise.race([soon, late.promise])]);
     clearTimeout(timer);
     for (const { socketPath } of config.listen) if (socketPath !== undefined) await removeStaleSocket(socketPath);
     await this.#listenAll(config);
-    this.#timers.push(setInterval(() => void this.#discover(), discoverEveryMs));
+    this.#timers.push(setInterval(() => void this.#home.discover(), discoverEveryMs));
     this.#disposables.push(
       watchConfig(configFile, (changed) => this.#applySource(changed), { clock, loaded: source }),
       serveAdmin(join(home, "run/admin.sock"), {
@@ -463,6 +480,7 @@ export class Daemon {
     const providers = [...this.#generations.current.value.providers().values()];
     this.#limits.configure(providers);
     this.#keys.configure(providers);
+    this.#home.adopt(providers);
     void this.#keys.loadAll();
     this.#ledger.setZone(config.timezone);
     this.#runTokens.retain(config.agents);
@@ -482,16 +500,6 @@ export class Daemon {
       })),
     );
     if (lines > 0) this.#options.report(`${lines} requests were interrupted by the last stop; their holds are charged`);
-  }
-
-  async #discover(): Promise<void> {
-    const { config } = this;
-    const parts = { providers: config.providers, own: this.urls, localProvider, before: this.#local };
-    const found = await findLocalServers(parts);
-    // A reload meanwhile has asked for itself, and what it does not name any more would come back.
-    if (config !== this.config || JSON.stringify(found) === JSON.stringify(this.#local)) return;
-    this.#local = found;
-    this.#adopt(this.config);
   }
 
   async #listenAll(config: Config): Promise<void> {

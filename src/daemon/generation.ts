@@ -7,10 +7,10 @@ import { fund, type Ledger, type RoomLine } from "../layers/budget/index.ts";
 import { createAuthenticator, identify, type Caller, type Claim, type RunTokens } from "../layers/identity/index.ts";
 import { backoffDelayMs, pace, parseRetryAfter, type AgentLimiter, type Limits } from "../layers/limits/index.ts";
 import { replay, type AnswerStore } from "../layers/replay/index.ts";
-import { Directory, keepOpen, plan, tryEach, understand } from "../layers/routing/index.ts";
+import { candidateOf, Directory, keepOpen, plan, tryEach, understand } from "../layers/routing/index.ts";
 import { createRedactor, unlock, type KeyRing } from "../layers/vault/index.ts";
 import { createPipeline } from "../pipeline.ts";
-import type { Arrived, Handler, Provider } from "../request.ts";
+import type { Arrived, Candidate, Handler, Provider } from "../request.ts";
 import type { ListedModel } from "../server/models.ts";
 import type { Dispatcher } from "../upstream/dispatch.ts";
 import { streamHeaders } from "../upstream/headers.ts";
@@ -19,8 +19,13 @@ import { countLocally } from "../upstream/count-locally.ts";
 import { withCounting } from "../upstream/count-upstream.ts";
 import type { WindowLearner } from "../upstream/window-learner.ts";
 import type { TokenRatios } from "../upstream/token-ratios.ts";
+import type { ServerFacts } from "../upstream/server-facts.ts";
 import { codecs } from "../wire/codecs.ts";
 import { errorAnswer } from "../wire/errors.ts";
+import type { ServerKind } from "../wire/neutral.ts";
+import { serverKindOf } from "../wire/profiles/server-kind.ts";
+import { serverProfiles } from "../wire/profiles/server-profiles.ts";
+import type { HomeServers } from "./home-servers.ts";
 import type { LocalServers } from "./local-servers.ts";
 import { wait } from "./wait.ts";
 
@@ -42,7 +47,7 @@ export interface Shared {
   readonly ratios: TokenRatios;
   readonly windows: WindowLearner;
   readonly roomLine: RoomLine;
-  readonly local: () => LocalServers;
+  readonly home: HomeServers;
   /** One line for the operational log. */
   readonly report: (line: string) => void;
 }
@@ -58,7 +63,7 @@ export class Generation implements AsyncDisposable {
   constructor(config: Config, shared: Shared) {
     this.config = config;
     this.#shared = shared;
-    this.#builtFor = shared.local();
+    this.#builtFor = shared.home.local;
     this.#directory = this.#build();
     this.authenticate = createAuthenticator(
       {
@@ -73,7 +78,7 @@ export class Generation implements AsyncDisposable {
 
   /** Rebuilt when discovery has found something else. */
   get directory(): Directory {
-    const local = this.#shared.local();
+    const { local } = this.#shared.home;
     if (local !== this.#builtFor) {
       this.#builtFor = local;
       this.#directory = this.#build();
@@ -83,12 +88,11 @@ export class Generation implements AsyncDisposable {
 
   /** Configured and discovered ones. */
   providers(): ReadonlyMap<string, Provider> {
-    const { found, kinds } = this.#shared.local();
+    const { found, kinds, facts } = this.#shared.home.local;
     const all = new Map(this.config.providers);
     for (const provider of found) if (!all.has(provider.name)) all.set(provider.name, provider);
-    for (const [name, kind] of Object.entries(kinds)) {
-      const provider = all.get(name);
-      if (provider !== undefined) all.set(name, { ...provider, kind });
+    for (const [name, provider] of all) {
+      if (provider.local) all.set(name, completed(provider, kinds[name], facts[name]));
     }
     return all;
   }
@@ -102,6 +106,19 @@ export class Generation implements AsyncDisposable {
   modelsNamed(id: string, serves: (provider: Provider) => boolean): readonly ListedModel[] {
     const meant = this.directory.spelledOtherwise(id).filter(({ provider }) => serves(provider));
     return meant.slice(0, 1).map(({ provider, context }) => ({ id, provider: provider.name, context }));
+  }
+
+  /** The names that the configuration itself uses for models. */
+  *namesInUse(): Generator<string> {
+    yield* this.config.models.keys();
+    yield* this.config.fallback ?? [];
+    for (const { use } of this.config.routes) yield* use;
+  }
+
+  /** The local models that may be asked to carry on an answer, in the order in which they would be. */
+  successors(): readonly Candidate[] {
+    const local = this.directory.fallback.filter(({ provider }) => provider.local);
+    return local.map((entry) => candidateOf(entry, "chat", "fallback"));
   }
 
   /** Nothing of its own to close: connections and books are shared. */
@@ -134,6 +151,7 @@ export class Generation implements AsyncDisposable {
       ratios,
       windows,
       roomLine,
+      home,
       report,
     } = this.#shared;
     const { config } = this;
@@ -171,6 +189,7 @@ export class Generation implements AsyncDisposable {
       tryEach: tryEach({
         clock,
         wait,
+        health: home.health,
         retryDelayMs: (failures, retry) => backoffDelayMs(failures, retry, random),
         learnWindow: (candidate) => windows.learn(candidate),
         takesOver: config.takeover === "text",
@@ -179,21 +198,30 @@ export class Generation implements AsyncDisposable {
       pace: pace(limits),
       fund: fund({ ledger, line: roomLine, facts: openRequestFacts, report }),
       unlock: unlock({ keys, onMissing: onMissingKey }),
-      send: withCounting(
-        { codecs, dispatcher, clock, ratios, redact },
-        send({
-          codecs,
-          dispatcher,
-          clock,
-          holdsCalls: config.takeover === "text",
-          retryAfterMs: (headers) => parseRetryAfter(headers, clock.now()),
-          redact,
-          keepAliveMs: config.keepAliveMs,
-          continuations: { of: () => undefined },
-        }),
+      send: home.noticing(
+        withCounting(
+          { codecs, dispatcher, clock, ratios, redact },
+          send({
+            codecs,
+            dispatcher,
+            clock,
+            holdsCalls: config.takeover === "text",
+            retryAfterMs: (headers) => parseRetryAfter(headers, clock.now()),
+            redact,
+            keepAliveMs: config.keepAliveMs,
+            continuations: home.continuations,
+          }),
+        ),
       ),
     });
   }
+}
+
+/** A local server's own word on what it is and how much it can do at once; for the latter the configuration comes first. */
+function completed(provider: Provider, kind: ServerKind | undefined, facts: ServerFacts | undefined): Provider {
+  const known = kind === undefined ? provider : { ...provider, kind };
+  const concurrent = known.limits.concurrent ?? facts?.places ?? serverProfiles[serverKindOf(known)].places;
+  return { ...known, limits: { ...known.limits, concurrent } };
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();

@@ -3,7 +3,7 @@
 import { listModels } from "../catalogue/index.ts";
 import { formatFault } from "../config/fault.ts";
 import type { Generations } from "../config/generations.ts";
-import type { ConfigStatus, ProviderStatus } from "../layers/audit/index.ts";
+import type { ConfigStatus, ProviderStatus, ServerStatus } from "../layers/audit/index.ts";
 import type { Limits } from "../layers/limits/index.ts";
 import { compileGlob } from "../layers/routing/index.ts";
 import type { KeyRing } from "../layers/vault/index.ts";
@@ -69,9 +69,12 @@ export function* providerStatuses(
   generation: Generation,
   limits: Limits,
   keys: KeyRing,
+  serverOf: (provider: Provider) => ServerStatus | undefined,
 ): Generator<readonly [name: string, status: ProviderStatus]> {
-  for (const name of generation.providers().keys()) {
+  for (const [name, provider] of generation.providers()) {
     const { state, backoff_until, limits: quotas, waiting } = limits.status(name);
-    yield [name, { state, limits: quotas, waiting, backoffUntil: backoff_until, key: keys.state(name) }];
+    const server = serverOf(provider);
+    const status = { state, limits: quotas, waiting, backoffUntil: backoff_until, key: keys.state(name) };
+    yield [name, server === undefined ? status : { ...status, server }];
   }
 }

@@ -53,7 +53,7 @@ export class ContinuationProbe implements Continuations, AsyncDisposable {
   /** Asked for and not known yet, by provider and model. */
   readonly #wanted = new Map<string, Omit<Probe, "key">>();
   /** The one probe of each server. */
-  readonly #running = new Map<string, AbortController>();
+  readonly #running = new Map<string, { readonly stop: AbortController; readonly ended: Promise<void> }>();
   /** By what was not answered: how often, and when it is due again (monotonic). */
   readonly #unanswered = new Map<string, { readonly times: number; readonly dueAt: number }>();
   readonly #end = new AbortController();
@@ -61,7 +61,7 @@ export class ContinuationProbe implements Continuations, AsyncDisposable {
   constructor(parts: ProbeParts) {
     this.#parts = parts;
     // A request has the server for itself at once: both kinds of server stop when their client hangs up.
-    parts.use.onBegin((provider) => this.#running.get(provider)?.abort());
+    parts.use.onBegin((provider) => this.#running.get(provider)?.stop.abort());
   }
 
   of(candidate: Candidate): Continuation | undefined {
@@ -74,8 +74,17 @@ export class ContinuationProbe implements Continuations, AsyncDisposable {
     return known;
   }
 
-  /** Something has changed (a server is back, a model was loaded, nobody works there any more): what is wanted is tried. */
+  /**
+   * Something has changed (a server is back, a model was loaded, nobody works there any more): what is wanted is tried.
+   * Resolves when nothing is being asked.
+   */
   async look(): Promise<void> {
+    this.#start();
+    await Promise.all([...this.#running.values()].map(async ({ ended }) => ended));
+  }
+
+  #start(): void {
+    if (this.#end.signal.aborted) return;
     const due = new Map<string, Probe>();
     for (const { provider, model } of this.#wanted.values()) {
       const version = this.#parts.inMemory(provider, model);
@@ -84,25 +93,25 @@ export class ContinuationProbe implements Continuations, AsyncDisposable {
       if (this.#parts.clock.monotonic() < (this.#unanswered.get(key)?.dueAt ?? -Infinity)) continue;
       if (this.#parts.use.idleMs(provider.name) >= quietMs) due.set(provider.name, { provider, model, key });
     }
-    await Promise.all([...due.values()].map(async (probe) => this.#run(probe)));
+    for (const probe of due.values()) {
+      const stop = new AbortController();
+      this.#running.set(probe.provider.name, { stop, ended: this.#run(probe, stop) });
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort();
-    for (const probe of this.#running.values()) probe.abort();
+    for (const { stop } of this.#running.values()) stop.abort();
   }
 
   #want(provider: Provider, model: string): void {
     const name = keyOf(provider, model, "");
     if (this.#wanted.has(name) || this.#wanted.size >= maxKnown) return;
     this.#wanted.set(name, { provider, model });
-    void this.look();
+    this.#start();
   }
 
-  async #run(probe: Probe): Promise<void> {
-    const { provider, model, key } = probe;
-    const stop = new AbortController();
-    this.#running.set(provider.name, stop);
+  async #run({ provider, model, key }: Probe, stop: AbortController): Promise<void> {
     const found = await askForContinuation(provider, model, stop.signal);
     this.#running.delete(provider.name);
     if (found === undefined) {
@@ -112,7 +121,8 @@ export class ContinuationProbe implements Continuations, AsyncDisposable {
     }
     keep(this.#known, key, found);
     this.#wanted.delete(keyOf(provider, model, ""));
-    if (!this.#end.signal.aborted) await this.look();
+    // The next one of the same server.
+    await this.look();
   }
 
   #putOff(key: string): void {

@@ -122,6 +122,7 @@ describe("what models can do is asked in the server's own way", () => {
       const { pathname } = new URL(request.url);
       if (pathname === "/v1/models") return list(...[...Object.keys(shown), "gone"].map((id) => ({ id })));
       if (pathname === "/api/ps") return Response.json({ models: [{ name: "worker", context_length: 16_384 }] });
+      if (request.method === "GET") return new Response(null, { status: 404 });
       const { model } = (await request.json()) as { model: string };
       return pathname === "/api/show" && model in shown
         ? Response.json(shown[model])

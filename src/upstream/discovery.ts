@@ -5,6 +5,7 @@ import type { ServerKind } from "../wire/neutral.ts";
 import { serverKindOf } from "../wire/profiles/server-kind.ts";
 import { askAbilities } from "./abilities.ts";
 import { askJson, isRecord, windowOf } from "./ask-json.ts";
+import { askFacts, type ServerFacts } from "./server-facts.ts";
 
 export interface Offer {
   readonly model: string;
@@ -20,6 +21,7 @@ export interface Offer {
 export interface Found {
   /** Undefined: it does not say what it is. */
   readonly kind: ServerKind | undefined;
+  readonly facts: ServerFacts;
   readonly offers: readonly Offer[];
 }
 
@@ -48,8 +50,9 @@ export async function askServer(name: string, url: string): Promise<Found | null
   const kind = kindOf(listed);
   const offers = offersOf(listed);
   const models = offers.map(({ model }) => model);
-  const known = await askAbilities(kind ?? serverKindOf({ name, url, local: true }), url, models);
-  return { kind, offers: offers.map((offer) => ({ ...offer, ...known.get(offer.model) })) };
+  const asked = kind ?? serverKindOf({ name, url, local: true });
+  const [known, facts] = await Promise.all([askAbilities(asked, url, models), askFacts(asked, url)]);
+  return { kind, facts, offers: offers.map((offer) => ({ ...offer, ...known.get(offer.model) })) };
 }
 
 const owners: ReadonlyMap<unknown, ServerKind> = new Map<unknown, ServerKind>([

@@ -9,7 +9,7 @@ import { lookAt, type Look } from "./server-look.ts";
 export interface Standing {
   /** `unknown`: it was not seen yet. */
   readonly state: Look["state"] | "unknown";
-  /** Wall clock, milliseconds: since when it is in that state. */
+  /** Monotonic, milliseconds: since when it is in that state. */
   readonly since: number;
   readonly listed: Look["listed"];
   readonly loaded: Look["loaded"];
@@ -120,7 +120,7 @@ export class ServerWatch implements AsyncDisposable {
   #follow(provider: Provider): void {
     const watched: Watched = {
       provider,
-      standing: { state: "unknown", since: this.#parts.clock.now(), listed: null, loaded: null, run: 0 },
+      standing: { state: "unknown", since: this.#parts.clock.monotonic(), listed: null, loaded: null, run: 0 },
       downs: 0,
       wake: new AbortController(),
       looking: null,
@@ -163,7 +163,7 @@ export class ServerWatch implements AsyncDisposable {
     const same = before.state === look.state;
     watched.standing = {
       state: look.state,
-      since: same ? before.since : this.#parts.clock.now(),
+      since: same ? before.since : this.#parts.clock.monotonic(),
       // A server that is away, or does not say, still has what it had.
       listed: look.listed ?? before.listed,
       loaded: look.loaded,

@@ -155,7 +155,8 @@ function answer(dialect: Dialect, requestId: string, failure: Failure): ErrorAns
     const error = { type: messagesType(failure), message: failure.message };
     return { status: failure.status, headers, body: JSON.stringify({ type: "error", error, request_id: requestId }) };
   }
-  const status = kind === "billing" ? 429 : failure.status;
+  // OpenAI's name for Anthropic's 529 is 503.
+  const status = kind === "billing" ? 429 : failure.status === 529 ? 503 : failure.status;
   return { status, headers, body: JSON.stringify({ error: openaiError(failure) }) };
 }
 

@@ -3,6 +3,7 @@
 
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import type { Dialect, JsonObject } from "../../src/wire/neutral.ts";
+import { begun } from "../../src/upstream/continuation-probe.ts";
 import { Connection } from "./connection.ts";
 import { RequestParser, type RawRequest } from "./http-parser.ts";
 import { parseObject } from "./json-access.ts";
@@ -100,7 +101,7 @@ export class FakeProvider implements AsyncDisposable {
     return this.#connections.size;
   }
 
-  /** The requests that ask for an answer of a model (those that cost). */
+  /** The requests that ask for an answer of a model (those that cost); not the gateway's own question how it continues one. */
   get generations(): RecordedRequest[] {
     return this.requests.filter(isGeneration);
   }
@@ -204,6 +205,8 @@ export class FakeProvider implements AsyncDisposable {
     if (path === "/messages/count_tokens") {
       return connection.sendJson(200, { input_tokens: Math.ceil(request.text.length / 4) });
     }
+    // It begins anew, and no test's script is about that.
+    if (isProbe(request)) return play({ answer: { text: "One, two, three." } }, request, dialect, connection);
     const step = this.#nextStep(request);
     if (path === "/embeddings" && step.refuse === undefined && step.stall === undefined) {
       return connection.sendJson(200, embeddingsAnswer(request.json(), step.answer?.usage));
@@ -266,5 +269,11 @@ function dialectOf(path: string): Dialect | null {
 
 function isGeneration(request: RecordedRequest): boolean {
   const path = pathOf(request);
-  return request.method === "POST" && path !== "/messages/count_tokens" && dialectOf(path) !== null;
+  const asks = request.method === "POST" && path !== "/messages/count_tokens" && dialectOf(path) !== null;
+  return asks && !isProbe(request);
+}
+
+/** The gateway's own question whether a local model goes on with an answer that was begun. */
+function isProbe({ text }: RecordedRequest): boolean {
+  return text.includes(begun);
 }

@@ -125,6 +125,7 @@ describe("the line of a request", () => {
       LIMITS_AGENT_RATE: "refused_limit",
       LIMITS_AGENT_CONCURRENT: "refused_limit",
       LIMITS_EXHAUSTED: "refused_limit",
+      LIMITS_LOCAL_BUSY: "refused_limit",
       CLIENT_GONE: "client_gone",
     };
     const bySource = { client: "client_error", upstream: "upstream_error", internal: "internal_error" } as const;

@@ -24,6 +24,7 @@ export type {
   ModelStats,
   ProviderStats,
   ProviderStatus,
+  ServerStatus,
   StatsDocument,
   StatsParts,
   WindowStats,

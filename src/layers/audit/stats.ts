@@ -42,6 +42,30 @@ export interface ProviderStatus {
   readonly waiting: number;
   /** ISO 8601. */
   readonly backoffUntil: string | null;
+  /** Absent: it is not local. */
+  readonly server?: ServerStatus;
+}
+
+/** How a local server was seen last. */
+export interface ServerStatus {
+  readonly state: "ready" | "loading" | "down" | "unknown";
+  /** Wall clock, milliseconds. */
+  readonly since: number;
+  /** The models in its memory; null: it does not say. */
+  readonly loaded: readonly string[] | null;
+  /** Requests that it is given at once; null: all that come. */
+  readonly concurrent: number | null;
+}
+
+/** A name of the configuration whose model its local server does not have. */
+export interface MissingModelStatus {
+  readonly name: string;
+  readonly provider: string;
+  readonly model: string;
+  /** The model that answers in its place; null: none does. */
+  readonly instead: string | null;
+  /** In words, with the command that helps. */
+  readonly message: string;
 }
 
 export interface ConfigStatus {
@@ -90,6 +114,8 @@ export interface StatsParts {
   config(): ConfigStatus;
   /** The providers in use. */
   providers(): Iterable<readonly [name: string, status: ProviderStatus]>;
+  /** Absent: nobody looks. */
+  missingModels?(): readonly MissingModelStatus[];
   audit(): AuditHealth;
   ledger(): LedgerStatus;
 }
@@ -129,6 +155,15 @@ export interface ProviderStats {
   readonly limits: LimitStatuses;
   readonly waiting: number;
   readonly backoff_until: string | null;
+  /** Only where it is local. */
+  readonly server?: ServerStats;
+}
+
+export interface ServerStats {
+  readonly state: ServerStatus["state"];
+  readonly since: string;
+  readonly loaded: readonly string[] | null;
+  readonly concurrent: number | null;
 }
 
 export interface ModelStats {
@@ -171,6 +206,8 @@ export interface StatsDocument {
     readonly local_share: number;
   };
   readonly ledger: LedgerStatus;
+  /** Only where there is one. */
+  readonly missing_models?: readonly MissingModelStatus[];
 }
 
 /** Returns a function that builds the document of this moment; `uptime_s` counts from now. */
@@ -185,6 +222,7 @@ export function createStats(parts: StatsParts): () => StatsDocument {
     }
     const day = parts.day();
     const health = parts.audit();
+    const missing = parts.missingModels?.() ?? [];
     const { agents, spentMicros } = agentStats(parts);
     return {
       version: parts.version,
@@ -195,7 +233,7 @@ export function createStats(parts: StatsParts): () => StatsDocument {
       in_flight: parts.tally.inFlight,
       config: configStats(parts.config(), zoned),
       agents,
-      providers: providerStats(parts),
+      providers: providerStats(parts, zoned),
       models: modelStats(parts.tally),
       audit: {
         entries: health.entries,
@@ -205,6 +243,7 @@ export function createStats(parts: StatsParts): () => StatsDocument {
       },
       totals: totalStats(parts.tally, spentMicros),
       ledger: parts.ledger(),
+      ...(missing.length > 0 && { missing_models: missing }),
     };
   };
 }
@@ -268,7 +307,7 @@ function windowStats(cap: Nanos, { spentNanos, heldNanos }: SpentHeld): WindowSt
   };
 }
 
-function providerStats(parts: StatsParts): Record<string, ProviderStats> {
+function providerStats(parts: StatsParts, zoned: (ms: number) => string): Record<string, ProviderStats> {
   const counted = parts.tally.providers();
   const providers: [string, ProviderStats][] = [];
   for (const [name, status] of parts.providers()) {
@@ -284,6 +323,7 @@ function providerStats(parts: StatsParts): Record<string, ProviderStats> {
         limits: status.limits,
         waiting: status.waiting,
         backoff_until: status.backoffUntil,
+        ...(status.server !== undefined && { server: { ...status.server, since: zoned(status.server.since) } }),
       },
     ]);
   }

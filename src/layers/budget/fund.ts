@@ -177,8 +177,8 @@ function holdFor({ ledger, facts }: FundParts, { request, candidate }: Paced, na
   });
 }
 
-function longestLifeMs({ connectMs, firstByteMs, firstContentMs }: Provider["timeouts"]): number {
-  return connectMs + firstByteMs + firstContentMs + longestAnswerMs;
+function longestLifeMs({ connectMs, firstByteMs, firstContentMs, loadingMs = 0 }: Provider["timeouts"]): number {
+  return connectMs + firstByteMs + firstContentMs + loadingMs + longestAnswerMs;
 }
 
 /** Calls `next` and one of the two closing steps: before its error goes on, or once the answer has ended. */

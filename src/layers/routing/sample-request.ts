@@ -4,6 +4,14 @@ import type { Agent, AttemptRecord, Candidate, Chosen, GatewayResponse, Planned,
 import type { Operation, Understood } from "../../request.ts";
 import type { Clock } from "../../clock.ts";
 import type { Dialect, WireFacts } from "../../wire/neutral.ts";
+import type { LocalHealth } from "./local-readiness.ts";
+
+/** Every local server is there, with its model. */
+export const allReady: LocalHealth = {
+  of: () => "ready",
+  renewed: async () => "ready",
+  loaded: async () => "ready",
+};
 
 export function providerOf(name: string, some: Partial<Provider> = {}): Provider {
   return {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { AttemptError, GatewayError } from "../../errors.ts";
 import type { AttemptOutcome, Candidate, Chosen, GatewayResponse, Handler, Planned } from "../../request.ts";
-import { answerOf, candidateAt, localOf, outcomesOf, plannedOf, providerOf } from "./sample-request.ts";
+import { allReady, answerOf, candidateAt, localOf, outcomesOf, plannedOf, providerOf } from "./sample-request.ts";
 import { scripted, tickingClock } from "./sample-request.ts";
 import { tryEach } from "./try-each.ts";
 
@@ -32,6 +32,7 @@ function layerOver(next: Handler<Chosen>, onWait: () => void = () => undefined, 
       onWait();
     },
     retryDelayMs: (failures, retry) => failures * retry.baseMs,
+    health: allReady,
     learnWindow: async () => undefined,
     answerAlone: () => (alone ? answerOf("counted here") : null),
     takesOver: false,
@@ -269,7 +270,7 @@ describe("when every candidate failed, the client is told", () => {
     }
   });
 
-  test("429 rather than 402 where one is too dear and another one is only busy: an agent stops for good at 402", async () => {
+  test("to come back rather than 402 where one is too dear and a local one is only busy: an agent stops for good at 402", async () => {
     expect(
       (
         await toldAfter([
@@ -277,7 +278,7 @@ describe("when every candidate failed, the client is told", () => {
           [home, "skipped_limit"],
         ])
       ).code,
-    ).toBe("LIMITS_EXHAUSTED");
+    ).toBe("LIMITS_LOCAL_BUSY");
     expect(
       (
         await toldAfter([

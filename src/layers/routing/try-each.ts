@@ -18,6 +18,7 @@ import { serverKindOf } from "../../wire/profiles/server-kind.ts";
 import { serverProfiles } from "../../wire/profiles/server-profiles.ts";
 import { promptBound } from "../../wire/prompt-bound.ts";
 import { HandOver } from "./hand-over.ts";
+import { inTurn, loadingMsOf, whenReady, type LocalHealth, type Turn } from "./local-readiness.ts";
 import { likelyTokens } from "./routes.ts";
 
 interface Parts {
@@ -26,6 +27,8 @@ interface Parts {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds before the same candidate is tried again: exponential, full jitter. `failures` counts from 1. */
   readonly retryDelayMs: (failures: number, retry: Candidate["provider"]["retry"]) => number;
+  /** How the local servers stand. */
+  readonly health: LocalHealth;
   /** The window of a model whose context is assumed, from its server; undefined: it does not tell. */
   readonly learnWindow: (candidate: Candidate) => Promise<number | undefined>;
   /** The answer where every candidate failed and the gateway can answer by itself (a token count); null: it can't. */
@@ -40,6 +43,9 @@ const maxRetryAfterSeconds = 30;
 const downSeconds = 5;
 /** The same candidate again only when it is the last one and the wait is this short. */
 const maxRetryWaitMs = 10_000;
+/** Between two questions to a server that says that it is loading its model; doubled each time. */
+const loadingPauseMs = 500;
+const maxLoadingPauseMs = 10_000;
 /** Bytes a token on the dear side: English lies at 4.5, code at 3.3. */
 const dearBytesPerToken = 3;
 /** Tokens that an answer needs at least. */
@@ -53,8 +59,10 @@ export function tryEach(parts: Parts): Layer<Kept, Chosen> {
   return (next) => async (request) => {
     const failures: Failure[] = [];
     const until = parts.clock.monotonic() + (patienceMs(request.headers) ?? Infinity);
-    for (const candidate of request.candidates) {
-      const response = await tryCandidate(parts, next, request, candidate, failures, until);
+    const candidates = inTurn(request.candidates, parts.health);
+    for (const candidate of candidates) {
+      const last = candidate === candidates[candidates.length - 1];
+      const response = await tryCandidate(parts, next, { request, candidate, last, until }, failures);
       if (response !== null) return response;
       if (parts.clock.monotonic() >= until) break;
     }
@@ -75,19 +83,19 @@ interface Failure {
 async function tryCandidate(
   parts: Parts,
   next: Handler<Chosen>,
-  request: Kept,
-  candidate: Candidate,
+  turn: Turn,
   failures: Failure[],
-  /** Monotonic: from then on the client waits no more, and nothing more is asked. */
-  until: number,
 ): Promise<GatewayResponse | null> {
-  const isLast = candidate === request.candidates[request.candidates.length - 1];
+  const { request, candidate, last, until } = turn;
+  const loadingUntil = Math.min(until, parts.clock.monotonic() + loadingMsOf(candidate.provider));
+  let loads = 0;
   for (let tries = 1; ; tries++) {
     const attempt = openAttempt(candidate, parts.clock);
     request.record.attempts.push(attempt);
     try {
-      const fitting = await fitted(parts, request, candidate, failures);
-      const handOver = handOverOf(parts, next, request, candidate, attempt, failures);
+      const ready = await whenReady(parts, turn);
+      const fitting = await fitted(parts, request, ready, failures);
+      const handOver = handOverOf(parts, next, turn, attempt, failures);
       const response = await next({ request, candidate: fitting, attempt, signal: request.line, handOver });
       request.record.served = attempt;
       return handOver?.joined(response) ?? response;
@@ -106,9 +114,15 @@ async function tryCandidate(
       // Each such failure puts one key behind, so this ends with the keys.
       if (error.otherKey && parts.clock.monotonic() < until) continue;
       // An estimate is there at once: a count is not waited for.
-      const again = isLast && request.operation !== "count_tokens";
-      const delayMs = again ? retryDelay(parts, candidate, error, tries) : null;
-      if (delayMs === null || parts.clock.monotonic() + delayMs >= until) return null;
+      const patient = request.operation !== "count_tokens";
+      const loading = error.loading && patient;
+      if (loading) loads++;
+      const delayMs = loading
+        ? Math.min(loadingPauseMs * 2 ** (loads - 1), maxLoadingPauseMs)
+        : last && patient
+          ? retryDelay(parts, candidate, error, tries - loads)
+          : null;
+      if (delayMs === null || parts.clock.monotonic() + delayMs >= (loading ? loadingUntil : until)) return null;
       await parts.wait(delayMs, request.line);
       // Nobody is left to answer: no hold is taken and nothing is asked for a client that hung up while it waited.
       if (request.line.aborted) throw new GatewayError("CLIENT_GONE", { cause: error });
@@ -120,8 +134,7 @@ async function tryCandidate(
 function handOverOf(
   parts: Parts,
   next: Handler<Chosen>,
-  request: Kept,
-  candidate: Candidate,
+  { request, candidate, until }: Turn,
   attempt: AttemptRecord,
   failures: readonly Failure[],
 ): HandOver | undefined {
@@ -133,7 +146,8 @@ function handOverOf(
     const follower = openAttempt(other, parts.clock);
     request.record.attempts.push(follower);
     try {
-      const fitting = await fitted(parts, request, other, []);
+      const ready = await whenReady(parts, { request, candidate: other, last: false, until });
+      const fitting = await fitted(parts, request, ready, []);
       const response = await next({ request, candidate: fitting, attempt: follower, signal: request.line, begun });
       request.record.served = follower;
       return response;
@@ -276,9 +290,13 @@ function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError
   const others = paid.filter((f) => !limited.includes(f));
   if (limited.length > 0 && others.length === 0) {
     const retryAfterSeconds = Math.max(1, shortestWait(limited) ?? 0);
-    return new GatewayError("LIMITS_EXHAUSTED", { retryAfterSeconds, cause });
+    const busy = limited.every((f) => f.candidate.local);
+    return new GatewayError(busy ? "LIMITS_LOCAL_BUSY" : "LIMITS_EXHAUSTED", { retryAfterSeconds, cause });
   }
   if (failures.every((f) => f.error.outcome.startsWith("skipped_"))) {
+    if (failures.every((f) => f.error.outcome === "skipped_model")) {
+      return new GatewayError("ROUTE_NO_CANDIDATE", { publicMessage: lackingModel, final: true, cause });
+    }
     const keyless = failures.find((f) => f.error.outcome === "skipped_key");
     if (keyless !== undefined) {
       return new GatewayError("ROUTE_NO_CANDIDATE", { publicMessage: lacking(keyless.candidate.provider), cause });
@@ -290,6 +308,9 @@ function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError
   const retryAfterSeconds = Math.max(downSeconds, shortestWait(failures) ?? 0);
   return new GatewayError("UPSTREAM_FAILED", { retryAfterSeconds, final: sent.length > 0, cause });
 }
+
+/** The names of local models are the house's own affair. */
+const lackingModel = "The local server does not have the model behind this name: `sanctum status` tells what fetches it.";
 
 function lacking({ name, key }: Candidate["provider"]): string {
   return key.from === "passthrough"

@@ -47,6 +47,11 @@ export interface ServerProfile {
   readonly schemaBinds: boolean;
   /** Embeddings can be asked for as base64. */
   readonly base64Embeddings: boolean;
+  /**
+   * Requests that it is given at once where neither the configuration nor the server says how many; the others wait in line
+   * here, where their order is ours. Undefined: all that come.
+   */
+  readonly places: number | undefined;
   /** Where tokens are counted free of charge; null: nowhere. */
   readonly counting: "messages" | "responses" | "llamacpp" | "vllm" | null;
 }
@@ -79,6 +84,9 @@ const local: ServerProfile = {
   jsonMode: true,
   schemaBinds: false,
   base64Embeddings: false,
+  // What LM Studio (docs "Parallel Requests") and llama-server have where nobody sets it. More would wait there unseen, with
+  // the clock of the first byte running.
+  places: 4,
   counting: null,
 };
 
@@ -91,6 +99,7 @@ const cloud: ServerProfile = {
   imageUrls: true,
   singleCalls: true,
   schemaBinds: true,
+  places: undefined,
 };
 
 export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
@@ -121,6 +130,9 @@ export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
   },
   // Models that can think do so unasked; of the others any effort but "none" is a 400 (ollama: server/routes.go, "does not
   // support thinking"). Its window is 4,096 tokens unless someone sets it, whatever the model could hold.
+  //
+  // It works on one request at a time unless OLLAMA_NUM_PARALLEL says more, which it does not tell; what is too many waits
+  // in a line of its own (ollama: docs/faq.mdx). Fewer places here would leave one idle that may do more.
   ollama: { ...local, toolChoice: "ignored", reasoning: "off", refusesOverlong: false, assumedContext: 4_096 },
   llamacpp: {
     ...local,
@@ -138,6 +150,8 @@ export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
     reasoning: "template",
     continueFlags: true,
     base64Embeddings: true,
+    // It works on what comes all at once (continuous batching, `--max-num-seqs`), as far as its memory goes.
+    places: 32,
     counting: "vllm",
   },
   // "'response_format.type' must be 'json_schema' or 'text'".
