@@ -148,7 +148,9 @@ function requestRows(stats: StatsDocument): Cell[][] {
 }
 
 function providerRows(stats: StatsDocument): Cell[][] {
-  const rows: Cell[][] = [["provider", "breaker", "server", "key", "sent", "errors", "p50", "p95", "back off until"].map(dim)];
+  const rows: Cell[][] = [
+    ["provider", "breaker", "server", "key", "sent", "errors", "p50", "p95", "back off until"].map(dim),
+  ];
   for (const [name, provider] of Object.entries(stats.providers)) {
     rows.push([
       printable(name),
@@ -247,7 +249,8 @@ export function statusText(stats: StatsDocument, colour: boolean): string {
   const keyless = Object.entries(stats.providers).flatMap(([name, { key }]) => (key === "missing" ? name : []));
   if (keyless.length > 0) text += painted(`without a key: ${printable(keyless.join(", "))}\n`, "dim", colour);
   for (const [name, { server }] of Object.entries(stats.providers)) {
-    if (server !== undefined && server.state !== "down") text += painted(`${serverText(name, server)}\n`, "dim", colour);
+    if (server !== undefined && server.state !== "down")
+      text += painted(`${serverText(name, server)}\n`, "dim", colour);
   }
   for (const { instead, message } of stats.missing_models ?? []) {
     if (instead !== null) text += painted(`${printable(message)}\n`, "yellow", colour);

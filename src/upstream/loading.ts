@@ -19,5 +19,7 @@ export function isLoadingAnswer(answer: unknown): boolean {
   if (typeof answer !== "object" || answer === null || !("error" in answer)) return false;
   const { error } = answer;
   if (typeof error !== "object" || error === null || !("type" in error) || !("message" in error)) return false;
-  return error.type === "unavailable_error" && typeof error.message === "string" && /^loading model/i.test(error.message);
+  return (
+    error.type === "unavailable_error" && typeof error.message === "string" && /^loading model/i.test(error.message)
+  );
 }

@@ -91,5 +91,8 @@ export function offers(kind: ServerKind, listed: readonly string[] | null, model
 
 /** LM Studio takes `qwen3-4b` for `qwen/qwen3-4b`, and `@q4_k_m` chooses among variants of one. */
 function plain(id: string): string {
-  return id.replace(/@[^@]*$/, "").replace(/^.*\//, "").toLowerCase();
+  return id
+    .replace(/@[^@]*$/, "")
+    .replace(/^.*\//, "")
+    .toLowerCase();
 }

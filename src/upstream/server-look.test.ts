@@ -93,7 +93,11 @@ describe("a look at a local server", () => {
   });
 
   test("finds a server there that wants a key, or says nothing that is understood", async () => {
-    for (const answer of [() => new Response("", { status: 401 }), () => new Response("<html>"), () => Response.json([])]) {
+    for (const answer of [
+      () => new Response("", { status: 401 }),
+      () => new Response("<html>"),
+      () => Response.json([]),
+    ]) {
       expect(await seenAt(answer, "generic")).toEqual({ state: "ready", listed: null, loaded: null });
     }
   });

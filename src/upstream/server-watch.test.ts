@@ -83,13 +83,13 @@ describe("a local server", () => {
 
   test("is looked at seldom while it is well, and each second or so while somebody waits for it", async () => {
     watch.configure([home]);
-    expect(await pauses.next()).toBe(10_000);
+    expect(await pauses.next()).toBe(5_000);
     seen = loading;
-    expect(await pauses.next()).toBe(10_000);
+    expect(await pauses.next()).toBe(5_000);
     expect(await pauses.next()).toBe(1_000);
     seen = ready;
     expect(await pauses.next()).toBe(1_000);
-    expect(await pauses.next()).toBe(10_000);
+    expect(await pauses.next()).toBe(5_000);
   });
 
   test("that is away is looked for within a second, then less often, at least each five seconds", async () => {
@@ -181,7 +181,7 @@ describe("a local server", () => {
     await endPause(1_000);
     await loaded;
     expect(watch.standing("home")?.state).toBe("ready");
-    expect(pauses.open.map(({ ms }) => ms)).toEqual([10_000]);
+    expect(pauses.open.map(({ ms }) => ms)).toEqual([5_000]);
   });
 
   test("is waited for no longer than one wants to, nor after one has gone", async () => {

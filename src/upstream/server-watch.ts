@@ -32,7 +32,7 @@ interface WatchParts {
 }
 
 /** Often enough that a crash is seen before many requests meet it, and nothing to a server. */
-const readyMs = 10_000;
+const readyMs = 5_000;
 /** Somebody waits for it. */
 const loadingMs = 1_000;
 const firstDownMs = 1_000;

@@ -14,13 +14,15 @@ const price = { input: 0, output: 10, cache_read: 0, cache_write: 0 };
 async function startPoorHouse(gate: Gate): Promise<House> {
   return startHouse({
     cloud: { respond: { answer: { usage: { input: 50, output: maxTokens } }, gate } },
-    config: {
+    config: ({ local }) => ({
+      // What stands in line at home is another test's affair.
+      providers: { ollama: { url: `${local}/v1`, local: true, key: "none", limits: { concurrent: 1_000 } } },
       agents: { windu: { daily_usd: cap, tokens: [tokenOf("windu").hash] } },
       models: {
         dear: { provider: "anthropic", model: "claude-dear", price },
         "coder-14b": { provider: "ollama", model: "qwen2.5-coder:14b", context: 32_768 },
       },
-    },
+    }),
   });
 }
 

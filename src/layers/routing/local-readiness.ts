@@ -78,7 +78,8 @@ export async function whenReady({ clock, health }: Parts, turn: Turn): Promise<C
 
 /** Who names a server's model outright is answered by that server; a name of the house is to be served by somebody. */
 function isMissing(known: Health, { candidate }: Turn): boolean {
-  const outright = candidate.reason === "requested" && candidate.name === `${candidate.provider.name}/${candidate.model}`;
+  const outright =
+    candidate.reason === "requested" && candidate.name === `${candidate.provider.name}/${candidate.model}`;
   return known === "missing" && !outright;
 }
 

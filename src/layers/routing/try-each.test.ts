@@ -3,6 +3,7 @@ import { AttemptError, GatewayError } from "../../errors.ts";
 import type { AttemptOutcome, Candidate, Chosen, GatewayResponse, Handler, Planned } from "../../request.ts";
 import { allReady, answerOf, candidateAt, localOf, outcomesOf, plannedOf, providerOf } from "./sample-request.ts";
 import { scripted, tickingClock } from "./sample-request.ts";
+import type { Health, LocalHealth } from "./local-readiness.ts";
 import { tryEach } from "./try-each.ts";
 
 const cloud = candidateAt(providerOf("cloud"));
@@ -23,7 +24,12 @@ interface Setting {
 }
 
 /** `onWait` stands for what happens while the layer waits. */
-function layerOver(next: Handler<Chosen>, onWait: () => void = () => undefined, alone = false): Setting {
+function layerOver(
+  next: Handler<Chosen>,
+  onWait: () => void = () => undefined,
+  alone = false,
+  health: LocalHealth = allReady,
+): Setting {
   const waits: number[] = [];
   const layer = tryEach({
     clock: tickingClock(),
@@ -32,7 +38,7 @@ function layerOver(next: Handler<Chosen>, onWait: () => void = () => undefined, 
       onWait();
     },
     retryDelayMs: (failures, retry) => failures * retry.baseMs,
-    health: allReady,
+    health,
     learnWindow: async () => undefined,
     answerAlone: () => (alone ? answerOf("counted here") : null),
     takesOver: false,
@@ -98,6 +104,64 @@ describe("the next candidate answers after", () => {
     await layerOver(next).run(request);
     expect(called).toEqual(["cloud/model", "other/model"]);
     expect(request.record.attempts[0]!.status).toBe(500);
+  });
+});
+
+describe("a local server that says that it is loading its model", () => {
+  const loading: Facts = { status: 503, loading: true };
+  const patient = candidateAt(
+    localOf("patient", {
+      timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1, loadingMs: 60_000 },
+    }),
+  );
+
+  test("is asked again, and others only once it took too long", async () => {
+    const { next, called } = scripted(failing("upstream_503", loading), failing("upstream_503", loading), () =>
+      answerOf("loaded"),
+    );
+    const { run, waits } = layerOver(next);
+    const request = plannedOf([patient, cloud]);
+    expect((await run(request)).body).toBe("loaded");
+    expect(called).toEqual(["patient/model", "patient/model", "patient/model"]);
+    expect(waits).toEqual([500, 1_000]);
+    expect(request.record.attempts.map(({ outcome }) => outcome)).toEqual(["upstream_503", "upstream_503", null]);
+  });
+
+  test("does not use up the tries that a failure has", async () => {
+    const { next, called } = scripted(failing("upstream_503", loading), failing("upstream_500", { status: 500 }), () =>
+      answerOf("at last"),
+    );
+    const retry = { attempts: 2, baseMs: 500, maxMs: 8_000 };
+    const twice = candidateAt({ ...patient.provider, retry });
+    expect((await layerOver(next).run(plannedOf([twice]))).body).toBe("at last");
+    expect(called).toHaveLength(3);
+  });
+
+  test("that may take no time for it lets the next one answer", async () => {
+    const { next, called } = scripted(failing("upstream_503", loading), () => answerOf("from the cloud"));
+    await layerOver(next).run(plannedOf([home, cloud]));
+    expect(called).toEqual(["home/model", "cloud/model"]);
+  });
+});
+
+describe("what is known of a local server", () => {
+  test("comes before it is asked: it is passed over, with its reason in the trail", async () => {
+    const { next, called } = scripted(() => answerOf("from the cloud"));
+    const health = { ...allReady, of: (candidate: Candidate) => (candidate.local ? "down" : "ready") } as const;
+    const request = plannedOf([home, cloud]);
+    expect((await layerOver(next, undefined, false, health).run(request)).body).toBe("from the cloud");
+    expect(called).toEqual(["cloud/model"]);
+    expect(outcomesOf(request.record.attempts)).toEqual(["home/model:skipped_breaker", "cloud/model:open"]);
+    expect(request.record.attempts[0]).toMatchObject({ note: "its server does not answer", status: null });
+  });
+
+  test("is told the client as what is missing where that is all that is wrong", async () => {
+    const missing = candidateAt(localOf("home"), { name: "coder", reason: "fallback" });
+    const health = { ...allReady, of: (): Health => "missing", renewed: async (): Promise<Health> => "missing" };
+    const { next } = scripted();
+    const error = await refused(layerOver(next, undefined, false, health).run(plannedOf([missing])));
+    expect([error.code, error.final]).toEqual(["ROUTE_NO_CANDIDATE", true]);
+    expect(error.publicMessage).toContain("sanctum status");
   });
 });
 

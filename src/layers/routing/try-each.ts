@@ -310,7 +310,8 @@ function exhausted(dialect: Dialect, failures: readonly Failure[]): GatewayError
 }
 
 /** The names of local models are the house's own affair. */
-const lackingModel = "The local server does not have the model behind this name: `sanctum status` tells what fetches it.";
+const lackingModel =
+  "The local server does not have the model behind this name: `sanctum status` tells what fetches it.";
 
 function lacking({ name, key }: Candidate["provider"]): string {
   return key.from === "passthrough"
