@@ -34,6 +34,8 @@ export async function startHouse(options: HouseOptions = {}): Promise<House> {
   const urls = { cloud: cloud.url, local: local.url };
   const overlay = typeof options.config === "function" ? options.config(urls) : options.config;
   const config = merge(baseConfig(urls.cloud, urls.local), overlay ?? {});
+  // What the configuration says that a server at home has, it has.
+  local.offer(modelsAt(local.url, config));
   try {
     const { env, home, program } = options;
     const gateway = await startGateway({
@@ -76,6 +78,16 @@ export function baseConfig(cloudUrl: string, localUrl: string): Record<string, u
     models: { "coder-14b": { provider: "ollama", model: "qwen2.5-coder:14b", context: 32_768 } },
     fallback: ["coder-14b"],
   };
+}
+
+/** The models that aliases of the configuration mean there. */
+export function modelsAt(url: string, config: Readonly<Record<string, unknown>>): string[] {
+  const providers = (config["providers"] ?? {}) as Readonly<Record<string, { readonly url?: string }>>;
+  const aliases = (config["models"] ?? {}) as Readonly<
+    Record<string, { readonly provider: string; readonly model: string }>
+  >;
+  const there = (name: string): boolean => providers[name]?.url?.startsWith(url) === true;
+  return Object.values(aliases).flatMap(({ provider, model }) => (there(provider) ? [model] : []));
 }
 
 /** `top` over `base`; two maps under the same key are joined. */

@@ -63,6 +63,8 @@ export class FakeProvider implements AsyncDisposable {
   readonly #options: ProviderOptions;
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
+  /** Beside those of the options. */
+  readonly #offered = new Set<string>();
   readonly #waiters: { count: number; resolve: () => void }[] = [];
   /** Models that Ollama's door has loaded. */
   readonly #loaded = new Set<string>();
@@ -220,8 +222,13 @@ export class FakeProvider implements AsyncDisposable {
     return typeof this.respond === "function" ? this.respond(request) : this.respond;
   }
 
+  /** Lists these, too. */
+  offer(models: Iterable<string>): void {
+    for (const model of models) this.#offered.add(model);
+  }
+
   #models(): readonly string[] {
-    return this.#options.models ?? ["fake-model"];
+    return [...new Set([...(this.#options.models ?? ["fake-model"]), ...this.#offered])];
   }
 
   #speaks(dialect: Dialect): boolean {
