@@ -128,7 +128,9 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   },
   "providers.NAME.local": {
     yaml: "false",
-    more: "A local provider is asked for its models every half minute.",
+    more:
+      "It is looked at every few seconds: passed over while nobody answers there, waited for while it loads its model. " +
+      "`sanctum status` shows how it stands, and names whose model it does not have.",
   },
   "providers.NAME.headers": { yaml: "{}" },
   "providers.NAME.headers.HEADER": { says: "–", about: "The value of one header: visible ASCII." },

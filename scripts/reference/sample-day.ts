@@ -155,6 +155,18 @@ export function sampleStats(full = false): { readonly stats: StatsDocument; read
     timezone: () => "Europe/Vienna",
     day: () => ({ key: "2026-11-23", endsAt: Date.UTC(2026, 10, 23, 23) }),
     agents: () => [["windu", { daily: 2_000_000_000, ...(full && { hourly: 500_000_000, monthly: 20_000_000_000 }) }]],
+    missingModels: () =>
+      full
+        ? [
+            {
+              name: "gemma-4",
+              provider: "ollama",
+              model: "gemma4:31b",
+              instead: null,
+              message: "gemma-4: ollama has no model gemma4:31b; fetch it: `ollama pull gemma4:31b`",
+            },
+          ]
+        : [],
     windowBalances: () => ({
       hour: { spentNanos: 8_700_000, heldNanos: 34_875_000 },
       month: { spentNanos: 8_700_000, heldNanos: 34_875_000 },
@@ -180,6 +192,9 @@ export function sampleStats(full = false): { readonly stats: StatsDocument; read
           },
           waiting: 0,
           backoffUntil: null,
+          ...(full && {
+            server: { state: "ready", since: noon - 60 * second, loaded: ["qwen2.5-coder:14b"], concurrent: 4 },
+          }),
         },
       ],
     ],

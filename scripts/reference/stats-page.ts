@@ -59,6 +59,17 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "providers.NAME.limits.models.NAME.requests.resets_at": "When it is full again; null where that is not known.",
   "providers.NAME.waiting": "Requests that stand in line for their turn.",
   "providers.NAME.backoff_until": "Until when the provider is left alone after a refusal, UTC; null where it is not.",
+  "providers.NAME.server.state":
+    "Only where it is local, as it was seen last. `ready`; `loading`: it is there, its model is not yet; `down`: nobody " +
+    "answers there, so it is passed over; `unknown`: not seen yet.",
+  "providers.NAME.server.since": "Since when.",
+  "providers.NAME.server.loaded": "The models in its memory; null where it does not say.",
+  "providers.NAME.server.concurrent":
+    "Requests that it is given at once; the others wait in line. Null: all that come.",
+  missing_models:
+    "Only where there is one: names of the configuration whose model its local server does not have (`name`, `provider`, " +
+    "`model`), the one that answers in its place or null (`instead`), and what helps (`message`). Requests for the name go " +
+    "to the next candidate until the model is there.",
   "models.NAME.requests": "Attempts at this candidate in the day. Beyond 200 names the rest is counted as `other`.",
   "models.NAME.spent_usd": "What they cost.",
   "models.NAME.input_tokens": "Their prompt tokens.",

@@ -187,3 +187,42 @@ test("a drift of the provider's figures from the price list shows in both, and i
   expect(status.text).toContain("openrouter/a/dear: +20.0 % against the price list; `sanctum reconcile` tells more");
   expect(process.exitCode).toBe(0);
 });
+
+test("status and stats show how a local server stands, and what fetches a model that it lacks", async () => {
+  const since = Date.UTC(2026, 10, 23, 17, 30);
+  const server = { state: "ready", since, loaded: ["m:7b"], concurrent: 4 } as const;
+  const missing = [
+    { name: "coder", provider: "den", model: "x", instead: null, message: "coder: den has no model x; fetch it" },
+    { name: "gemma", provider: "den", model: "y", instead: "z", message: "gemma: den has no model y; it serves z" },
+  ];
+  const told = async (some: Partial<ProviderStatus>, names = missing): Promise<[string, string]> => {
+    const status = captured(false);
+    const fetched = { ...document({ key: "none", ...some }), missing_models: names };
+    await statusCommand(status, async () => fetched).parseAsync([], { from: "user" });
+    const stats = captured(false);
+    await statsCommand(stats, async () => fetched).parseAsync([], { from: "user" });
+    return [status.text, stats.text];
+  };
+  const [status, stats] = await told({ server });
+  expect(status).toContain("anthropic: ready, in memory: m:7b\n");
+  expect(status).toContain("coder: den has no model x; fetch it\n");
+  expect(status).toContain("gemma: den has no model y; it serves z\n");
+  expect(process.exitCode).toBe(1);
+  expect(stats).toMatch(/anthropic +closed +ready +none/);
+
+  const [down] = await told({ server: { ...server, state: "down" } }, []);
+  expect(down).toContain("anthropic: the server does not answer since 17:30:00\n");
+  const [loading] = await told({ server: { ...server, state: "loading" } }, []);
+  expect(loading).toContain("anthropic: loading its model\n");
+});
+
+test("a model for every name is no problem, only told", async () => {
+  const io = captured(false);
+  const message = "gemma: den has no model y; it serves z";
+  const missing = [{ name: "gemma", provider: "den", model: "y", instead: "z", message }];
+  const fine = { ...document(), agents: {}, missing_models: missing };
+  await statusCommand(io, async () => fine).parseAsync([], { from: "user" });
+  expect(io.text).toContain("all is well");
+  expect(io.text).toContain(message);
+  expect(process.exitCode).toBe(0);
+});
