@@ -172,6 +172,7 @@ export class Daemon {
       config: () => this.config,
       own: () => this.urls,
       onFound: () => this.#adopt(this.config),
+      onReturn: (name) => this.#limits.returned(name),
       names: () => this.#generations.current.value.namesInUse(),
       meaning: (name) => this.#generations.current.value.directory.resolve(name),
       successors: () => this.#generations.current.value.successors(),

@@ -20,6 +20,8 @@ interface Parts {
   readonly own: () => readonly string[];
   /** Something else was found than before: to be adopted. */
   readonly onFound: () => void;
+  /** A server that was away is back. */
+  readonly onReturn: (provider: string) => void;
   /** Aliases, and the names of `fallback` and of the routes; what each of them means. */
   readonly names: () => Iterable<string>;
   readonly meaning: (name: string) => readonly Pick<Candidate, "provider" | "model">[];
@@ -139,6 +141,7 @@ export class HomeServers implements AsyncDisposable {
     const before = this.#states.get(name) ?? "ready";
     if (state === "unknown" || state === before) return;
     this.#states.set(name, state);
+    if (state === "ready") this.#parts.onReturn(name);
     this.#parts.report(`${name}: ${stateTexts[state]}`);
   }
 

@@ -65,6 +65,13 @@ export class MemoryBreaker implements Breaker {
     this.#nextOpenMs = local ? LOCAL_OPEN_MS : OPEN_MS;
   }
 
+  /** The server was seen to be back: what failed while it was away says nothing about it any more. */
+  forgive(): void {
+    this.#epoch++;
+    this.#close(0);
+    this.#nextOpenMs = this.#local ? LOCAL_OPEN_MS : OPEN_MS;
+  }
+
   /** An open breaker whose time is up shows as `half_open`: the next attempt is the probe. */
   get state(): BreakerState {
     return this.#state === "open" && this.#clock.monotonic() >= this.#openUntil ? "half_open" : this.#state;

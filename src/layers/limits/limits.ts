@@ -40,6 +40,11 @@ export class Limits {
     for (const { name, local } of all) this.#breaker(name, local).setLocal(local);
   }
 
+  /** A provider that was away was seen to be back. */
+  returned(provider: string): void {
+    this.#breakers.get(provider)?.forgive();
+  }
+
   status(provider: string): LimitsStatus {
     const waitMs = this.backoff.waitMs(provider, this.clock.monotonic());
     return {

@@ -368,6 +368,32 @@ describe("the breaker", () => {
     expect(limits.status("anthropic").state).toBe("closed");
   });
 
+  test("does not count a server that loads its model, which is not left alone for it either", async () => {
+    const { attempt, limits } = setUp();
+    for (let i = 0; i < 6; i++) {
+      const error = new AttemptError("upstream_503", { status: 503, loading: true });
+      await errorOf(attempt(throws(error)));
+      expect(error.retryAfterMs).toBeUndefined();
+    }
+    expect(limits.status("anthropic")).toMatchObject({ state: "closed", backoff_until: null });
+  });
+
+  test("is shut again as soon as the server was seen to be back, and what was sent before says nothing then", async () => {
+    const { attempt, limits } = setUp();
+    const late = Promise.withResolvers<GatewayResponse>();
+    const sentBefore = errorOf(attempt(() => late.promise));
+    for (let i = 0; i < 5; i++) await errorOf(attempt(throws(new AttemptError("connect_failed"))));
+    expect(limits.status("anthropic").state).toBe("open");
+    limits.returned("anthropic");
+    expect(limits.status("anthropic").state).toBe("closed");
+    for (let i = 0; i < 4; i++) await errorOf(attempt(throws(new AttemptError("connect_failed"))));
+    late.reject(new AttemptError("cut_stream"));
+    await sentBefore;
+    expect(limits.status("anthropic").state).toBe("closed");
+    await errorOf(attempt(throws(new AttemptError("connect_failed"))));
+    expect(limits.status("anthropic").state).toBe("open");
+  });
+
   test("lets one probe through, and the others as soon as its answer has begun", async () => {
     const { attempt, clock } = setUp();
     for (const [outcome, status] of failures) await errorOf(attempt(throws(new AttemptError(outcome, { status }))));

@@ -56,7 +56,7 @@ describe("candidates have their turn", () => {
 
   test("one that loads in its own place where no other local one can serve: no cloud goes first", () => {
     expect(inTurn([den, cloud], new Seen({ at: { den: "loading" } }))).toEqual([den, cloud]);
-    for (const other of ["down", "missing", "loading"] as const) {
+    for (const other of ["down", "missing", "loading", "cold"] as const) {
       expect(inTurn([den, attic], new Seen({ at: { den: "loading", attic: other } }))).toEqual([den, attic]);
     }
   });

@@ -28,15 +28,10 @@ export function inTurn(candidates: readonly Candidate[], health: LocalHealth): r
   for (let at = ordered.length - 1; at >= 0; at--) {
     const candidate = ordered[at]!;
     if (!candidate.local || health.of(candidate) !== "loading") continue;
-    const able = ordered.findIndex((one, place) => place > at && one.local && canServe(one, health));
+    const able = ordered.findIndex((one, place) => place > at && one.local && health.of(one) === "ready");
     if (able !== -1) ordered.splice(able, 0, ...ordered.splice(at, 1));
   }
   return ordered;
-}
-
-function canServe(candidate: Candidate, health: LocalHealth): boolean {
-  const known = health.of(candidate);
-  return known === "ready" || known === "cold";
 }
 
 export interface Turn {
