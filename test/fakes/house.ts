@@ -34,8 +34,8 @@ export async function startHouse(options: HouseOptions = {}): Promise<House> {
   const urls = { cloud: cloud.url, local: local.url };
   const overlay = typeof options.config === "function" ? options.config(urls) : options.config;
   const config = merge(baseConfig(urls.cloud, urls.local), overlay ?? {});
-  // What the configuration says that a server at home has, it has.
-  local.offer(modelsAt(local.url, config));
+  // What the configuration says that a server has, it has.
+  for (const server of [cloud, local]) server.offer(modelsAt(server.url, config));
   try {
     const { env, home, program } = options;
     const gateway = await startGateway({

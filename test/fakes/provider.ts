@@ -18,7 +18,7 @@ export interface ProviderOptions {
   readonly dialects?: readonly Dialect[];
   /** A local model's server: chat only, with a strict chat template. */
   readonly local?: boolean;
-  /** For `/v1/models` and `/api/tags`. */
+  /** For `/v1/models` and `/api/tags`; where absent, that of the houses of the tests, or a made-up one in the cloud. */
   readonly models?: readonly string[];
   /** What Ollama's own door tells of its models, by name. */
   readonly abilities?: Readonly<Record<string, FakeAbilities>>;
@@ -228,7 +228,12 @@ export class FakeProvider implements AsyncDisposable {
   }
 
   #models(): readonly string[] {
-    return [...new Set([...(this.#options.models ?? ["fake-model"]), ...this.#offered])];
+    return [
+      ...new Set([
+        ...(this.#options.models ?? [this.#options.local === true ? "qwen2.5-coder:14b" : "fake-model"]),
+        ...this.#offered,
+      ]),
+    ];
   }
 
   #speaks(dialect: Dialect): boolean {

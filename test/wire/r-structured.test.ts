@@ -16,7 +16,7 @@ setDefaultTimeout(30_000);
 let studio: FakeProvider;
 let house: House;
 beforeAll(async () => {
-  studio = await FakeProvider.start({ local: true });
+  studio = await FakeProvider.start({ local: true, models: ["some-coder"] });
   const quick = { idle: "200ms", first_content: "20s", first_byte: "20s" };
   house = await startHouse({
     config: ({ local }) => ({
