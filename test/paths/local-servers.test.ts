@@ -3,6 +3,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { LocalServer, type LocalKind, type LocalServerState } from "../fakes/local-server.ts";
 import { post, startHouse, type House, type HouseOptions } from "../fakes/house.ts";
+import { begun } from "../../src/upstream/continuation-probe.ts";
+import type { JsonObject } from "../../src/wire/neutral.ts";
 import { attemptsOf, eventually } from "../harness.ts";
 import { StreamReading } from "../wire/stream-reading.ts";
 
@@ -137,7 +139,9 @@ describe("a local server", () => {
   });
 
   test("that loads lets another one go first that can serve now", async () => {
-    await using den = await startDen("llamacpp", { loading: true }, { fallback: ["coder-14b"] });
+    const abilities = { "qwen2.5-coder:14b": { capabilities: ["completion", "tools"], loaded: 32_768 } };
+    const fallback = ["coder-14b"];
+    await using den = await startDen("llamacpp", { loading: true }, { fallback }, { local: { abilities } });
     const { house } = den;
     expect((await post(house.gateway, "chat", { model: "den-model" })).status).toBe(200);
     expect(await lastAttempts(house, 1)).toEqual(["coder-14b:ok"]);
@@ -250,5 +254,30 @@ describe("a model that its server does not have", () => {
     const { house } = den;
     expect((await missing(house))[0]).toMatchObject({ instead: "big.gguf" });
     expect((await post(house.gateway, "chat", { model: "den-model" })).status).toBe(200);
+  });
+});
+
+describe("what a local model does with an answer that was begun", () => {
+  const isProbe = ({ messages }: JsonObject): boolean => JSON.stringify(messages).includes(begun);
+
+  test("is asked of the models that may carry on for others, once and in the background", async () => {
+    await using den = await startDen("ollama", { continuing: "implicit" }, { fallback: ["den-model"] });
+    const { server } = den;
+    await eventually(() => expect(server.chats).toHaveLength(1));
+    expect(isProbe(server.chats[0]!)).toBe(true);
+    expect(server.chats[0]).toMatchObject({ model: "m", stream: false });
+    // It is nobody's request: no line, no money, and no agent.
+    expect(den.house.gateway.auditText()).toEqual([]);
+    expect((await post(den.house.gateway, "chat", { model: "den-model" })).status).toBe(200);
+    expect(server.chats.filter(isProbe)).toHaveLength(1);
+  });
+
+  test("is asked of no model that is not in memory, and of none where nothing is taken over", async () => {
+    await using cold = await startDen("ollama", { loaded: [] }, { fallback: ["den-model"] });
+    await using off = await startDen("ollama", {}, { fallback: ["den-model"], stream: { takeover: "off" } });
+    for (const { house, server } of [cold, off]) {
+      expect((await shown(house, "ollama-den")).state).toBe("ready");
+      expect(server.chats).toEqual([]);
+    }
   });
 });
