@@ -50,19 +50,14 @@ const mostNamed = 3;
 
 function remedyFor({ provider, model }: Meant, listed: readonly string[]): string {
   const word = shellWord(model);
-  switch (serverKindOf(provider)) {
-    case "ollama":
-      return `fetch it: \`${elsewhere(provider)}ollama pull ${word}\``;
-    // Without "just in time loading" it lists only what is loaded.
-    case "lmstudio":
-      return `fetch it: \`lms get ${word}\`, or, where it is there already, load it: \`lms load ${word}\``;
-    case "llamacpp":
-      return `${serves(listed)}; start it with that one: \`llama-server -m FILE --alias ${word}\``;
-    case "vllm":
-      return `${serves(listed)}; start it with that one: \`vllm serve ${word}\``;
-    default:
-      return serves(listed);
+  const kind = serverKindOf(provider);
+  if (kind === "ollama") return `fetch it: \`${elsewhere(provider)}ollama pull ${word}\``;
+  // Without "just in time loading" it lists only what is loaded.
+  if (kind === "lmstudio") {
+    return `fetch it: \`lms get ${word}\`, or, where it is there already, load it: \`lms load ${word}\``;
   }
+  if (kind === "llamacpp") return `${serves(listed)}; start it with that one: \`llama-server -m FILE --alias ${word}\``;
+  return kind === "vllm" ? `${serves(listed)}; start it with that one: \`vllm serve ${word}\`` : serves(listed);
 }
 
 function serves(listed: readonly string[]): string {

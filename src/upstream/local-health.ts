@@ -74,19 +74,10 @@ function loadedVersion(kind: ServerKind, loaded: ReadonlyMap<string, string>, mo
  */
 export function offers(kind: ServerKind, listed: readonly string[] | null, model: string): boolean {
   if (listed === null || listed.includes(model)) return true;
-  switch (kind) {
-    case "ollama":
-      // What Ollama's own cloud serves need not be there (docs/cloud.mdx); a name without a tag means `latest`.
-      return listed.includes(`${model}:latest`) || /[:-]cloud$/.test(model);
-    case "lmstudio":
-      return listed.some((id) => plain(id) === plain(model));
-    case "llamacpp":
-      return listed.length <= 1;
-    case "vllm":
-      return false;
-    default:
-      return true;
-  }
+  // What Ollama's own cloud serves need not be there (docs/cloud.mdx); a name without a tag means `latest`.
+  if (kind === "ollama") return listed.includes(`${model}:latest`) || /[:-]cloud$/.test(model);
+  if (kind === "lmstudio") return listed.some((id) => plain(id) === plain(model));
+  return kind === "llamacpp" ? listed.length <= 1 : kind !== "vllm";
 }
 
 /** LM Studio takes `qwen3-4b` for `qwen/qwen3-4b`, and `@q4_k_m` chooses among variants of one. */

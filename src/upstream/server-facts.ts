@@ -12,21 +12,14 @@ export interface ServerFacts {
 /** `url` is the base that ends in `/v1`. Never throws. */
 export async function askFacts(kind: ServerKind, url: string): Promise<ServerFacts> {
   const origin = url.replace(/\/v1$/, "");
-  switch (kind) {
-    // docs/api.md, "Version". How many it serves at once (OLLAMA_NUM_PARALLEL) it does not tell.
-    case "ollama":
-      return versionIn(await askJson(`${origin}/api/version`), "version");
-    // tools/server/README.md, "GET /props": `total_slots` is what `--parallel` set.
-    case "llamacpp": {
-      const props = await askJson(`${origin}/props`);
-      const places = isRecord(props) ? windowOf(props["total_slots"]) : undefined;
-      return { ...versionIn(props, "build_info"), ...(places === undefined ? {} : { places }) };
-    }
-    case "vllm":
-      return versionIn(await askJson(`${origin}/version`), "version");
-    default:
-      return {};
-  }
+  // docs/api.md, "Version". How many it serves at once (OLLAMA_NUM_PARALLEL) it does not tell.
+  if (kind === "ollama") return versionIn(await askJson(`${origin}/api/version`), "version");
+  if (kind === "vllm") return versionIn(await askJson(`${origin}/version`), "version");
+  if (kind !== "llamacpp") return {};
+  // tools/server/README.md, "GET /props": `total_slots` is what `--parallel` set.
+  const props = await askJson(`${origin}/props`);
+  const places = isRecord(props) ? windowOf(props["total_slots"]) : undefined;
+  return { ...versionIn(props, "build_info"), ...(places === undefined ? {} : { places }) };
 }
 
 function versionIn(answer: unknown, member: string): ServerFacts {

@@ -27,7 +27,8 @@ export async function lookAt(provider: Provider, kind: ServerKind): Promise<Look
   const origin = provider.url.replace(/\/v1$/, "");
   const question = { headers: provider.headers, caFile: provider.caFile };
   const get = async (path: string): Promise<Told> => ask(`${origin}${path}`, question);
-  const [list, more] = await Promise.all([get("/v1/models"), look(kind, get)]);
+  const door = stateDoors[kind];
+  const [list, more] = await Promise.all([get("/v1/models"), door === undefined ? null : get(door)]);
   if (list === "refused") return down;
   if (list === "silent") return (await canConnect(provider.url, connectMs)) ? null : down;
   if (isLoading(list) || (more !== null && isLoading(more))) return { state: "loading", listed: null, loaded: null };
@@ -35,19 +36,12 @@ export async function lookAt(provider: Provider, kind: ServerKind): Promise<Look
   return { state: "ready", listed, loaded: listed === null ? null : loadedIn(kind, list, more, listed) };
 }
 
-/** Beside the list, what the kind tells of its state. */
-async function look(kind: ServerKind, get: (path: string) => Promise<Told>): Promise<Told | null> {
-  switch (kind) {
-    case "llamacpp":
-      return get("/health");
-    case "ollama":
-      return get("/api/ps");
-    case "lmstudio":
-      return get("/api/v0/models");
-    default:
-      return null;
-  }
-}
+/** Beside the list, where the kind tells of its state: llama.cpp README, Ollama docs/api.md, LM Studio docs "REST API v0". */
+const stateDoors: { readonly [kind in ServerKind]?: string } = {
+  llamacpp: "/health",
+  ollama: "/api/ps",
+  lmstudio: "/api/v0/models",
+};
 
 function isLoading(told: Told): boolean {
   return typeof told === "object" && told.status === 503 && isLoadingAnswer(told.json);
@@ -62,19 +56,13 @@ function listedIn(told: Told): string[] | null {
 }
 
 function loadedIn(kind: ServerKind, list: Told, more: Told | null, listed: readonly string[]): Look["loaded"] {
-  switch (kind) {
-    case "ollama":
-      return named(more, "models", (item) => [item["name"], item["digest"]]);
-    case "lmstudio":
-      return named(more, "data", (item) => (item["state"] === "loaded" ? [item["id"], item["quantization"]] : []));
-    case "llamacpp":
-      // As a router it lists models that it loads when they are asked for (llama.cpp#18035), each with its state.
-      return named(list, "data", (item) => (isUnloaded(item) ? [] : [item["id"], ""]));
-    case "vllm":
-      return new Map(listed.map((id) => [id, ""]));
-    default:
-      return null;
+  if (kind === "ollama") return named(more, "models", (item) => [item["name"], item["digest"]]);
+  if (kind === "lmstudio") {
+    return named(more, "data", (item) => (item["state"] === "loaded" ? [item["id"], item["quantization"]] : []));
   }
+  // As a router it lists models that it loads when they are asked for (llama.cpp#18035), each with its state.
+  if (kind === "llamacpp") return named(list, "data", (item) => (isUnloaded(item) ? [] : [item["id"], ""]));
+  return kind === "vllm" ? new Map(listed.map((id) => [id, ""])) : null;
 }
 
 function isUnloaded({ status }: Readonly<Record<string, unknown>>): boolean {

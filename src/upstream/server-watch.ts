@@ -189,6 +189,7 @@ function pauseMs({ standing, downs }: Watched): number {
 }
 
 function alike(a: Standing, b: Standing): boolean {
-  const loaded = (one: Standing): string => JSON.stringify(one.loaded === null ? null : [...one.loaded].sort());
+  const loaded = ({ loaded: models }: Standing): string =>
+    JSON.stringify(models === null ? null : [...models].map(([name, version]) => `${name} ${version}`).sort());
   return JSON.stringify(a.listed) === JSON.stringify(b.listed) && loaded(a) === loaded(b);
 }

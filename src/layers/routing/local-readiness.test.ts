@@ -13,7 +13,7 @@ interface Known {
   /** By provider; ready where absent. */
   readonly at: Readonly<Record<string, Health>>;
   /** After another look. */
-  readonly then?: Health;
+  readonly again?: Health;
   /** After waiting. */
   readonly loaded?: Health;
 }
@@ -33,7 +33,7 @@ class Seen implements LocalHealth {
 
   async renewed(candidate: Candidate): Promise<Health> {
     this.looks++;
-    return this.#known.then ?? this.of(candidate);
+    return this.#known.again ?? this.of(candidate);
   }
 
   async loaded(candidate: Candidate, { ms }: { readonly ms: number }): Promise<Health> {
@@ -99,9 +99,9 @@ describe("a local server", () => {
   });
 
   test("that is away is looked at once more where nobody comes after it", async () => {
-    const back = await turnOf(den, { at: { den: "down" }, then: "ready" }, { last: true });
+    const back = await turnOf(den, { at: { den: "down" }, again: "ready" }, { last: true });
     expect([back.asked, back.looks]).toEqual([den, 1]);
-    const away = await turnOf(den, { at: { den: "down" }, then: "down" }, { last: true });
+    const away = await turnOf(den, { at: { den: "down" }, again: "down" }, { last: true });
     expect([away.outcome, away.looks]).toEqual(["skipped_breaker", 1]);
   });
 
