@@ -21,6 +21,7 @@ async function startDen(
   state: Partial<LocalServerState> = {},
   config: object = {},
   more: HouseOptions = {},
+  timeouts: object = {},
 ): Promise<Den> {
   const server = LocalServer.start(kind, state);
   const house = await startHouse({
@@ -28,7 +29,7 @@ async function startDen(
     config: ({ local }) => ({
       providers: {
         ollama: { url: `${local}/v1`, dialects: ["chat"], local: true, key: "none" },
-        [`${kind}-den`]: { url: server.url, local: true, retry: { attempts: 1 } },
+        [`${kind}-den`]: { url: server.url, local: true, retry: { attempts: 1 }, timeouts },
       },
       models: { "den-model": { provider: `${kind}-den`, model: "m", context: 32_768 } },
       ...config,
@@ -112,6 +113,28 @@ describe("a local server", () => {
       expect(await reading.toEnd()).toContain("five");
       expect(await lastAttempts(house, 1)).toEqual(["den-model:ok"]);
       expect((await house.gateway.stats()).providers["llamacpp-den"]!.state).toBe("closed");
+    });
+  }
+
+  for (const kind of ["ollama", "lmstudio"] as const) {
+    test(`that loads unasked (${kind}) has its time for it on top of the usual one, and only then`, async () => {
+      const { promise: held, resolve: release } = Promise.withResolvers<void>();
+      const timeouts = { first_byte: "300ms", first_content: "300ms", loading: "20s" };
+      await using den = await startDen(
+        kind,
+        { loaded: [], before: async () => held },
+        { fallback: [], stream: { keep_alive: "50ms" } },
+        {},
+        timeouts,
+      );
+      const { house } = den;
+      const asked = { model: "den-model", extra: { stream: true } };
+      const reading = new StreamReading(await post(house.gateway, "chat", asked));
+      // Longer than either of the two usual ones.
+      await reading.keepAlives("chat", 10);
+      release();
+      expect(await reading.toEnd()).toContain("five");
+      expect(await lastAttempts(house, 1)).toEqual(["den-model:ok"]);
     });
   }
 
