@@ -126,7 +126,9 @@ export class HomeServers implements AsyncDisposable {
 
   #mayReturn(name: string): boolean {
     const standing = this.#watch.standing(name);
-    return standing !== undefined && this.#parts.clock.monotonic() - standing.since < mayReturnMs;
+    if (standing === undefined) return false;
+    // Too busy to list its models within a second is not gone.
+    return standing.state !== "down" || this.#parts.clock.monotonic() - standing.since < mayReturnMs;
   }
 
   #changed(name: string, standing: Standing): void {
@@ -163,8 +165,10 @@ export class HomeServers implements AsyncDisposable {
     const { report } = this.#parts;
     for (const { message } of this.#missing) if (!before.some((one) => one.message === message)) report(message);
     for (const { name, provider, model } of before) {
-      const still = this.#missing.some((one) => one.name === name);
-      if (!still && this.#watch.standing(provider)?.state === "ready") report(`${name}: ${provider} has ${model} now`);
+      const meant = this.#parts.meaning(name).find((one) => one.provider.name === provider && one.model === model);
+      const health = meant === undefined ? undefined : this.health.of(meant);
+      const there = health === "ready" || health === "cold";
+      if (there && !this.#missing.some((one) => one.name === name)) report(`${name}: ${provider} has ${model} now`);
     }
     for (const candidate of this.#parts.successors()) this.continuations.of(candidate);
     void this.continuations.look();
