@@ -199,8 +199,12 @@ describe("a burst of fifty agents", () => {
   test("reaches a local server by as many at a time as it has places, and each of them is answered", async () => {
     let running = 0;
     let most = 0;
+    const { promise: full, resolve: fill } = Promise.withResolvers<void>();
     const before = async (): Promise<void> => {
       most = Math.max(most, ++running);
+      // The first ones wait for each other: all places are used.
+      if (running === 3) fill();
+      await full;
       await new Promise((resolve) => setImmediate(resolve));
       running--;
     };
