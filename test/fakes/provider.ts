@@ -22,6 +22,8 @@ export interface ProviderOptions {
   readonly models?: readonly string[];
   /** What Ollama's own door tells of its models, by name. */
   readonly abilities?: Readonly<Record<string, FakeAbilities>>;
+  /** Its models go on with an answer that was begun; otherwise they begin anew. */
+  readonly goesOn?: boolean;
   /** What to do where the queue is empty: one step for all, or by request. A plain answer where absent. */
   readonly respond?: Step | ((request: RecordedRequest) => Step);
   /** The keys that it takes; another one gets the vendor's 401, which repeats it. Every key, and none, where absent. */
@@ -207,8 +209,11 @@ export class FakeProvider implements AsyncDisposable {
     if (path === "/messages/count_tokens") {
       return connection.sendJson(200, { input_tokens: Math.ceil(request.text.length / 4) });
     }
-    // It begins anew, and no test's script is about that.
-    if (isProbe(request)) return play({ answer: { text: "One, two, three." } }, request, dialect, connection);
+    // No test's script is about that.
+    if (isProbe(request)) {
+      const text = this.#options.goesOn === true ? " five, six" : "One, two, three.";
+      return play({ answer: { text } }, request, dialect, connection);
+    }
     const step = this.#nextStep(request);
     if (path === "/embeddings" && step.refuse === undefined && step.stall === undefined) {
       return connection.sendJson(200, embeddingsAnswer(request.json(), step.answer?.usage));

@@ -46,7 +46,7 @@ const used = new Map<TestDialect, number>();
 const perDialect = 160;
 
 beforeAll(async () => {
-  prefilling = await FakeProvider.start({ local: true });
+  prefilling = await FakeProvider.start({ local: true, models: ["prefiller:7b"], goesOn: true });
   house = await startHouse({
     config: ({ cloud }) => {
       const names = dialects.flatMap((dialect) =>
