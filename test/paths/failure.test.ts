@@ -187,7 +187,7 @@ describe("when every candidate failed", () => {
   });
 
   test("an unknown model is 404 in the dialect's own words, and nothing is sent", async () => {
-    const before = house.cloud.requests.length + house.local.requests.length;
+    const before = house.cloud.generations.length + house.local.generations.length;
     for (const dialect of dialects) {
       const response = await post(house.gateway, dialect, { model: "no-such-model" });
       expect(response.status).toBe(404);
@@ -197,7 +197,7 @@ describe("when every candidate failed", () => {
       });
       expect(response.headers.get("x-sanctum-error")).toBe("ROUTE_MODEL_UNKNOWN");
     }
-    expect(house.cloud.requests.length + house.local.requests.length).toBe(before);
+    expect(house.cloud.generations.length + house.local.generations.length).toBe(before);
   });
 });
 

@@ -40,7 +40,7 @@ describe("an unknown token", () => {
   ];
   for (const dialect of dialects) {
     test(`gets the same 401 in every spot and goes nowhere: ${dialect}`, async () => {
-      const before = house.cloud.requests.length + house.local.requests.length;
+      const before = house.cloud.generations.length + house.local.generations.length;
       const bodies = new Set<string>();
       for (const [, headers] of spots) {
         const response = await post(house.gateway, dialect, { headers });
@@ -56,7 +56,7 @@ describe("an unknown token", () => {
           ? { type: "error", error: { type: "authentication_error" } }
           : { error: { message: expect.any(String), code: expect.anything() } },
       );
-      expect(house.cloud.requests.length + house.local.requests.length).toBe(before);
+      expect(house.cloud.generations.length + house.local.generations.length).toBe(before);
     });
   }
 
@@ -85,9 +85,9 @@ describe("a claimed name", () => {
   ];
   for (const [name, options] of refused) {
     test(`is refused: ${name}`, async () => {
-      const before = house.cloud.requests.length;
+      const before = house.cloud.generations.length;
       expect((await post(house.gateway, "messages", options)).status).toBe(401);
-      expect(house.cloud.requests.length).toBe(before);
+      expect(house.cloud.generations.length).toBe(before);
     });
   }
 
@@ -211,7 +211,7 @@ describe("a header that decides who calls or how the message is read, given twic
 
   /** The answer to a request with these lines beside the usual ones; nothing may reach a provider. */
   async function statusOf(lines: readonly string[], without: readonly string[] = []): Promise<[number, string]> {
-    const before = house.cloud.requests.length + house.local.requests.length;
+    const before = house.cloud.generations.length + house.local.generations.length;
     const usual = [
       `host: ${new URL(house.gateway.url).host}`,
       "content-type: application/json",
@@ -219,7 +219,7 @@ describe("a header that decides who calls or how the message is read, given twic
     ].filter((line) => !without.includes(line.split(":")[0]!));
     const head = ["POST /v1/messages HTTP/1.1", ...usual, "connection: close", ...lines];
     const answer = await rawExchange(house.gateway.url, `${head.join("\r\n")}\r\n\r\n${body}`);
-    expect(house.cloud.requests.length + house.local.requests.length).toBe(before);
+    expect(house.cloud.generations.length + house.local.generations.length).toBe(before);
     return [answer.status, answer.headers["x-sanctum-error"] ?? ""];
   }
 

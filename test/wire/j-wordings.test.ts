@@ -99,10 +99,10 @@ rule(185, "no redirect of a vendor is followed, and none is ever answered", asyn
     for (const stream of [false, true]) {
       const headers = { location: `${house.local.url}/v1/chat/completions` };
       house.cloud.script.push({ refuse: { status, headers } });
-      const before = house.local.requests.length;
+      const before = house.local.generations.length;
       const answer = await post(house.gateway, "messages", { model: models.take("messages"), extra: { stream } });
       expect([status, answer.status, answer.headers.get("location")]).toEqual([status, 503, null]);
-      expect(house.local.requests).toHaveLength(before);
+      expect(house.local.generations).toHaveLength(before);
     }
   }
   for (const path of [

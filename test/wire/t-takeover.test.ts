@@ -196,7 +196,7 @@ rule(296, "At the seam no character is lost or doubled, whatever the model repea
     expect(answer.text.replace(/\s+/g, " ")).toBe("One two three four five.");
     expect(answer.text.startsWith(begun)).toBe(true);
   }
-  const sent = objectsOf(prefilling.requests.at(-1)!.json()["messages"]).at(-1);
+  const sent = objectsOf(prefilling.generations.at(-1)!.json()["messages"]).at(-1);
   expect(sent).toEqual({ role: "assistant", content: begun.trimEnd() });
 });
 
@@ -205,7 +205,7 @@ rule(
   "A server that takes flags continues by them; another one is asked in a turn of the user, and its repetition is left out.",
   async () => {
     await ask("messages", "messages", cutAfter(inText));
-    expect(prefilling.requests.at(-1)!.json()).toMatchObject({
+    expect(prefilling.generations.at(-1)!.json()).toMatchObject({
       continue_final_message: true,
       add_generation_prompt: false,
     });
@@ -214,7 +214,7 @@ rule(
     const answer = await ask("messages", "messages", cutAfter(inText));
     expect(answer.text).toBe(WHOLE);
     expect(await outcomes(answer)).toEqual(["taken_over", "upstream_500", "ok"]);
-    const body = house.local.requests.at(-1)!.json();
+    const body = house.local.generations.at(-1)!.json();
     expect(objectsOf(body["messages"]).map(({ role }) => role)).toEqual(["user", "assistant", "user"]);
     expect(body["continue_final_message"]).toBeUndefined();
   },
@@ -233,7 +233,7 @@ rule(
       const answer = await ask(client, client, cutAfter(8), { extra: { tools: tools[client], ...system } });
       expect([answer.fault, answer.text]).toEqual([null, WHOLE]);
       expect(answer.body).toMatch(client === "messages" ? /"stop_reason":"tool_use"/ : /"name":"ls"/);
-      const body = prefilling.requests.at(-1)!.json();
+      const body = prefilling.generations.at(-1)!.json();
       expect(objectsOf(body["tools"])).toHaveLength(1);
       if (client !== "chat") expect(objectsOf(body["messages"])[0]).toEqual({ role: "system", content: "Be brief." });
     }
@@ -286,7 +286,7 @@ rule(
       expect(cut.body).not.toContain("/second/one");
       expect(await outcomes(cut)).toEqual(["cut_stream"]);
       expect((await lineOf(cut)).outcome).toBe("ok");
-      expect(prefilling.requests).toHaveLength(0);
+      expect(prefilling.generations).toHaveLength(0);
     }
   },
 );
@@ -298,7 +298,7 @@ rule(301, "An answer that is cut inside its thinking goes on with text: the thou
   const blocks = objectsOf(assembledMessage(cut.data)["content"]);
   expect(blocks.map(({ type }) => type)).toEqual(["thinking", "text"]);
   expect(blocks[0]?.["signature"]).toBe("");
-  expect(objectsOf(prefilling.requests.at(-1)!.json()["messages"]).at(-1)?.["role"]).toBe("user");
+  expect(objectsOf(prefilling.generations.at(-1)!.json()["messages"]).at(-1)?.["role"]).toBe("user");
 });
 
 rule(302, "A cut between two blocks goes on with a new block behind the finished one.", async () => {
@@ -319,7 +319,7 @@ rule(303, "Structured output is not continued: it ends in the error event once s
   });
   expect(answer.body).toContain('data: {"error"');
   expect(answer.body).not.toContain("[DONE]");
-  expect(prefilling.requests).toHaveLength(0);
+  expect(prefilling.generations).toHaveLength(0);
 });
 
 rule(
