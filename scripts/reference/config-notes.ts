@@ -160,7 +160,7 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   "providers.NAME.limits.output_tokens_per_minute": noLimit,
   "providers.NAME.limits.concurrent": {
     says: `none; local: what llama.cpp tells (\`--parallel\`), else \`${serverProfiles.generic.places}\` (vLLM \`${serverProfiles.vllm.places}\`)`,
-    more: "Whoever comes to a local server beyond it waits in line; elsewhere the next candidate is asked.",
+    more: "Beyond it one waits for a place, as `max_wait` says.",
   },
   "providers.NAME.limits.max_wait": {
     says: "`2s`; `10s` where no other candidate is left; local: `timeouts.first_byte`",

@@ -5,7 +5,7 @@ import { LocalServer, type LocalKind, type LocalServerState } from "../fakes/loc
 import { post, startHouse, type House, type HouseOptions } from "../fakes/house.ts";
 import { begun } from "../../src/upstream/continuation-probe.ts";
 import type { JsonObject } from "../../src/wire/neutral.ts";
-import { attemptsOf, eventually } from "../harness.ts";
+import { attemptsOf, eventually, tokenOf } from "../harness.ts";
 import { StreamReading } from "../wire/stream-reading.ts";
 
 setDefaultTimeout(30_000);
@@ -211,7 +211,11 @@ describe("a burst of fifty agents", () => {
     await using den = await startDen("llamacpp", { slots: 3, before }, { fallback: [] });
     const { house, server } = den;
     expect(await shown(house, "llamacpp-den")).toMatchObject({ concurrent: 3 });
-    const answers = Array.from({ length: 50 }, async () => post(house.gateway, "chat", { model: "den-model" }));
+    // As one agent no more than its share could wait.
+    const tokens = ["windu", "mothma"].map((agent) => ({ authorization: `Bearer ${tokenOf(agent).token}` }));
+    const answers = Array.from({ length: 50 }, async (_, index) =>
+      post(house.gateway, "chat", { model: "den-model", headers: tokens[index % 2]! }),
+    );
     const statuses = (await Promise.all(answers)).map(({ status }) => status);
     expect(statuses).toEqual(Array.from({ length: 50 }, () => 200));
     expect([most, server.chats.length]).toEqual([3, 50]);

@@ -11,7 +11,7 @@ import { answerText, StreamReading } from "./stream-reading.ts";
 setDefaultTimeout(30_000);
 
 /** As many as may stand in line. */
-const places = 128;
+const places = 32;
 
 rule(
   256,
