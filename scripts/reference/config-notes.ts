@@ -159,7 +159,7 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   "providers.NAME.limits.input_tokens_per_minute": noLimit,
   "providers.NAME.limits.output_tokens_per_minute": noLimit,
   "providers.NAME.limits.concurrent": {
-    says: `none; local: what llama.cpp tells (\`--parallel\`), else \`${serverProfiles.generic.places}\` (vLLM \`${serverProfiles.vllm.places}\`)`,
+    says: `none; local: what llama.cpp tells (\`--parallel\`), else \`${serverProfiles.ollama.places}\` (vLLM \`${serverProfiles.vllm.places}\`, servers of unknown kind none)`,
     more: "Beyond it one waits for a place, as `max_wait` says.",
   },
   "providers.NAME.limits.max_wait": {

@@ -2,7 +2,8 @@
 
 import { expect, setDefaultTimeout } from "bun:test";
 import { Gate } from "../fakes/gate.ts";
-import { dialects, post, startHouse } from "../fakes/house.ts";
+import { dialects, post, routeOf, smallBody, startHouse } from "../fakes/house.ts";
+import { rawPost } from "../fakes/raw-client.ts";
 import { DEFAULT_TEXT } from "../fakes/script.ts";
 import { eventually } from "../harness.ts";
 import { rule } from "./rule.ts";
@@ -11,7 +12,7 @@ import { answerText, StreamReading } from "./stream-reading.ts";
 setDefaultTimeout(30_000);
 
 /** As many as may stand in line. */
-const places = 32;
+const places = 1_024;
 
 rule(
   256,
@@ -48,7 +49,9 @@ rule(
     expect(await gone).toBeNull();
     await eventually(async () => expect((await house.gateway.stats()).in_flight).toBe(4));
 
-    const rest = Array.from({ length: places - 3 }, () => ask("chat", false));
+    const path = routeOf.chat;
+    const body = smallBody("chat", "coder-14b");
+    const rest = Array.from({ length: places - 3 }, () => rawPost(house.gateway.url, { path, body }));
     await eventually(async () => expect((await house.gateway.stats()).in_flight).toBe(places + 1));
     for (const client of dialects) {
       const refused = await ask(client, false);

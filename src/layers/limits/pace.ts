@@ -26,6 +26,8 @@ const TIMER_SLACK_MS = 5;
 
 /** Somebody else can answer: a person at an agent's prompt would notice a longer wait more than another model. */
 const SHORT_PATIENCE_MS = 2_000;
+/** Of one agent at a local server: it costs nothing, and whoever is over its budget has nowhere else to go. */
+const MOST_WAITING_AT_HOME = 1_024;
 /** Nobody else can: a limit by the minute gives something back within seconds. */
 const LONG_PATIENCE_MS = 10_000;
 
@@ -67,7 +69,7 @@ function accountOf(chosen: Chosen): string {
 }
 
 async function start(parts: PaceParts, chosen: Chosen, account: string): Promise<Attempt> {
-  const { name } = chosen.candidate.provider;
+  const { name, local } = chosen.candidate.provider;
   const breaker = parts.breakers.of(name);
   const check = (): void => {
     refuseWhile("skipped_breaker", "open", breaker.waitMs());
@@ -75,7 +77,8 @@ async function start(parts: PaceParts, chosen: Chosen, account: string): Promise
     refuseWhile("skipped_limit", "backing off", waitMs - TIMER_SLACK_MS);
   };
   check();
-  const patience = { signal: chosen.signal, ms: patienceOf(chosen, parts.clock) };
+  const waitsFor = { signal: chosen.signal, ms: patienceOf(chosen, parts.clock) };
+  const patience = local ? { ...waitsFor, most: MOST_WAITING_AT_HOME } : waitsFor;
   const since = parts.clock.monotonic();
   const taking = parts.quota.take(account, name, askOf(chosen), patience);
   const ticket = taking instanceof Promise ? await taking : taking;

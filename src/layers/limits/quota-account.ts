@@ -8,10 +8,12 @@ import { WaitingLine, type Patience, type Standing } from "./waiting-line.ts";
 
 /** Where nothing is known of how long answers take. */
 const PLACE_WAIT_MS = 1_000;
-/** Of one agent. Longer lines would outlast the patience of those at their end. */
+/** Of one agent, where the patience says nothing else. Longer lines would outlast the patience of those at their end. */
 const MOST_WAITING = 32;
-/** Of all agents, whose bodies must fit into memory; beyond it each may still have one. */
-const MOST_WAITING_IN_ALL = 512;
+/** Of all agents, in shares of what one may have: their bodies must fit into memory. Beyond it each may still have one. */
+const FULL_SHARES = 16;
+/** However long the line of one agent may be. */
+const MOST_WAITING_IN_ALL = 4_096;
 /** Models are named by clients. */
 const MOST_SCOPES = 256;
 /** What a request costs where no quota is known that it is a part of. */
@@ -37,6 +39,8 @@ interface Waiter extends Standing, Likely {
   readonly share: Share;
   readonly cost: number;
   readonly untilMs: number;
+  /** So many of its agent may wait. */
+  readonly most: number;
   /** Takes it out of the line and tells it what became of it. */
   readonly leave: (taken: AccountTicket | QuotaRefusal) => void;
 }
@@ -193,7 +197,7 @@ export class QuotaAccount {
   }
 
   /** What it would have to wait for at that place of the line, as far as anybody knows. */
-  #foresee(one: Omit<Waiter, "untilMs" | "leave">, nowMs: number): QuotaRefusal {
+  #foresee(one: Omit<Waiter, "untilMs" | "most" | "leave">, nowMs: number): QuotaRefusal {
     const { ask, scope, place, share } = one;
     const all: Ahead = { requests: 0, input: 0, output: 0 };
     const same: Ahead = { requests: 0, input: 0, output: 0 };
@@ -219,14 +223,14 @@ export class QuotaAccount {
   }
 
   #stand(
-    asked: Omit<Waiter, "place" | "untilMs" | "leave">,
-    { signal, ms }: Patience,
+    asked: Omit<Waiter, "place" | "untilMs" | "most" | "leave">,
+    { signal, ms, most = MOST_WAITING }: Patience,
     nowMs: number,
   ): AccountTicket | QuotaRefusal | Promise<AccountTicket | QuotaRefusal> {
     const { share, cost, scope } = asked;
     const one = { ...asked, place: this.#shares.placeOf(share, cost) };
     const foreseen = this.#foresee(one, nowMs);
-    if (this.#isFull(share.waiting, scope, nowMs) || signal.aborted || foreseen.waitMs > ms) {
+    if (this.#isFull(share.waiting, most, scope, nowMs) || signal.aborted || foreseen.waitMs > ms) {
       this.#shares.leave(share, cost);
       return told(foreseen);
     }
@@ -240,6 +244,7 @@ export class QuotaAccount {
     const waiter: Waiter = {
       ...one,
       untilMs: nowMs + ms,
+      most,
       leave: (taken) => {
         if (!this.#line.leave(waiter)) return;
         signal.removeEventListener("abort", gone);
@@ -259,9 +264,10 @@ export class QuotaAccount {
   }
 
   /** For a first answer all wait, as it comes in a moment: whoever stands too far behind then is sent on. */
-  #isFull(before: number, scope: Scope, nowMs: number): boolean {
+  #isFull(before: number, most: number, scope: Scope, nowMs: number): boolean {
     if (scope.unknowingMs(nowMs) > 0) return false;
-    return before >= MOST_WAITING || (this.#line.length >= MOST_WAITING_IN_ALL && before > 0);
+    const inAll = Math.min(most * FULL_SHARES, MOST_WAITING_IN_ALL);
+    return before >= most || (this.#line.length >= inAll && before > 0);
   }
 
   /** Hands on what is free, place by place, and sends on whose patience would end before it. */
@@ -278,7 +284,7 @@ export class QuotaAccount {
     let all = !this.#hasPlace;
     let nextMs = Infinity;
     for (const one of this.#line.inOrder()) {
-      const { ask, scope, share, place, cost, input, output, untilMs } = one;
+      const { ask, scope, share, place, cost, input, output, untilMs, most } = one;
       // Who has waited to the end has a last look: it may have waited for this very moment.
       const last = nowMs >= untilMs;
       const unknowingMs = last ? 0 : scope.unknowingMs(nowMs);
@@ -303,7 +309,7 @@ export class QuotaAccount {
         else if (holds === "scope") held.add(scope);
       }
       const already = before.get(share) ?? 0;
-      if (last || this.#isFull(already, scope, nowMs)) {
+      if (last || this.#isFull(already, most, scope, nowMs)) {
         one.leave(told(this.#foresee(one, nowMs)));
         continue;
       }

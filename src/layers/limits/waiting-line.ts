@@ -2,6 +2,8 @@
 export interface Patience {
   readonly signal: AbortSignal;
   readonly ms: number;
+  /** So many of one agent may wait; undefined: as many as usual. */
+  readonly most?: number;
 }
 
 /** Who stands in a line. */

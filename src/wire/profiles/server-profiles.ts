@@ -160,5 +160,5 @@ export const serverProfiles: Readonly<Record<ServerKind, ServerProfile>> = {
   // Anthropic's own Chat door is for trials: no `top_k`, no images by URL.
   anthropic: { ...cloud, topK: false, sampling: [], imageUrls: false, counting: "messages" },
   // It may be a relay in front of a vendor.
-  generic: { ...local, topK: false, cacheMarks: 4 },
+  generic: { ...local, topK: false, cacheMarks: 4, places: undefined },
 };
