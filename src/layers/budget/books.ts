@@ -54,6 +54,16 @@ export class Books {
     return next;
   }
 
+  /** A book of windows that may be over: those that are not share their balances with the agent's present book. */
+  past(agent: string, keys: WindowKeys): Book {
+    const now = this.#books.get(agent);
+    return {
+      day: this.#keep(agent, now?.day, keys.day),
+      hour: this.#keep(agent, now?.hour, keys.hour),
+      month: this.#keep(agent, now?.month, keys.month),
+    };
+  }
+
   /** Each agent's book as it is, which may be of windows that are over. */
   all(): ReadonlyMap<string, Book> {
     return new Map(this.#books);

@@ -43,6 +43,18 @@ export interface ReleaseRow {
   readonly nanos: Nanos;
 }
 
+/** A hold that is open, as its record stands. */
+export interface OpenRow extends WindowKeys {
+  readonly id: number;
+  readonly request: string;
+  readonly attempt: number;
+  readonly agent: string;
+  readonly candidate: string;
+  /** All that was put aside for it, before what it gave back. */
+  readonly granted: Nanos;
+  readonly nanos: Nanos;
+}
+
 export interface EndRow {
   readonly hold: number;
   readonly ended: HoldEnd;
@@ -153,14 +165,18 @@ export class LedgerStore {
 
   /**
    * Ends every open hold: at what its request's audit line says, where there is one, else in full, because nobody knows
-   * what it cost. Durable when it returns.
+   * what it cost. Requests in `living` go on in another process: theirs stay. Durable when it returns.
    */
-  chargeOpenHolds(recordedCosts: (requestIds: ReadonlySet<string>) => ReadonlyMap<string, Nanos>): void {
-    const open = this.#db
+  chargeOpenHolds(
+    recordedCosts: (requestIds: ReadonlySet<string>) => ReadonlyMap<string, Nanos>,
+    living: ReadonlySet<string> = new Set(),
+  ): void {
+    const all = this.#db
       .query<{ id: number; request: string; nanos: Nanos }, []>(
         `SELECT id, request, ${stillHeld} AS nanos FROM holds WHERE id NOT IN (SELECT hold FROM ends) ORDER BY id DESC`,
       )
       .all();
+    const open = all.filter(({ request }) => !living.has(request));
     const costs = recordedCosts(new Set(open.map((hold) => hold.request)));
     const paid = this.#db.query<{ nanos: Nanos | null }, [string]>(
       "SELECT sum(e.nanos) AS nanos FROM holds JOIN ends e ON e.hold = id WHERE request = ?",
@@ -175,6 +191,19 @@ export class LedgerStore {
       }
     });
     fdatasyncSync(this.#logFd);
+  }
+
+  /** The holds of these requests that have not ended, as their records stand. */
+  openHolds(requests: ReadonlySet<string>): OpenRow[] {
+    if (requests.size === 0) return [];
+    return this.#db
+      .query<OpenRow, []>(
+        `SELECT id, request, attempt, agent, day, hour, month, candidate,
+           holds.nanos AS granted, ${stillHeld} AS nanos FROM holds
+         WHERE id NOT IN (SELECT hold FROM ends)`,
+      )
+      .all()
+      .filter(({ request }) => requests.has(request));
   }
 
   /** Spent by agent in these windows, by their keys. */

@@ -82,6 +82,20 @@ export interface LedgerHealth {
   readonly notes: readonly string[];
 }
 
+/** A hold that outlives the process, or the opening of the file, that it was taken in: what no record holds. */
+export interface HandedHold {
+  readonly id: number;
+  readonly requestId: string;
+  readonly caps: Caps;
+  readonly lifeMs: number;
+}
+
+/** What a process hands over with the books: requests that go on, and their open holds. */
+export interface HandedBooks {
+  readonly requests: readonly string[];
+  readonly holds: readonly HandedHold[];
+}
+
 export interface Ledger {
   /**
    * Checks every cap and takes the money in one atomic step; the promise resolves when the hold is durable (at once

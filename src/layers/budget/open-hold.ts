@@ -30,7 +30,7 @@ export class OpenHold implements Hold, HoldRow {
   readonly lifeMs: number;
   readonly facts: string | null;
   readonly caps: Caps;
-  readonly book: Book;
+  book: Book;
   /** Put aside now. */
   nanos: Nanos;
   granted: Nanos;
@@ -38,10 +38,13 @@ export class OpenHold implements Hold, HoldRow {
   over = false;
   /** Its batch could not be written: it does not exist. */
   refused = false;
-  readonly #ledger: HoldKeeper;
+  /** Put aside beyond `nanos` for a process that draws from it while another one keeps the books. */
+  ahead: Nanos = 0;
+  /** Who keeps its books; another one after a hand-over. */
+  keeper: HoldKeeper;
 
   constructor(
-    ledger: HoldKeeper,
+    keeper: HoldKeeper,
     id: number,
     ask: HoldAsk,
     keys: WindowKeys,
@@ -49,7 +52,7 @@ export class OpenHold implements Hold, HoldRow {
     now: { readonly wall: number; readonly monotonic: number },
     facts: string | null,
   ) {
-    this.#ledger = ledger;
+    this.keeper = keeper;
     this.id = id;
     this.requestId = ask.requestId;
     this.attempt = ask.attempt;
@@ -68,18 +71,18 @@ export class OpenHold implements Hold, HoldRow {
   }
 
   extend(nanos: Nanos): boolean {
-    return this.#ledger.extend(this, nanos);
+    return this.keeper.extend(this, nanos);
   }
 
   shrink(nanos: Nanos): boolean {
-    return this.#ledger.shrink(this, nanos);
+    return this.keeper.shrink(this, nanos);
   }
 
   settle(nanos: Nanos, why: string): boolean {
-    return this.#ledger.end(this, "settled", nanos, why);
+    return this.keeper.end(this, "settled", nanos, why);
   }
 
   void(why: string): boolean {
-    return this.#ledger.end(this, "voided", 0, why);
+    return this.keeper.end(this, "voided", 0, why);
   }
 }

@@ -8,10 +8,10 @@ import { usdFromNanos, type Nanos } from "../../money.ts";
 import type { Caps } from "../../request.ts";
 import { type Balance, type Book, Books, give, LedgerBreach, roomIn, take, unspentIn } from "./books.ts";
 import { ClockWatch } from "./clock-watch.ts";
-import type { Balances, Hold, HoldAsk, HoldEnd, Ledger, LedgerHealth, OpenRequest } from "./ledger.ts";
+import type { Balances, HandedBooks, Hold, HoldAsk, HoldEnd, Ledger, LedgerHealth, OpenRequest } from "./ledger.ts";
 import { Batch } from "./ledger-batch.ts";
 import type { LedgerReport, LedgerRequest } from "./ledger-report.ts";
-import { LedgerStore } from "./ledger-store.ts";
+import { LedgerStore, type OpenRow } from "./ledger-store.ts";
 import { type HoldKeeper, OpenHold } from "./open-hold.ts";
 import type { Trail } from "./trail.ts";
 import { monthStart, type WindowKeys, Windows, windowsOf } from "./windows.ts";
@@ -45,6 +45,8 @@ export interface SqliteLedgerOptions {
   readonly gatherMs?: number;
   /** How often a file that cannot be written is tried again; milliseconds. */
   readonly retryMs?: number;
+  /** Requests that go on elsewhere, or went on while the file was not ours: their holds stay open. */
+  readonly handed?: HandedBooks;
   /** For tests that need failing writes and syncs. */
   readonly openStore?: (file: string) => LedgerStore;
   /** Told once for each fault: why nothing is spent any more, and null when that is over. For the log. */
@@ -57,7 +59,7 @@ export interface SqliteLedgerOptions {
  * Opens the ledger: holds found open are charged in full before it returns. Throws a GatewayError BUDGET_LEDGER (its
  * public message says what to do) and a RangeError for an unknown zone.
  */
-export function openSqliteLedger(options: SqliteLedgerOptions): Ledger {
+export function openSqliteLedger(options: SqliteLedgerOptions): SqliteLedger {
   return new SqliteLedger(options);
 }
 
@@ -66,7 +68,7 @@ interface Ended {
   readonly books: ReadonlyMap<string, Book>;
 }
 
-class SqliteLedger implements Ledger, HoldKeeper {
+export class SqliteLedger implements Ledger, HoldKeeper {
   readonly #clock: Clock;
   readonly #store: LedgerStore;
   readonly #windows: Windows;
@@ -78,6 +80,9 @@ class SqliteLedger implements Ledger, HoldKeeper {
   readonly #notes: string[] = [];
   /** Priced holds that have not ended. */
   readonly #held = new Set<OpenHold>();
+  /** Those, and free ones. */
+  readonly #live = new Map<number, OpenHold>();
+  #handedOver = false;
   /** First hold of each request that has no audit line yet. */
   readonly #open: Map<string, number>;
   readonly #openAtStart: readonly OpenRequest[];
@@ -112,16 +117,18 @@ class SqliteLedger implements Ledger, HoldKeeper {
     this.#store = options.openStore?.(options.file) ?? new LedgerStore(options.file);
     try {
       this.#windows = new Windows(options.timezone, this.#store.windows());
-      this.#store.chargeOpenHolds(options.recordedCosts ?? (() => new Map<string, Nanos>()));
+      const living = new Set(options.handed?.requests);
+      this.#store.chargeOpenHolds(options.recordedCosts ?? (() => new Map<string, Nanos>()), living);
       if (options.trail !== undefined) this.#compareWithTrail(options.trail);
       this.#keys = this.#windows.at(this.#clock.now());
       this.#tellOfFuture();
       // Windows never go back, so what was spent matters in the present ones only.
       const spent = this.#store.spentIn(this.#keys);
       this.#books = new Books((agent, window) => spent.get(agent)?.get(window) ?? 0);
-      this.#openAtStart = this.#store.openRequests();
+      this.#openAtStart = this.#store.openRequests().filter(({ requestId }) => !living.has(requestId));
       this.#open = this.#store.openFirstHolds();
       this.#nextId = this.#store.lastHoldId() + 1;
+      this.#takeBack(this.#store.openHolds(living), options.handed);
       this.#batch.windows = this.#windows.last;
     } catch (error) {
       this.#store.abandon();
@@ -146,6 +153,7 @@ class SqliteLedger implements Ledger, HoldKeeper {
     if (first) this.#open.set(ask.requestId, id);
     const hold = new OpenHold(this, id, ask, keys, book, moment, first ? ask.facts() : null);
     this.#batch.holds.push(hold);
+    this.#live.set(hold.id, hold);
     if (ask.nanos === 0) {
       this.#writeLater();
       return Promise.resolve(hold);
@@ -189,6 +197,7 @@ class SqliteLedger implements Ledger, HoldKeeper {
     if (hold.over) return false;
     hold.over = true;
     this.#held.delete(hold);
+    this.#live.delete(hold.id);
     if (nanos > hold.nanos) this.#exceeded++;
     this.#checked(() => give(hold.book, hold.nanos, nanos));
     this.#batch.ends.push({ hold: hold.id, ended, nanos, why });
@@ -267,11 +276,108 @@ class SqliteLedger implements Ledger, HoldKeeper {
     if (this.#later !== null) clearTimeout(this.#later);
     while (this.#flushing) await this.#flushed;
     if (!this.#hopeless) {
-      this.#passed ??= { keys: this.#keys, books: this.#books.all() };
+      // What was handed over goes on changing: the sums are compared where the books are now.
+      if (!this.#handedOver) this.#passed ??= { keys: this.#keys, books: this.#books.all() };
       await this.#flush();
     }
     if (this.#fault === null) await this.#store.close();
     else this.#store.abandon();
+  }
+
+  // ------------------------------------------------------------------------------------------------- handing over
+
+  /** Every hold that has not ended; `keeper` gets what is asked of them from now on. `close` is to follow. */
+  handOver(keeper: HoldKeeper): { readonly holds: readonly OpenHold[]; readonly requests: readonly string[] } {
+    this.#handedOver = true;
+    this.#passed = null;
+    for (const hold of this.#held) this.#putAhead(hold);
+    const holds = [...this.#live.values()];
+    for (const hold of holds) hold.keeper = keeper;
+    return { holds, requests: [...this.#open.keys()] };
+  }
+
+  /** A hold that has not ended. */
+  liveHold(id: number): OpenHold | undefined {
+    return this.#live.get(id);
+  }
+
+  /**
+   * Keeps the books of a hold again that somebody else kept them of meanwhile, as the file tells now: `hold` is the object
+   * that its request knows.
+   */
+  rebind(hold: OpenHold): void {
+    hold.keeper = this;
+    const read = this.#live.get(hold.id);
+    hold.over = read === undefined;
+    if (read === undefined) return;
+    this.#held.delete(read);
+    this.#live.set(hold.id, hold);
+    const spare = read.nanos - hold.nanos;
+    hold.book = read.book;
+    hold.granted = read.granted;
+    hold.nanos = read.nanos;
+    hold.ahead = 0;
+    if (hold.nanos > 0) this.#held.add(hold);
+    if (spare > 0) this.shrink(hold, spare);
+  }
+
+  /** Resolves when everything that was done so far is on disk; rejects where that is not certain. */
+  async durable(): Promise<void> {
+    if (this.#fault !== null) throw this.#refusal();
+    if (!this.#batch.empty) {
+      this.#batch.durable ??= Promise.withResolvers<void>();
+      const { promise } = this.#batch.durable;
+      this.#writeSoon();
+      await promise;
+    } else if (this.#flushing) {
+      await this.#flushed;
+      if (this.#fault !== null) throw this.#refusal();
+    }
+  }
+
+  /** The process that these requests ran in is gone: their holds are charged in full. What they cost, as after a crash. */
+  async chargeLost(requests: ReadonlySet<string>): Promise<readonly OpenRequest[]> {
+    for (const hold of [...this.#live.values()]) {
+      if (requests.has(hold.requestId)) this.end(hold, "crashed", hold.nanos, "its process ended");
+    }
+    await this.durable();
+    return this.#store.openRequests().filter(({ requestId }) => requests.has(requestId));
+  }
+
+  /**
+   * What a stream may draw while the books change hands, and between two answers of who has them then: taken from the caps
+   * beforehand, given back with the hold's end. A quarter of the room at most.
+   */
+  #putAhead(hold: OpenHold): void {
+    const room = Math.floor(Math.max(0, roomIn(hold.book, hold.caps)) / 4);
+    const nanos = Math.min(hold.nanos, room);
+    if (nanos <= 0 || this.#checked(() => take(hold.book, hold.caps, nanos)) !== true) return;
+    hold.ahead = nanos;
+    hold.granted += nanos;
+    this.#batch.grown.add(hold);
+  }
+
+  /** Holds that go on, as their records stand. What nobody knows of was asked for and never granted to anyone. */
+  #takeBack(rows: readonly OpenRow[], handed: HandedBooks | undefined): void {
+    const known = new Map(handed?.holds.map((hold) => [hold.id, hold]));
+    const moment = { wall: this.#clock.now(), monotonic: this.#clock.monotonic() };
+    for (const row of rows) {
+      const { id, request, attempt, agent, candidate, nanos, granted } = row;
+      const caps = known.get(id)?.caps ?? { daily: 0, hourly: undefined, monthly: undefined };
+      const lifeMs = known.get(id)?.lifeMs;
+      const ask = { requestId: request, attempt, agent, caps, nanos, candidate, facts: () => "" };
+      const keys = { day: row.day, hour: row.hour, month: row.month };
+      this.#books.of(agent, this.#keys);
+      const book = this.#books.past(agent, keys);
+      const hold = new OpenHold(this, id, lifeMs === undefined ? ask : { ...ask, lifeMs }, keys, book, moment, null);
+      hold.granted = granted;
+      hold.book.day.held += nanos;
+      hold.book.hour.held += nanos;
+      hold.book.month.held += nanos;
+      this.#live.set(hold.id, hold);
+      if (nanos > 0) this.#held.add(hold);
+      if (!known.has(id)) this.end(hold, "voided", 0, "never granted: the books changed hands");
+    }
   }
 
   // ------------------------------------------------------------------------------------------------ group commit
@@ -357,6 +463,7 @@ class SqliteLedger implements Ledger, HoldKeeper {
       hold.over = true;
       hold.refused = true;
       this.#held.delete(hold);
+      this.#live.delete(hold.id);
       this.#checked(() => give(hold.book, hold.nanos, 0));
     }
     batch.durable.reject(this.#refusal());
