@@ -6,6 +6,7 @@ import { createAdminClient, NotRunningError } from "./admin-client.ts";
 import { serveAdmin, type AdminActions } from "./admin-server.ts";
 import { leaseToken } from "./token-lease.ts";
 import { Secret } from "../secret.ts";
+import { noHandover } from "./no-handover.ts";
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -28,6 +29,9 @@ const quiet: AdminActions = {
   lendToken: () => null,
   agents: () => ["windu", "default"],
   unlockVault: async () => ({ ok: true, text: "the vault is open" }),
+  restart: async () => ({ ok: true, text: "process 2 serves now" }),
+  handover: noHandover,
+  lendAgain: () => null,
   stop: () => undefined,
 };
 

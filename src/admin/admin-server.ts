@@ -1,7 +1,9 @@
-import { chmodSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Server } from "bun";
+import { keepingName } from "../server/socket-name.ts";
 import type { Secret } from "../secret.ts";
+import { handoverRoutes, type HandoverActions } from "./handover-routes.ts";
 
 /** A token that is lent to a command. */
 export interface LentToken {
@@ -31,25 +33,39 @@ export interface AdminActions {
   refreshKey(provider: string): Promise<number>;
   /** Makes a token of this agent; null: there is no such agent. `onRevoked` is called where the agent is taken away. */
   lendToken(agent: string, onRevoked: () => void): LentToken | null;
+  /** A token that the process before has lent, by its SHA-256 in hexadecimal; null: it is not known. */
+  lendAgain(agent: string, digest: string, onRevoked: () => void): Pick<LentToken, "giveBack"> | null;
   /** The names of the agents. */
   agents(): readonly string[];
   /** Opens the vault with a passphrase or identity, whose bytes are taken over; the text says what came of it. */
   unlockVault(kind: "passphrase" | "identity", secret: Uint8Array, acceptOlder: boolean): Promise<Told>;
   /** Begins an orderly stop. */
   stop(): void;
+  /** Lets a new process take over; what came of it, when that is known. */
+  restart(): Promise<Told>;
+  readonly handover: HandoverActions;
+}
+
+export interface AdminServer extends AsyncDisposable {
+  /** Takes over the socket's name from the process that has it. */
+  takePlace(): void;
+  /** Another process has the name now; connections that are open stay. */
+  leavePlace(): void;
 }
 
 /**
  * The socket that the command line talks to. Who may open it is who may read the user's files: mode 0600 in a 0700
- * folder. There is no such route on the network.
+ * folder. There is no such route on the network. `beside`: another process has the name until `takePlace`.
  */
-export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisposable {
+export function serveAdmin(socketPath: string, actions: AdminActions, beside = false): AdminServer {
   mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
+  const boundPath = beside ? `${socketPath}.${process.pid}` : socketPath;
   // The ledger's lock was taken before: a socket that is left here is of a daemon that was killed.
-  if (existsSync(socketPath)) rmSync(socketPath);
+  if (existsSync(boundPath)) rmSync(boundPath);
   const before = process.umask(0o177);
+  const leases = new Set<ReadableStreamDefaultController<Uint8Array>>();
   const server = Bun.serve({
-    unix: socketPath,
+    unix: boundPath,
     routes: {
       "/stats": { GET: () => jsonText(actions.stats()) },
       "/ledger": { GET: (request) => jsonText(actions.ledger(queryOf(request, "since"))) },
@@ -67,7 +83,7 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
           return Response.json({ ok: true, keys: await actions.refreshKey(body.provider) });
         },
       },
-      "/run": { POST: (request: Request, server: Server<undefined>) => lend(request, server, actions) },
+      "/run": { POST: (request: Request, server: Server<undefined>) => lend(request, server, actions, leases) },
       "/vault/unlock": {
         POST: async (request: Request) => {
           const url = new URL(request.url);
@@ -77,6 +93,14 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
           return Response.json(await actions.unlockVault(kind, secret, url.searchParams.has("accept_older")));
         },
       },
+      "/restart": {
+        POST: async (request: Request, server: Server<undefined>) => {
+          // Loading and checking may take longer than an idle connection lives.
+          server.timeout(request, 0);
+          return Response.json(await actions.restart());
+        },
+      },
+      ...handoverRoutes(actions.handover),
       "/stop": {
         POST: () => {
           // After the answer is on its way.
@@ -88,11 +112,25 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
     fetch: () => Response.json({}, { status: 404 }),
   });
   process.umask(before);
-  chmodSync(socketPath, 0o600);
+  chmodSync(boundPath, 0o600);
+  /** The socket's name is this server's. */
+  let named = !beside;
   return {
+    takePlace() {
+      if (!named) renameSync(boundPath, socketPath);
+      named = true;
+    },
+    leavePlace() {
+      named = false;
+      for (const lease of leases) {
+        lease.enqueue(lineOf({ moved: true }));
+        lease.close();
+      }
+      leases.clear();
+    },
     async [Symbol.asyncDispose]() {
-      await server.stop(true);
-      rmSync(socketPath, { force: true });
+      await keepingName(named ? undefined : socketPath, () => server.stop(true));
+      if (named) rmSync(socketPath, { force: true });
     },
   };
 }
@@ -101,29 +139,46 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
  * Lends a token for as long as the answer is being read: the kernel closes the connection of a borrower that ends, however
  * it ends, and that ends the token. The first line is the loan; a second one says that it is over before its time.
  */
-async function lend(request: Request, server: Server<undefined>, actions: AdminActions): Promise<Response> {
-  const { agent } = (await request.json()) as { agent?: unknown };
+async function lend(
+  request: Request,
+  server: Server<undefined>,
+  actions: AdminActions,
+  leases: Set<ReadableStreamDefaultController<Uint8Array>>,
+): Promise<Response> {
+  const { agent, digest } = (await request.json()) as { agent?: unknown; digest?: unknown };
   if (typeof agent !== "string") return Response.json({ ok: false }, { status: 400 });
-  const line = (value: object): Uint8Array => Buffer.from(`${JSON.stringify(value)}\n`);
   let stream: ReadableStreamDefaultController<Uint8Array> | undefined;
-  const lent = actions.lendToken(agent, () => {
-    stream?.enqueue(line({ over: `there is no agent ${agent} any more` }));
-    stream?.close();
-  });
+  const onRevoked = (): void => {
+    if (stream === undefined || !leases.delete(stream)) return;
+    stream.enqueue(lineOf({ over: `there is no agent ${agent} any more` }));
+    stream.close();
+  };
+  const fresh = typeof digest === "string" ? null : actions.lendToken(agent, onRevoked);
+  const lent = typeof digest === "string" ? actions.lendAgain(agent, digest, onRevoked) : fresh;
   if (lent === null) return Response.json({ agents: actions.agents() }, { status: 404 });
+  const giveBack = (): void => {
+    // Told to go to the next process: the token is that one's to end.
+    if (stream !== undefined && !leases.delete(stream)) return;
+    lent.giveBack();
+  };
   // Gone already, before anybody listened to its going.
-  if (request.signal.aborted) lent.giveBack();
-  request.signal.addEventListener("abort", lent.giveBack, { once: true });
+  if (request.signal.aborted) giveBack();
+  request.signal.addEventListener("abort", giveBack, { once: true });
   server.timeout(request, 0);
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       stream = controller;
-      controller.enqueue(line({ token: lent.token.reveal(), addresses: actions.addresses() }));
-      lent.token.wipe();
+      leases.add(controller);
+      controller.enqueue(lineOf({ token: fresh?.token.reveal() ?? null, addresses: actions.addresses() }));
+      fresh?.token.wipe();
     },
-    cancel: lent.giveBack,
+    cancel: giveBack,
   });
   return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
+}
+
+function lineOf(value: object): Uint8Array {
+  return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
 function jsonText(text: string): Response {

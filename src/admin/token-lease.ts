@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { Secret } from "../secret.ts";
 import { NotRunningError } from "./admin-client.ts";
 
@@ -27,19 +28,7 @@ export class UnknownAgentError extends Error {
  */
 export async function leaseToken(socketPath: string, agent: string): Promise<TokenLease> {
   const ending = new AbortController();
-  let response: Response;
-  try {
-    response = await fetch("http://sanctum/run", {
-      method: "POST",
-      body: JSON.stringify({ agent }),
-      unix: socketPath,
-      signal: ending.signal,
-      // A command may run for days without a word on this line.
-      timeout: false,
-    } as RequestInit);
-  } catch {
-    throw new NotRunningError();
-  }
+  const response = await askForToken(socketPath, { agent }, ending.signal);
   if (response.status === 404) {
     const { agents } = (await response.json()) as { agents?: readonly string[] };
     // A gateway of an older version has no such route, and no such answer.
@@ -51,19 +40,50 @@ export async function leaseToken(socketPath: string, agent: string): Promise<Tok
   const first = await lines.next();
   if (first.done === true) throw new NotRunningError();
   const { token, addresses } = JSON.parse(first.value) as { token: string; addresses: readonly string[] };
+  const digest = createHash("sha256").update(token).digest("hex");
   return {
     token: Secret.fromString(token),
     addresses,
-    lost: reasonOf(lines),
+    lost: untilOver(lines, () => askForToken(socketPath, { agent, digest }, ending.signal)),
     [Symbol.dispose]: () => ending.abort(),
   };
 }
 
-async function reasonOf(lines: AsyncGenerator<string, void>): Promise<string> {
+/** A command may run for days without a word on this line. Throws NotRunningError. */
+async function askForToken(
+  socketPath: string,
+  body: { readonly agent: string; readonly digest?: string },
+  signal: AbortSignal,
+): Promise<Response> {
+  try {
+    return await fetch("http://sanctum/run", {
+      method: "POST",
+      body: JSON.stringify(body),
+      unix: socketPath,
+      signal,
+      timeout: false,
+      // The socket's name may be another process's at the next call.
+      keepalive: false,
+    } as RequestInit);
+  } catch {
+    throw new NotRunningError();
+  }
+}
+
+/** Resolves with the reason; where another process takes over, the same token is asked for there, and the lease goes on. */
+async function untilOver(lines: AsyncGenerator<string, void>, again: () => Promise<Response>): Promise<string> {
   const stopped = "the gateway has stopped";
   try {
-    const next = await lines.next();
-    return next.done === true ? stopped : (JSON.parse(next.value) as { over: string }).over;
+    for (;;) {
+      const next = await lines.next();
+      if (next.done === true) return stopped;
+      const said = JSON.parse(next.value) as { over?: string; moved?: true };
+      if (said.moved !== true) return said.over ?? stopped;
+      const response = await again();
+      if (!response.ok || response.body === null) return stopped;
+      lines = linesOf(response.body);
+      await lines.next();
+    }
   } catch {
     // The connection broke off: the process at the other end is gone.
     return stopped;

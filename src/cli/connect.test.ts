@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { serveAdmin } from "../admin/admin-server.ts";
 import { connectCommand } from "./connect.ts";
 import type { Io } from "./io.ts";
+import { noHandover } from "../admin/no-handover.ts";
 
 let home: string;
 beforeEach(() => {
@@ -67,6 +68,9 @@ describe("how to connect a client", () => {
       lendToken: () => null,
       agents: () => [],
       unlockVault: async () => ({ ok: true, text: "the vault is open" }),
+      restart: async () => ({ ok: true, text: "process 2 serves now" }),
+      handover: noHandover,
+      lendAgain: () => null,
       stop: () => undefined,
     });
     return await run("claude-code");

@@ -13,7 +13,7 @@ import type { Io } from "./io.ts";
 import { keysCommand } from "./keys.ts";
 import { modelsCommand } from "./models.ts";
 import { reconcileCommand } from "./reconcile.ts";
-import { reloadCommand, stopCommand } from "./remote.ts";
+import { reloadCommand, restartCommand, stopCommand } from "./remote.ts";
 import { runCommand } from "./run.ts";
 import { serviceCommand } from "./service.ts";
 import { loadSettings } from "./settings.ts";
@@ -48,6 +48,7 @@ export function createProgram(io: Io): Command {
     startCommand(io),
     stopCommand(io),
     reloadCommand(io),
+    restartCommand(io),
     statusCommand(io, fetchStats),
     statsCommand(io, fetchStats),
     checkCommand(io),

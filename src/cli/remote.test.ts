@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { serveAdmin, type AdminActions } from "../admin/admin-server.ts";
 import type { Io } from "./io.ts";
 import { reloadCommand, stopCommand } from "./remote.ts";
+import { noHandover } from "../admin/no-handover.ts";
 
 let home: string;
 beforeEach(() => {
@@ -39,6 +40,9 @@ async function run(
     lendToken: () => null,
     agents: () => [],
     unlockVault: async () => ({ ok: true, text: "the vault is open" }),
+    restart: async () => ({ ok: true, text: "process 2 serves now" }),
+    handover: noHandover,
+    lendAgain: () => null,
     stop: () => undefined,
   };
   const admin = actions === undefined ? null : serveAdmin(join(home, "run/admin.sock"), { ...quiet, ...actions });

@@ -42,3 +42,29 @@ export function reloadCommand(io: Io): Command {
     }),
   );
 }
+
+/** The new one is checked before the old one gives anything up; what fails there changes nothing here. */
+export function restartCommand(io: Io): Command {
+  return new Command("restart")
+    .description("let a new process take over: no connection is refused and no stream is cut")
+    .option("--json", "print what came of it as JSON")
+    .addHelpText("after", restartHelp)
+    .action(({ json }: { json?: boolean }) =>
+      orFail(io, async () => {
+        const told = JSON.parse(await adminOf(io).post("/restart")) as { ok: boolean; text: string };
+        if (json === true) io.out(`${JSON.stringify(told)}\n`);
+        else if (told.ok) io.out(`${told.text}\n`);
+        else io.err(`sanctum: not restarted, the running gateway goes on: ${told.text}\n`);
+        if (!told.ok) process.exitCode = 1;
+      }),
+    );
+}
+
+const restartHelp = `
+For a new version of the program, and for settings that a reload can't change (\`listen\`, \`tls\`, \`audit.file\`). The new
+process loads and checks everything beside the old one, then takes over the port, the ledger and the audit trail. Running
+requests finish in the old process; their costs and lines are written by the new one. When they have finished, the process
+id that the terminal or the service manager knows serves again.
+
+Exit code 0: the new process serves. 1: it could not start, or no gateway runs; one that runs goes on unchanged.
+`;

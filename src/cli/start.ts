@@ -1,9 +1,11 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Prompter } from "../layers/vault/index.ts";
 import { systemClock, systemRandom } from "../clock.ts";
 import { formatFault } from "../config/fault.ts";
 import { clientAddressOf, curlLine } from "./client-address.ts";
 import { dangersIn, reexecuteClean } from "./environment.ts";
+import { becomeSuccessor, programCommand, startSuccessor, TAKE_OVER, takeOverOf } from "./successor.ts";
 import { isInBackground } from "./background.ts";
 import type { Io } from "./io.ts";
 import type { TerminalPrompter } from "./terminal-prompter.ts";
@@ -12,6 +14,8 @@ import { findVaultKey } from "./vault-key.ts";
 /** Running streams may go on for so long after SIGTERM. */
 const graceMs = 30_000;
 const exitConfiguration = 78;
+/** How often it is looked whether the process that serves in our place still does. */
+const standByEveryMs = 500;
 
 /** Runs the gateway in the foreground until SIGTERM, SIGINT or `sanctum stop`. Sets `process.exitCode` where it can't start. */
 export async function runStart(io: Io): Promise<void> {
@@ -29,44 +33,72 @@ async function run(io: Io): Promise<void> {
   // Before anything listens: who reads "listening" may send a signal at once.
   const signals = listenForSignals();
   // Loaded here, so that the other commands start without the daemon's parts.
-  const { ConfigurationError, Daemon, version } = await import("../daemon/daemon.ts");
+  const [{ ConfigurationError, Daemon, version }, { Predecessor }, { vaultKey }] = await Promise.all([
+    import("../daemon/daemon.ts"),
+    import("../handover/predecessor.ts"),
+    import("../layers/vault/index.ts"),
+  ]);
+  const textOf = (error: unknown): string =>
+    error instanceof ConfigurationError
+      ? error.faults.map((fault) => `${formatFault(fault)}\n`).join("")
+      : `sanctum: ${error instanceof Error ? error.message : String(error)}\n`;
   const asking = new AbortController();
-  const terminal = await terminalPrompter(io, () => {
+  const takeOver = takeOverOf(process.env);
+  // Commands that fetch keys inherit the environment.
+  delete process.env[TAKE_OVER];
+  const prompter = await terminalPrompter(io, () => {
     asking.abort();
     // The terminal was in raw mode, so that no signal came of it.
     process.kill(process.pid, "SIGINT");
   });
+  // Whoever was asked before has answered, or will be asked at the next start.
+  const terminal = takeOver === null ? prompter : null;
   const report = (line: string): void => {
     const dated = `${new Date().toISOString()} ${line}`;
     if (terminal === null) io.err(`${dated}\n`);
     else terminal.log(dated);
   };
+  const command = programCommand();
+  let predecessor: import("../handover/predecessor.ts").Predecessor | undefined;
   let daemon: Awaited<ReturnType<typeof Daemon.start>>;
   try {
+    if (takeOver !== null) predecessor = await Predecessor.meet(join(io.home, "run/admin.sock"));
+    const unlocked = (await predecessor?.vaultKey()) ?? null;
     daemon = await Daemon.start({
       home: io.home,
       configFile: io.configFile,
       clock: systemClock,
       random: systemRandom,
       report,
-      vaultKey: (identityFile) => findVaultKey(process.env, identityFile),
+      vaultKey: (identityFile) =>
+        unlocked === null ? findVaultKey(process.env, identityFile) : vaultKey(unlocked.kind, unlocked.bytes),
       prompter: terminal ?? (await desktopPrompter()),
+      startSuccessor: () => startSuccessor(command, io.configFile),
+      ...(predecessor !== undefined && { takeOver: { predecessor, keepsConfig: takeOver === "again" } }),
     });
   } catch (error) {
-    if (error instanceof ConfigurationError) {
-      for (const fault of error.faults) io.err(`${formatFault(fault)}\n`);
-      process.exitCode = exitConfiguration;
-    } else {
-      io.err(`sanctum: ${error instanceof Error ? error.message : String(error)}\n`);
-      process.exitCode = 1;
-    }
+    const text = textOf(error);
+    io.err(text);
+    process.exitCode = error instanceof ConfigurationError ? exitConfiguration : 1;
+    await predecessor?.failed(text.trim());
+    if (takeOver === "again") await standBy(io, signals, report);
     return;
   }
-  greet(io, daemon, version);
+  if (takeOver === null) greet(io, daemon, version);
+  else report(`process ${process.pid} (version ${version}) serves on ${daemon.urls.join(", ")}`);
   // Requests are served meanwhile, by whoever needs no key that is asked for.
   asking.signal.addEventListener("abort", () => daemon.endAsking(), { once: true });
   if (terminal !== null) void askAtTerminal(io, terminal, daemon, asking.signal);
-  await untilStopped(daemon, signals, report, () => asking.abort());
+  const ending = await untilStopped(daemon, signals, report, () => asking.abort());
+  // One that was started beside another is not the one that anybody outside knows.
+  if (ending === "replaced" && takeOver !== "beside") {
+    becomeSuccessor(command, io.configFile);
+    report("the program can't be started again; the other process goes on without this one");
+    await standBy(io, signals, report);
+  }
+  report("stopped");
+  // Upstream connections kept alive for reuse must not keep the process.
+  process.exit(ending === "lost" ? 1 : 0);
 }
 
 type RunningDaemon = Pick<
@@ -77,6 +109,7 @@ type RunningDaemon = Pick<
   | "reload"
   | "stop"
   | "stopRequested"
+  | "ended"
   | "vaultNeeds"
   | "unlockVault"
   | "askForKeys"
@@ -199,14 +232,32 @@ async function untilStopped(
   signals: Signals,
   report: (line: string) => void,
   endAsking: () => void,
-): Promise<void> {
+): Promise<"replaced" | "stopped" | "lost"> {
   signals.onHangUp = () => void daemon.reload().then(({ ok, text }) => ok || report(text));
-  await Promise.race([signals.first, daemon.stopRequested]);
+  const ended = await Promise.race([signals.first, daemon.stopRequested, daemon.ended]);
   endAsking();
+  if (ended !== undefined) return ended;
   report("stopping: no new requests; running ones may finish");
   const gracefully = daemon.stop(graceMs);
   await Promise.race([gracefully, signals.second.then(() => daemon.stop(0))]);
-  report("stopped");
-  // Upstream connections kept alive for reuse must not keep the process.
-  process.exit(0);
+  return "stopped";
+}
+
+/**
+ * Another process serves in the place of this one, which only keeps the process id: for a terminal or a service manager the
+ * gateway runs while it does. Signals go on to the other one. Ends with it.
+ */
+async function standBy(io: Io, signals: Signals, report: (line: string) => void): Promise<void> {
+  const { createAdminClient } = await import("../admin/admin-client.ts");
+  const admin = createAdminClient(join(io.home, "run/admin.sock"));
+  const tell = (path: string): void => void admin.post(path).catch(() => undefined);
+  const answers = (): Promise<boolean> =>
+    admin.get("/process").then(
+      () => true,
+      () => false,
+    );
+  signals.onHangUp = () => tell("/reload");
+  void signals.first.then(() => tell("/stop"));
+  if (await answers()) report(`process ${process.pid} waits for the one that serves`);
+  while (await answers()) await Bun.sleep(standByEveryMs);
 }

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { serveAdmin, type LentToken } from "../admin/admin-server.ts";
+import { serveAdmin, type AdminActions, type AdminServer, type LentToken } from "../admin/admin-server.ts";
 import { systemSinceBootMs, type Clock, type Random } from "../clock.ts";
 import { createToken } from "../config/agent-token.ts";
 import { formatFault } from "../config/fault.ts";
@@ -14,19 +14,16 @@ import { watchConfig } from "../config/watch.ts";
 import type { Config, Fault } from "../config/types.ts";
 import { GatewayError } from "../errors.ts";
 import {
-  FileSink,
   StatsChanges,
   Tally,
   createStats,
   createStatsText,
   metricsText,
   recordInterrupted,
-  recordedCosts,
-  trailSince,
   type PriceDrift,
   type StatsDocument,
 } from "../layers/audit/index.ts";
-import { openSqliteLedger, RoomLine, type Ledger, type SqliteLedgerOptions } from "../layers/budget/index.ts";
+import { RoomLine, type Ledger, type OpenRequest, type SqliteLedgerOptions } from "../layers/budget/index.ts";
 import { RunTokens, digestOf } from "../layers/identity/index.ts";
 import { AgentLimiter, BucketShelf, Limits } from "../layers/limits/index.ts";
 import { AnswerStore } from "../layers/replay/index.ts";
@@ -47,7 +44,12 @@ import {
   type VaultKey,
 } from "../layers/vault/index.ts";
 import type { Arrived, GatewayResponse, Provider } from "../request.ts";
-import type { Listener } from "../server/listener.ts";
+import type { Handed } from "../handover/messages.ts";
+import { successorEnded } from "../handover/succession.ts";
+import type { Predecessor } from "../handover/predecessor.ts";
+import { askSocket } from "../handover/line.ts";
+import type { Remnants } from "../handover/remnants.ts";
+import { listen, type Listener, type ListenerParts, type ListenOn, type SharedPlace } from "../server/listener.ts";
 import { listenOnLoopback } from "../server/loopback.ts";
 import { createOperations, type Operations } from "../server/operations.ts";
 import { createRequestIds } from "../server/request-id.ts";
@@ -56,7 +58,9 @@ import { checkKeyAt } from "../upstream/check-key.ts";
 import { Dispatcher } from "../upstream/dispatch.ts";
 import { TokenRatios } from "../upstream/token-ratios.ts";
 import { WindowLearner } from "../upstream/window-learner.ts";
+import { Books } from "./books.ts";
 import { Generation, type Shared } from "./generation.ts";
+import { HandOver, type Ending } from "./hand-over.ts";
 import { HomeServers } from "./home-servers.ts";
 import type { LocalServers } from "./local-servers.ts";
 import { configStatusOf, modelsFor, providerStatuses, whyNotReady } from "./views.ts";
@@ -75,6 +79,10 @@ export interface DaemonOptions {
   readonly openLedger?: (options: SqliteLedgerOptions) => Ledger;
   /** What opens the vault without asking anyone; null: nothing is given. Throws a KeyFault. */
   readonly vaultKey?: (identityFile: string | undefined) => VaultKey | null;
+  /** The running process to take over from; its configuration counts where `keepsConfig`, else the file. */
+  readonly takeOver?: { readonly predecessor: Predecessor; readonly keepsConfig: boolean };
+  /** Starts a process that takes over from this one; rejects with why it ended where it does before it says so itself. */
+  readonly startSuccessor?: () => Promise<string>;
   /** Who can be asked for a key that is missing; absent: nobody. On a terminal nobody is asked but by `askForKeys`. */
   readonly prompter?: Prompter | undefined;
 }
@@ -102,12 +110,21 @@ const bucketKeys = "bucket:";
 /** How long a request waits for money that is held and may come back, before the next candidate has its turn. */
 const roomPatienceMs = 5_000;
 
+/** Longer than a child takes to be reaped, and a check of the configuration. */
+const deathToldMs = 12_000;
+const never = new AbortController().signal;
+
 export class Daemon {
   readonly #options: DaemonOptions;
-  readonly #ledger: Ledger;
-  readonly #sink: FileSink;
+  readonly #books: Books;
+  readonly #agentLimiter: AgentLimiter;
+  readonly #handOver: HandOver;
+  readonly #newId: () => string;
+  readonly #operations: Operations;
   readonly #tally: Tally;
   readonly #limits: Limits;
+  /** What was taken of configured limits before this process began. */
+  readonly #savedBuckets: Map<string, string>;
   readonly #shelf: BucketShelf;
   readonly #keys: KeyRing;
   readonly #vault: VaultStore;
@@ -119,6 +136,13 @@ export class Daemon {
   readonly #changes: StatsChanges;
   readonly #runTokens = new RunTokens();
   readonly #firstConfig: Config;
+  /** The configuration that is in force, as it was read. */
+  #source: ConfigText;
+  #admin: AdminServer | null = null;
+  #watcher: AsyncDisposable | null = null;
+  /** Until the books are here; null: requests are served. */
+  #opening: PromiseWithResolvers<void> | null = null;
+  readonly #drains = new AbortController();
   /** Absent only while the daemon opens. */
   #opened: Generations<Generation> | null = null;
   readonly #home: HomeServers;
@@ -130,34 +154,38 @@ export class Daemon {
   #stopping = false;
   #savedRevision = -1;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
-  readonly #disposables: AsyncDisposable[] = [];
   #stopRequested: () => void = () => undefined;
   /** Resolves when somebody asked over the admin socket to stop. */
   readonly stopRequested = new Promise<void>((resolve) => {
     this.#stopRequested = resolve;
   });
 
-  private constructor(given: DaemonOptions, config: Config, ledger: Ledger, sink: FileSink) {
+  private constructor(given: DaemonOptions, config: Config, source: ConfigText) {
     const { clock, random } = given;
     // What is unforeseen is told with its cause, which may hold what an upstream wrote.
     const redact = createRedactor(() => this.#keys.secrets());
     const options = { ...given, report: (line: string): void => given.report(redact(line)) };
     this.#firstConfig = config;
+    this.#source = source;
     this.#options = options;
-    this.#ledger = ledger;
-    this.#sink = sink;
+    const { home, report, openLedger } = options;
+    this.#books = new Books({ home, clock, report, openLedger, inFlight: () => this.#inFlight }, config);
+    const { ledger, sink } = this.#books;
     this.#tally = new Tally(
       () => ledger.day().key,
       (drift) => options.report(driftText(drift)),
     );
+    // Known before the books are: from the process that has them.
+    this.#savedBuckets = new Map(given.takeOver?.predecessor.greeting.buckets);
     // A hold is written after what was taken for it, so that none is sent that a restart would forget.
     this.#shelf = new BucketShelf({
       clock,
       sinceBootMs: systemSinceBootMs,
-      saved: ledger.loadCounters(bucketKeys),
+      saved: this.#savedBuckets,
       save: (key, json) => ledger.saveCounters(key, json),
     });
     this.#limits = new Limits({ clock, random, wait, shelf: this.#shelf });
+    this.#agentLimiter = new AgentLimiter(clock, this.#shelf);
     this.#vault = new VaultStore({
       file: join(options.home, "vault.age"),
       marksFile: join(options.home, "state/vault.json"),
@@ -200,44 +228,41 @@ export class Daemon {
     // What changes without a request (a reload, a key) shows within the text's own age.
     this.#statsText = createStatsText({ clock, build: this.#stats, revision: () => this.#tally.revision });
     this.#changes = new StatsChanges(this.#stats);
+    this.#handOver = this.#createHandOver();
+    this.#newId = createRequestIds(clock);
+    this.#operations = this.#createOperations();
+  }
+
+  get #ledger(): Ledger {
+    return this.#books.ledger;
   }
 
   /** Opens everything and listens. Throws ConfigurationError, or an Error that says what is in the way. */
   static async start(options: DaemonOptions): Promise<Daemon> {
-    const { home, configFile, clock, report } = options;
+    const { home, configFile } = options;
     for (const folder of [home, join(home, "state"), join(home, "run"), join(home, "logs"), dirname(configFile)]) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     }
-    const source = readConfigText(configFile);
+    const { keepsConfig, predecessor } = options.takeOver ?? {};
+    const source = keepsConfig === true ? predecessor!.greeting.source : readConfigText(configFile);
     const loaded = await loadConfigApart(configFile, { home }, source);
     if ("faults" in loaded) throw new ConfigurationError(loaded.faults);
     const { config } = loaded;
-    let sink: FileSink | null = null;
-    const ledger = (options.openLedger ?? openSqliteLedger)({
-      file: join(home, "state/ledger.sqlite"),
-      clock,
-      timezone: config.timezone,
-      sinceBootMs: systemSinceBootMs,
-      recordedCosts: (ids) => recordedCosts(config.audit.file, ids),
-      trail: {
-        since: (mark, fromMs) => trailSince(config.audit.file, mark, fromMs),
-        durable: () => sink?.durable() ?? null,
-      },
-      onNote: (note) => report(`ledger: ${note}`),
-      onFault: (fault) => report(fault === null ? "ledger: works again" : `ledger: ${fault}`),
-    });
-    let daemon: Daemon | null = null;
+    const daemon = new Daemon(options, config, source);
     try {
-      const { file, rotate } = config.audit;
-      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-      sink = new FileSink({ path: file, clock, rotate, onNote: (note) => report(`audit: ${note}`) });
-      daemon = new Daemon(options, config, ledger, sink);
+      // What is not there yet, or another gateway's, is told before anything else is done.
+      if (predecessor === undefined) daemon.#openBooks();
       await daemon.#open(config, source);
       return daemon;
     } catch (error) {
-      await (daemon === null ? ledger.close() : daemon.close());
+      await daemon.close();
       throw error;
     }
+  }
+
+  #openBooks(): void {
+    this.#books.open();
+    for (const [key, json] of this.#ledger.loadCounters(bucketKeys)) this.#savedBuckets.set(key, json);
   }
 
   get config(): Config {
@@ -299,8 +324,7 @@ export class Daemon {
 
   /** Reads the configuration file again. Never throws: a faulty file changes nothing. */
   async reload(): Promise<{ readonly ok: boolean; readonly text: string }> {
-    const { configFile, home } = this.#options;
-    const ok = await this.#generations.apply(await loadConfigApart(configFile, { home }));
+    const ok = await this.#applySource(readConfigText(this.#options.configFile));
     const { fault, current, restartNeeded } = this.#generations;
     if (!ok) return { ok, text: (fault?.faults ?? []).map(formatFault).join("\n") };
     const live = `configuration ${current.number} is live`;
@@ -313,7 +337,18 @@ export class Daemon {
    */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
+    this.endAsking();
+    if (this.#handOver.draining) return this.#stopDraining(graceMs);
+    const before = this.#handOver.stopRemnants(graceMs);
     const stopped = Promise.all(this.#listeners.map((listener) => listener.stop()));
+    await this.#finish(graceMs);
+    await before;
+    void stopped;
+    await this.close();
+  }
+
+  /** Lets what runs here finish for so long, then cuts it. */
+  async #finish(graceMs: number): Promise<void> {
     if (this.#inFlight > 0) {
       const idle = new Promise<void>((resolve) => {
         this.#idle = resolve;
@@ -324,7 +359,6 @@ export class Daemon {
       clearTimeout(timer);
     }
     await Promise.all(this.#listeners.map((listener) => listener.kill()));
-    void stopped;
     if (this.#inFlight > 0) {
       // Cut requests settle when their clients are gone, which is now: a turn or two of the event loop.
       await new Promise<void>((resolve) => {
@@ -332,7 +366,20 @@ export class Daemon {
         setTimeout(resolve, 1_000);
       });
     }
+  }
+
+  /** Another process keeps the books: it stops too, or was told so already. */
+  async #stopDraining(graceMs: number): Promise<void> {
+    await askSocket(this.#socketPath, "/stop");
+    await this.#finish(graceMs);
+    await this.#handOver.leave();
+    await Promise.race([this.#handOver.keeperGone(), wait(graceMs, never)]);
     await this.close();
+  }
+
+  /** Resolves when another process serves and everything that ran here has ended: this one is to end. */
+  get ended(): Promise<Ending> {
+    return this.#handOver.ended;
   }
 
   async close(): Promise<void> {
@@ -341,26 +388,32 @@ export class Daemon {
     await this.#home[Symbol.asyncDispose]();
     // Where opening failed half-way, the first ones listen already.
     await Promise.all(this.#listeners.map((listener) => listener.kill()));
-    for (const part of this.#disposables.toReversed()) await part[Symbol.asyncDispose]();
-    this.#saveCounters();
-    this.#shelf.saveAll();
-    await this.#sink[Symbol.asyncDispose]();
-    await this.#ledger.close();
+    await this.#watcher?.[Symbol.asyncDispose]();
+    await this.#admin?.[Symbol.asyncDispose]();
+    if (this.#books.own !== null) {
+      this.#saveCounters();
+      this.#shelf.saveAll();
+    }
+    await this.#books.close();
     this.#keys.close();
     this.#vault.lock();
   }
 
+  get #socketPath(): string {
+    return join(this.#options.home, "run/admin.sock");
+  }
+
   async #open(config: Config, source: ConfigText): Promise<void> {
-    const { clock, random, report, home, configFile } = this.#options;
-    this.#restoreCounters();
+    const { clock, random, report, takeOver } = this.#options;
+    if (takeOver === undefined) this.#restoreCounters();
     const shared: Shared = {
       clock,
       random,
-      ledger: this.#ledger,
-      sink: this.#sink,
+      ledger: this.#books.ledger,
+      sink: this.#books.sink,
       tally: this.#tally,
       limits: this.#limits,
-      agentLimiter: new AgentLimiter(clock, this.#shelf),
+      agentLimiter: this.#agentLimiter,
       runTokens: this.#runTokens,
       keys: this.#keys,
       onMissingKey: this.#askOnDesktop(),
@@ -388,7 +441,7 @@ export class Daemon {
       onDisposeFailed: (error, number) => report(`configuration ${number} did not close: ${String(error)}`),
     });
     this.#adopt(config);
-    await this.#reconcile();
+    if (takeOver === undefined) await this.#reconcile();
     await this.#openVault(config);
     // A keychain that waits for a person must not keep the gateway from starting.
     const late = Promise.withResolvers<void>();
@@ -396,31 +449,156 @@ export class Daemon {
     const soon = Promise.all([this.#keys.loadAll(), this.#home.seen()]);
     await Promise.all([this.#home.discover(), Promise.race([soon, late.promise])]);
     clearTimeout(timer);
-    for (const { socketPath } of config.listen) if (socketPath !== undefined) await removeStaleSocket(socketPath);
-    await this.#listenAll(config);
-    this.#timers.push(setInterval(() => void this.#home.discover(), discoverEveryMs));
-    this.#disposables.push(
-      watchConfig(configFile, (changed) => this.#applySource(changed), { clock, loaded: source }),
-      serveAdmin(join(home, "run/admin.sock"), {
-        stats: () => this.#statsText(),
-        // In one step: no line can come between the books and where the trail stands.
-        ledger: (sinceDay) =>
-          JSON.stringify({ ...this.#ledger.report(sinceDay), trail_seq: this.#sink.health().entries }),
-        ledgerRequests: (agent, day) => JSON.stringify(this.#ledger.reportRequests(agent, day)),
-        addresses: () => this.urls,
-        reload: () => this.reload(),
-        refreshKey: async (provider) => {
-          await this.#keys.refresh(provider);
-          return this.#keys.describe().find((one) => one.provider === provider)?.keys ?? 0;
-        },
-        lendToken: (agent, onRevoked) => this.#lendToken(agent, onRevoked),
-        agents: () => [...this.config.agents.keys()],
-        unlockVault: (kind, secret, acceptOlder) => this.unlockVault(vaultKey(kind, secret), acceptOlder),
-        stop: () => this.#stopRequested(),
-      }),
+    if (takeOver === undefined) await this.#listen(config, []);
+    else await this.#takeOver(config, takeOver.predecessor);
+    this.#watch(source);
+    this.#timers.push(
+      setInterval(() => void this.#home.discover(), discoverEveryMs),
+      setInterval(() => this.#saveCounters(), saveCountersEveryMs),
     );
-    this.#timers.push(setInterval(() => this.#saveCounters(), saveCountersEveryMs));
-    if (this.#onDesktop) void this.#missing?.askAtStart(this.#startProviders());
+    if (this.#onDesktop && takeOver === undefined) void this.#missing?.askAtStart(this.#startProviders());
+  }
+
+  async #listen(config: Config, shared: readonly SharedPlace[]): Promise<void> {
+    for (const { socketPath } of config.listen) {
+      if (socketPath !== undefined && shared.length === 0) await removeStaleSocket(socketPath);
+    }
+    await this.#listenAll(config.listen, shared);
+    this.#admin = serveAdmin(this.#socketPath, this.#adminActions(), shared.length > 0);
+    if (shared.length === 0 && this.#books.movable !== null) this.#handOver.keep();
+  }
+
+  /**
+   * Listens beside the other process, then takes the books and what is in memory there, then serves. Whatever fails before
+   * the end fails here alone: the other one goes on.
+   */
+  async #takeOver(config: Config, predecessor: Predecessor): Promise<void> {
+    this.#opening = Promise.withResolvers<void>();
+    await this.#listen(config, predecessor.greeting.places);
+    HandOver.steerToBefore(this.#listeners);
+    const handed: Handed = await predecessor.take();
+    this.#books.open(handed.sessions);
+    this.#restoreCounters();
+    this.#handOver.keep(handed.sessions);
+    this.#runTokens.inherit(handed.runTokens);
+    await this.#reconcile();
+    this.#handOver.steerHere();
+    await predecessor.done();
+    this.#admin!.takePlace();
+    for (const listener of this.#listeners) listener.takePlace();
+    this.#opening.resolve();
+    this.#opening = null;
+  }
+
+  #watch(source: ConfigText): void {
+    const { configFile, clock } = this.#options;
+    this.#watcher = watchConfig(configFile, async (changed) => void (await this.#applySource(changed)), {
+      clock,
+      loaded: source,
+    });
+  }
+
+  #createHandOver(): HandOver {
+    return new HandOver({
+      socketPath: this.#socketPath,
+      books: this.#books,
+      runTokens: this.#runTokens,
+      buckets: () => [...this.#ledger.loadCounters(bucketKeys)],
+      listeners: () => this.#listeners,
+      source: () => this.#source,
+      report: (line) => this.#options.report(line),
+      inFlight: () => this.#inFlight,
+      remnants: { tally: this.#tally, recordLost: async (requests) => void (await this.#recordLost(requests)) },
+      onGive: () => {
+        this.#saveCounters();
+        this.#shelf.saveAll();
+      },
+      onDrain: () => {
+        this.#admin?.leavePlace();
+        this.#drains.abort();
+        void this.#watcher?.[Symbol.asyncDispose]();
+        this.#watcher = null;
+      },
+      onReturn: () => this.#serveAgain(),
+      onStopping: (graceMs) => void this.#finish(graceMs),
+    });
+  }
+
+  /** The process that had taken over is gone. Requests that only it knew of are closed as after a crash. */
+  async #serveAgain(): Promise<void> {
+    const { report } = this.#options;
+    this.#restoreCounters();
+    await this.#reconcile();
+    const left = this.#listeners.filter((listener) => listener.left);
+    for (const { address, bound } of left) {
+      try {
+        const again = { ...address, ...(bound === null ? {} : bound) };
+        if (address.socketPath !== undefined) await removeStaleSocket(address.socketPath);
+        this.#listeners.push(this.#listenOn(again, []));
+      } catch (error) {
+        report(`${address.text} can't be listened on again: ${String(error)}`);
+      }
+    }
+    this.#admin = serveAdmin(this.#socketPath, this.#adminActions());
+    this.#watch(this.#source);
+    report("this process serves again");
+  }
+
+  #adminActions(): AdminActions {
+    return {
+      stats: () => this.#statsText(),
+      // In one step: no line can come between the books and where the trail stands.
+      ledger: (sinceDay) =>
+        JSON.stringify({ ...this.#ledger.report(sinceDay), trail_seq: this.#books.sink.health().entries }),
+      ledgerRequests: (agent, day) => JSON.stringify(this.#ledger.reportRequests(agent, day)),
+      addresses: () => this.urls,
+      reload: () => this.reload(),
+      refreshKey: async (provider) => {
+        await this.#keys.refresh(provider);
+        return this.#keys.describe().find((one) => one.provider === provider)?.keys ?? 0;
+      },
+      lendToken: (agent, onRevoked) => this.#lendToken(agent, onRevoked),
+      lendAgain: (agent, digest, onRevoked) => this.#runTokens.lendAgain(agent, digest, onRevoked),
+      agents: () => [...this.config.agents.keys()],
+      unlockVault: (kind, secret, acceptOlder) => this.unlockVault(vaultKey(kind, secret), acceptOlder),
+      stop: () => this.#stopRequested(),
+      restart: () => this.restart(),
+      handover: {
+        begin: (pid, signal) => this.#handOver.succession.begin(pid, signal),
+        take: () => this.#handOver.succession.take(),
+        vaultKey: () => this.#vault.copyKey(),
+        done: () => this.#handOver.succession.done(),
+        failed: (text) => this.#handOver.succession.failed(text),
+        attach: (session, signal) => this.#keptFor()?.attach(session, signal) ?? null,
+        errands: async (session, lane, batch) => (await this.#keptFor()?.take(session, lane, batch)) ?? null,
+      },
+    };
+  }
+
+  /** Processes from before, where the books are here. */
+  #keptFor(): Remnants | null {
+    return this.#books.movable === null ? null : this.#handOver.remnants;
+  }
+
+  /** Lets a new process take over: this one's program as it is on the disk, and the configuration as it is in its file. */
+  async restart(): Promise<{ readonly ok: boolean; readonly text: string }> {
+    const { startSuccessor } = this.#options;
+    if (startSuccessor === undefined) return { ok: false, text: "this gateway can't start another process" };
+    await this.#handOver.settled();
+    const obstacle = this.#handOver.obstacle;
+    if (obstacle !== null) return { ok: false, text: obstacle };
+    const { succession } = this.#handOver;
+    // Taken now: the end of a successor that never came is no outcome.
+    const outcome = succession.outcome;
+    const death = startSuccessor();
+    let why = await Promise.race([outcome, death]);
+    // Its exit code, and what a check of the file says, tell more.
+    if (why === successorEnded) why = await Promise.race([death, wait(deathToldMs, never).then(() => why)]);
+    if (why !== null) return { ok: false, text: why };
+    return {
+      ok: true,
+      text: `process ${succession.successor} serves now; ${this.#inFlight} running requests finish in process ${process.pid}`,
+    };
   }
 
   #createMissingKeys(prompter: Prompter): MissingKeys {
@@ -465,9 +643,11 @@ export class Daemon {
     }
   }
 
-  async #applySource(source: ConfigText): Promise<void> {
+  async #applySource(source: ConfigText): Promise<boolean> {
     const { configFile, home } = this.#options;
-    await this.#generations.apply(await loadConfigApart(configFile, { home }, source));
+    const ok = await this.#generations.apply(await loadConfigApart(configFile, { home }, source));
+    if (ok) this.#source = source;
+    return ok;
   }
 
   #lendToken(agent: string, onRevoked: () => void): LentToken | null {
@@ -483,43 +663,62 @@ export class Daemon {
     this.#keys.configure(providers);
     this.#home.adopt(providers);
     void this.#keys.loadAll();
-    this.#ledger.setZone(config.timezone);
+    this.#books.configure(config);
     this.#runTokens.retain(config.agents);
-    this.#sink.configure(config.audit.rotate);
   }
 
   /** Requests that the last process left open get their line before the first new one is served. */
   async #reconcile(): Promise<void> {
-    const open = this.#ledger.openRequests();
-    const parts = { sink: this.#sink, journal: this.#ledger, tally: this.#tally, clock: this.#options.clock };
-    const lines = await recordInterrupted(
-      parts,
-      open.map(({ requestId, facts, attempts }) => ({
+    const lines = await this.#recordLost(this.#ledger.openRequests());
+    if (lines > 0) this.#options.report(`${lines} requests were interrupted by the last stop; their holds are charged`);
+  }
+
+  /** How many lines were written. */
+  #recordLost(requests: readonly OpenRequest[]): Promise<number> {
+    const { sink, ledger } = this.#books;
+    return recordInterrupted(
+      { sink, journal: ledger, tally: this.#tally, clock: this.#options.clock },
+      requests.map(({ requestId, facts, attempts }) => ({
         id: requestId,
         facts,
         charges: attempts.map(({ candidate, chargedNanos }) => ({ candidate, nanos: chargedNanos })),
       })),
     );
-    if (lines > 0) this.#options.report(`${lines} requests were interrupted by the last stop; their holds are charged`);
   }
 
-  async #listenAll(config: Config): Promise<void> {
-    const newId = createRequestIds(this.#options.clock);
-    const operations = this.#operations();
-    for (const address of config.listen) {
-      const parts = {
-        address,
-        hostNames: config.hostNames,
-        tls: config.tls,
-        newId,
-        handle: (arrived: Arrived) => this.#handle(arrived),
-        operations,
-        report: this.#options.report,
-      };
-      const [asked, ...twins] = await listenOnLoopback(parts, config.listen);
+  /** `shared`: where another process listens, from which this one takes over. */
+  async #listenAll(
+    listen: readonly ListenOn[],
+    shared: readonly (SharedPlace & { readonly text?: string })[],
+  ): Promise<void> {
+    for (const address of listen) {
+      // Any free port: the one that the other process was given.
+      const before = address.port === 0 ? shared.find(({ text }) => text === address.text) : undefined;
+      const on = before?.port === undefined ? address : { ...address, port: before.port };
+      const [asked, ...twins] = await listenOnLoopback(this.#listenerParts(on, shared), listen);
       this.#urls.push(asked!.url);
       this.#listeners.push(asked!, ...twins);
     }
+  }
+
+  #listenOn(address: ListenOn, shared: readonly SharedPlace[]): Listener {
+    return listen(this.#listenerParts(address, shared));
+  }
+
+  #listenerParts(address: ListenOn, shared: readonly SharedPlace[]): ListenerParts {
+    const { hostNames, tls } = this.config;
+    return {
+      address,
+      hostNames,
+      tls,
+      shared,
+      newId: this.#newId,
+      handle: (arrived: Arrived) => this.#handle(arrived),
+      operations: this.#operations,
+      report: this.#options.report,
+      opening: () => this.#opening?.promise ?? null,
+      closesConnections: () => this.#handOver.draining || this.#stopping,
+    };
   }
 
   async #handle(arrived: Arrived): Promise<GatewayResponse> {
@@ -540,15 +739,15 @@ export class Daemon {
     }
   }
 
-  #operations(): Operations {
+  #createOperations(): Operations {
     return createOperations({
       stats: this.#statsText,
       metrics: () => metricsText(this.#stats(), this.#tally, this.#ledger.health().exceeded),
-      watchStats: (signal) => this.#changes.watch(signal),
+      watchStats: (signal) => this.#changes.watch(AbortSignal.any([signal, this.#drains.signal])),
       notReady: () =>
         whyNotReady({
           stopping: this.#stopping,
-          auditFault: this.#sink.health().fault?.message ?? null,
+          auditFault: this.#books.sink.health().fault?.message ?? null,
           ledgerFault: this.#ledger.health().fault,
           generation: this.#generations.current.value,
           keys: this.#keys,

@@ -1,12 +1,15 @@
 import type { Server } from "bun";
+import { renameSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { GatewayError } from "../errors.ts";
 import type { Arrived, GatewayResponse, Handler } from "../request.ts";
 import { createDoor, type Door } from "./door.ts";
 import type { Operations } from "./operations.ts";
+import { addressBytes, SharedPort, type BoundTo } from "./port-sharing.ts";
 import { readBody } from "./read-body.ts";
 import { toErrorResponse, toResponse } from "./respond.ts";
 import { dataRoutes, modelsPath, prefixes, resembles, spellingsOf, type DataRoute } from "./routes.ts";
+import { keepingName } from "./socket-name.ts";
 import { readTlsFiles, type TlsFiles } from "./tls-files.ts";
 
 export interface ListenOn {
@@ -27,13 +30,36 @@ export interface ListenerParts {
   readonly operations: Operations;
   /** One line for the operational log. */
   readonly report: (line: string) => void;
+  /** Where another process listens until this one has taken over from it. */
+  readonly shared?: readonly SharedPlace[];
+  /** Where this resolves later, requests wait for it; null: they are served at once. */
+  readonly opening?: () => Promise<void> | null;
+  /** Answers tell the client to make its next connection anew. */
+  readonly closesConnections?: () => boolean;
+}
+
+export interface SharedPlace {
+  readonly host?: string;
+  readonly port?: number;
+  readonly socketPath?: string;
 }
 
 export interface Listener {
+  /** What the configuration says, and where that is. */
+  readonly address: ListenOn;
+  /** Null for a Unix socket. */
+  readonly bound: BoundTo | null;
   /** As a client writes it, e.g. `http://127.0.0.1:4040`. */
   readonly url: string;
   /** Stops taking connections; resolves when the running requests are done. */
   stop(): Promise<void>;
+  /** Another process listens here now: no connection comes any more, those that are there stay. */
+  leave(): void;
+  readonly left: boolean;
+  /** Closes connections on which nothing goes on. */
+  closeIdle(): void;
+  /** Takes over the name of a Unix socket that another process listens on. */
+  takePlace(): void;
   /** Ends everything now. */
   kill(): Promise<void>;
 }
@@ -73,17 +99,19 @@ export function listen(parts: ListenerParts): Listener {
   }
   routes["/"] = guarded((request) => greeting(request));
 
-  const server = withPrivateSocket(address.socketPath, () =>
+  const path = address.socketPath;
+  const shares = isShared(address, parts.shared ?? []);
+  // One that another process listens on is replaced in one step, by `takePlace`.
+  const boundPath = path !== undefined && shares ? `${path}.${process.pid}` : path;
+  const server = withPrivateSocket(path, () =>
     Bun.serve({
-      ...(address.socketPath === undefined
-        ? { hostname: address.host!, port: address.port! }
-        : { unix: address.socketPath }),
+      ...(boundPath === undefined ? { hostname: address.host!, port: address.port! } : { unix: boundPath }),
       ...(parts.tls === undefined ? {} : { tls: readTlsFiles(parts.tls) }),
       routes,
       maxRequestBodySize: runtimeBodyLimit,
       development: false,
       // Without this word `development: false` shares the port: another process could take half of the agents' requests.
-      reusePort: false,
+      reusePort: shares,
       fetch: guarded((request) => {
         const dialect = resembles(pathOf(request.url), request.headers);
         // Codex asks under a base without `/v1` too: 404 costs it seven tries, 426 none.
@@ -100,10 +128,25 @@ export function listen(parts: ListenerParts): Listener {
     parts.hostNames,
   );
   const scheme = parts.tls === undefined ? "http" : "https";
+  const bound = path === undefined ? { host: address.host!, port: server.port! } : null;
+  let left = false;
   return {
+    address,
+    bound,
+    get left() {
+      return left;
+    },
+    leave: () => {
+      left = true;
+      if (bound !== null) SharedPort.find(bound)?.leave();
+    },
+    closeIdle: () => void server.closeIdleConnections(),
+    takePlace: () => {
+      if (boundPath !== undefined && path !== undefined && boundPath !== path) renameSync(boundPath, path);
+    },
     url: address.socketPath === undefined ? `${scheme}://${bracketed(address.host!)}:${server.port}` : address.text,
-    stop: async () => server.stop(false),
-    kill: async () => server.stop(true),
+    stop: async () => keepingName(left ? path : undefined, () => server.stop(false)),
+    kill: async () => keepingName(left ? path : undefined, () => server.stop(true)),
   };
 }
 
@@ -118,10 +161,17 @@ function withPrivateSocket<T>(socketPath: string | undefined, open: () => T): T 
   }
 }
 
+function isShared({ host, port, socketPath }: ListenOn, shared: readonly SharedPlace[]): boolean {
+  if (socketPath !== undefined) return shared.some((place) => place.socketPath === socketPath);
+  return shared.some((place) => place.port === port && addressBytes(place.host ?? "") === addressBytes(host!));
+}
+
 /** Host and Origin first, for every path; what is thrown becomes an answer here and nowhere else. */
 function guard(run: RouteHandler, door: () => Door, parts: ListenerParts): RouteHandler {
   return (request, server) => {
     try {
+      const opening = parts.opening?.() ?? null;
+      if (opening !== null) return opening.then(() => guard(run, door, parts)(request, server));
       door().check(request.headers);
       return run(request, server);
     } catch (error) {
@@ -158,9 +208,13 @@ async function serve(
       },
     };
     const answer: GatewayResponse = await parts.handle(arrived);
-    return toResponse(answer, id, route.dialect);
+    const response = toResponse(answer, id, route.dialect);
+    if (parts.closesConnections?.() === true) response.headers.set("connection", "close");
+    return response;
   } catch (error) {
-    return toErrorResponse(error, id, route.dialect, parts.report);
+    const response = toErrorResponse(error, id, route.dialect, parts.report);
+    if (parts.closesConnections?.() === true) response.headers.set("connection", "close");
+    return response;
   }
 }
 

@@ -107,6 +107,8 @@ export class Tally implements RequestTally {
   #models = new Map<string, ModelCounts>();
   #totals = noTotals();
   #inFlight = 0;
+  /** In flight in processes that have handed over to this one. */
+  #elsewhere = 0;
   #revision = 0;
 
   /**
@@ -140,13 +142,21 @@ export class Tally implements RequestTally {
     for (const attempt of facts.attempts) this.#countAttempt(attempt);
   }
 
+  /** How many requests run in processes that have handed over to this one. */
+  setElsewhere(requests: number): void {
+    if (requests === this.#elsewhere) return;
+    this.#elsewhere = requests;
+    this.#revision++;
+  }
+
   /** Grows with every change. */
   get revision(): number {
     return this.#revision;
   }
 
+  /** Requests that are being answered, also by processes that have handed over to this one. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#inFlight + this.#elsewhere;
   }
 
   agents(): ReadonlyMap<string, AgentCounts> {

@@ -16,7 +16,7 @@ export type {
 } from "./ledger.ts";
 export { MovingLedger } from "./moving-ledger.ts";
 export type { OpenHold } from "./open-hold.ts";
-export { RemoteLedger } from "./remote-ledger.ts";
+export { BooksReturned, RemoteLedger } from "./remote-ledger.ts";
 export type { BalanceView, GrantedHold, LedgerErrand } from "./remote-ledger.ts";
 export { RoomLine } from "./room-line.ts";
 export { openLedgerFile } from "./ledger-report.ts";

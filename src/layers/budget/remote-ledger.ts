@@ -40,6 +40,13 @@ export interface RemoteLedgerParts {
    * answered with what was granted, `hold` with a GrantedHold or null.
    */
   readonly tell: (errand: LedgerErrand) => Promise<unknown>;
+  /** Who keeps the books after `tell` has rejected with a BooksReturned. */
+  readonly returned: () => Pick<Ledger, "hold">;
+}
+
+/** The books are in this process: what was asked for is to be asked there. */
+export class BooksReturned extends Error {
+  override readonly name = "BooksReturned";
 }
 
 const none: Balances = { spentNanos: 0, heldNanos: 0 };
@@ -80,11 +87,13 @@ export class RemoteLedger implements Ledger, HoldKeeper {
 
   async hold(ask: HoldAsk): Promise<Hold | null> {
     if (!this.#views.has(ask.agent)) this.#views.set(ask.agent, { day: none, hour: none, month: none });
-    const answer = await this.#parts
-      .tell({ do: "hold", ask: { ...ask, facts: ask.facts() } })
-      .catch((cause: unknown) => {
-        throw cause instanceof GatewayError ? cause : new GatewayError("BUDGET_LEDGER", { cause });
-      });
+    let answer: unknown;
+    try {
+      answer = await this.#parts.tell({ do: "hold", ask: { ...ask, facts: ask.facts() } });
+    } catch (cause) {
+      if (cause instanceof BooksReturned) return this.#parts.returned().hold(ask);
+      throw new GatewayError("BUDGET_LEDGER", { cause });
+    }
     if (answer === null) return null;
     const { id, keys } = answer as GrantedHold;
     const { clock } = this.#parts;

@@ -286,11 +286,17 @@ export class SqliteLedger implements Ledger, HoldKeeper {
 
   // ------------------------------------------------------------------------------------------------- handing over
 
-  /** Every hold that has not ended; `keeper` gets what is asked of them from now on. `close` is to follow. */
-  handOver(keeper: HoldKeeper): { readonly holds: readonly OpenHold[]; readonly requests: readonly string[] } {
+  /**
+   * Every hold that has not ended; `keeper` gets what is asked of them from now on. `close` is to follow. Those of
+   * `elsewhere` are kept for other processes, which have put money ahead of them already.
+   */
+  handOver(
+    keeper: HoldKeeper,
+    elsewhere: ReadonlySet<string>,
+  ): { readonly holds: readonly OpenHold[]; readonly requests: readonly string[] } {
     this.#handedOver = true;
     this.#passed = null;
-    for (const hold of this.#held) this.#putAhead(hold);
+    for (const hold of this.#held) if (!elsewhere.has(hold.requestId)) this.#putAhead(hold);
     const holds = [...this.#live.values()];
     for (const hold of holds) hold.keeper = keeper;
     return { holds, requests: [...this.#open.keys()] };

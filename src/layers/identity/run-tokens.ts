@@ -1,5 +1,8 @@
 import { timingSafeEqual } from "node:crypto";
 
+/** Their holders are told to come at once. */
+const inheritedMs = 15_000;
+
 interface Loan {
   readonly owner: string;
   readonly digest: Uint8Array;
@@ -8,7 +11,7 @@ interface Loan {
 
 /**
  * Tokens that were lent to a command that runs now. Their hashes are in memory alone, outside the generations: a reload
- * keeps them, a stop of the process ends them all.
+ * and a restart keep them, a stop ends them all.
  */
 export class RunTokens {
   readonly #byHash = new Map<string, Loan>();
@@ -24,6 +27,25 @@ export class RunTokens {
     return () => {
       if (this.#byHash.get(hash) === loan) this.#byHash.delete(hash);
     };
+  }
+
+  /** All of them, for the process that takes over. */
+  lent(): { readonly owner: string; readonly digest: string }[] {
+    return [...this.#byHash].map(([digest, { owner }]) => ({ owner, digest }));
+  }
+
+  /** Tokens that another process has lent, for as long as their holders need to come here: then `lend` is called again. */
+  inherit(tokens: readonly { readonly owner: string; readonly digest: string }[]): void {
+    for (const { owner, digest } of tokens) {
+      const giveBack = this.lend(owner, Buffer.from(digest, "hex"), () => undefined);
+      setTimeout(giveBack, inheritedMs).unref();
+    }
+  }
+
+  /** The holder of an inherited token has come. Null: none of this owner is known by this digest. */
+  lendAgain(owner: string, digest: string, onRevoked: () => void): { readonly giveBack: () => void } | null {
+    if (this.#byHash.get(digest)?.owner !== owner) return null;
+    return { giveBack: this.lend(owner, Buffer.from(digest, "hex"), onRevoked) };
   }
 
   /** As `TokenTable.ownerOf`. */
