@@ -69,6 +69,7 @@ export class HandOver {
       give: () => this.#give(),
       takeBack: () => this.#takeBack(),
       drain: () => this.#drain(),
+      successorGone: () => this.#link?.hurry(),
     });
   }
 
@@ -228,7 +229,7 @@ export class HandOver {
     return false;
   }
 
-  #drain(): void {
+  #drain(): Promise<boolean> {
     const { report, onDrain, socketPath, books, onStopping } = this.#parts;
     this.#draining = true;
     // They are the successor's from now on, and unknown here should the books come back.
@@ -249,12 +250,14 @@ export class HandOver {
       },
       wait: (ms) => wait(ms, never),
     });
-    this.#following = this.#follow(this.#link);
+    const attached = this.#link.attach();
+    this.#following = this.#follow(this.#link, attached);
     void leaving.then(() => this.#untilDrained());
+    return attached;
   }
 
-  async #follow(link: KeeperLink): Promise<void> {
-    if (await link.attach()) {
+  async #follow(link: KeeperLink, attached: Promise<boolean>): Promise<void> {
+    if (await attached) {
       const look = setInterval(() => this.#parts.books.errands.look(), lookEveryMs);
       await link.untilLost();
       clearInterval(look);
@@ -274,7 +277,7 @@ export class HandOver {
       return;
     }
     // Somebody was started anew meanwhile, and has closed what runs here as after a crash.
-    if (await link.attach(1_000)) return this.#follow(link);
+    if (await link.attach(1_000)) return this.#follow(link, Promise.resolve(true));
     books.giveUp();
     this.#ended.resolve("lost");
   }

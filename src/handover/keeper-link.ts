@@ -21,10 +21,17 @@ const againAfterMs = 20;
 export class KeeperLink {
   readonly #parts: KeeperLinkParts;
   #over = false;
+  /** Who was expected is gone; another process may be there. */
+  #hurried = false;
   #response: Response | null = null;
 
   constructor(parts: KeeperLinkParts) {
     this.#parts = parts;
+  }
+
+  /** Nobody is waited for any more. */
+  hurry(): void {
+    this.#hurried = true;
   }
 
   /** `leave` was called. */
@@ -38,7 +45,7 @@ export class KeeperLink {
    */
   async attach(withinMs = findWithinMs): Promise<boolean> {
     const { socketPath, session, wait, errands } = this.#parts;
-    for (let left = withinMs; left > 0 && !this.#over; left -= againAfterMs) {
+    for (let left = withinMs; left > 0 && !this.#over && !this.#hurried; left -= againAfterMs) {
       const response = await askSocket(socketPath, `/handover/attach?session=${session}`);
       if (response?.ok === true && response.body !== null) {
         this.#response = response;

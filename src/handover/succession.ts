@@ -11,8 +11,10 @@ export interface SuccessionParts {
   readonly give: () => Promise<Handed>;
   /** Takes the books up again. Never rejects. */
   readonly takeBack: () => Promise<void>;
-  /** The successor has the books: what runs here drains. */
-  readonly drain: () => void;
+  /** The successor has the books: what runs here drains. Resolves to true when this process is known there. */
+  readonly drain: () => Promise<boolean>;
+  /** One that had taken over has ended, as it may long after that. */
+  readonly successorGone: () => void;
 }
 
 type Step = "none" | "begun" | "giving" | "given" | "done";
@@ -94,8 +96,9 @@ export class Succession {
     if (this.#step !== "given") return;
     this.#step = "done";
     clearTimeout(this.#timer);
-    this.#parts.drain();
-    this.#end(null);
+    void this.#parts
+      .drain()
+      .then((known) => this.#end(known ? null : "the new process ended as soon as it had taken over"));
   }
 
   async failed(text: string): Promise<void> {
@@ -104,6 +107,7 @@ export class Succession {
 
   async #fail(why: string): Promise<void> {
     this.#stream = null;
+    if (this.#step === "done") this.#parts.successorGone();
     if (this.#step === "none" || this.#step === "done" || this.#step === "giving") return;
     if (this.#step === "given") return this.#takeBack(why);
     this.#parts.closePorts();
@@ -126,7 +130,7 @@ export class Succession {
   }
 
   #end(why: string | null): void {
-    if (why !== null) this.#stream = null;
+    this.#stream = null;
     this.#ended.resolve(why);
     this.#ended = Promise.withResolvers<string | null>();
   }

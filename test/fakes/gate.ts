@@ -19,6 +19,10 @@ export class Gate {
     }
   }
 
+  get isOpen(): boolean {
+    return this.#credits === Infinity;
+  }
+
   /** How many stand before it. */
   get waiting(): number {
     return this.#waiters.length;
