@@ -23,7 +23,7 @@ setDefaultTimeout(120_000);
 
 const kills = Number(process.env["RESTART_KILLS"] ?? 4);
 const streams = 12;
-const { events } = renderMessages({ text: "A stream that goes on. ".repeat(8) }, "claude-sonnet-4-5", 0);
+const { events } = renderMessages({ text: "A stream that goes on. ".repeat(8 + kills) }, "claude-sonnet-4-5", 0);
 const whole = events.join("");
 
 const running: Gateway[] = [];
@@ -161,14 +161,11 @@ test(`the new process is killed at ${kills} random moments of its start: the old
   const { gateway, gate, answers } = run;
   for (let round = 0; round < kills; round++) {
     const restarting = restart(gateway).catch(() => null);
-    const others = await eventually(() => {
-      const found = pidsOf(gateway).filter((pid) => pid !== gateway.pid);
-      if (found.length === 0) throw new Error("no other process yet");
-      return found;
-    }, 20_000);
+    await eventually(() => expect(pidsOf(gateway).length).toBeGreaterThan(1), 20_000);
     // The moment itself is what is random here: loading, checking, listening, taking over.
     await Bun.sleep(random.next() * 1_200);
-    for (const pid of others) process.kill(pid, "SIGKILL");
+    // Not those that are gone: the launcher's shell forks for a moment.
+    endOthers(gateway);
     await restarting;
     gate.release(streams);
     await eventually(async () => expect(await servingPid(gateway)).toBe(gateway.pid), 20_000);
