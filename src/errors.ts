@@ -51,6 +51,7 @@ const table = {
   DOOR_BODY_TOO_LARGE: e(413, "too_large", "client", "The request body exceeds 32 MB."),
   DOOR_HEADER: e(400, "invalid_request", "client", "A header is repeated or not readable."),
   DOOR_BUSY: e(503, "unavailable", "internal", "Too many watchers; close one and try again."),
+  DOOR_OVERLOADED: e(503, "unavailable", "internal", "The gateway has too much to do; try again in a moment."),
   DOOR_STOPPING: e(503, "unavailable", "internal", "The gateway is stopping; try again in a moment."),
   AUDIT_UNAVAILABLE: e(
     503,

@@ -4,6 +4,8 @@
 import {
   cloudTimeouts,
   defaultKeepAliveMs,
+  defaultMostInFlight,
+  defaultStopGraceMs,
   defaultListen,
   defaultRetry,
   defaultRotate,
@@ -243,6 +245,21 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
     more:
       "As the dialect's own keep-alive: an event `ping`, a comment, or `response.in_progress`. Where nobody has " +
       "answered for so long, the stream is opened with it; from then on a failure comes as an error event in it.",
+  },
+  stop: nothing,
+  "stop.grace": {
+    yaml: `${defaultStopGraceMs / 1_000}s`,
+    more:
+      "`5m` at most. New requests get 503 meanwhile. What runs longer is cut, settled and audited; a second signal does so at " +
+      "once. `sanctum restart` cuts nothing. A service's unit allows for the longest.",
+  },
+  overload: nothing,
+  "overload.in_flight": {
+    yaml: String(defaultMostInFlight),
+    more:
+      "Beyond it new ones get 503 with `retry-after`. So they do while the event loop is more than 500 ms late, memory is at " +
+      "85 % of what the process may have, or file descriptors are at 90 %; a step before each, answers close their " +
+      "connections. `/stats` and `/readyz` tell it.",
   },
   audit: nothing,
   "audit.file": {

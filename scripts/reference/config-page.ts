@@ -43,7 +43,7 @@ at once, each with its line and what to do.
 
 A change is live within a second of the save. A faulty file changes nothing: the old configuration stays, and \`/stats\` and
 \`sanctum status\` tell the fault. Requests in flight end on the configuration that they began with. What is marked
-"restart" is read at the start only.`;
+"restart" is read at the start only: \`sanctum restart\` brings it into force without cutting anything.`;
 
 const example = `
 # yaml-language-server: $schema=./config.schema.json

@@ -15,6 +15,8 @@ const remedies: Readonly<Record<ErrorCode, string>> = {
   DOOR_BODY_TOO_LARGE: "Send less: shorten the conversation, or make its images smaller.",
   DOOR_HEADER: "Send each header once, in visible ASCII.",
   DOOR_BUSY: "64 readers of `/stats/stream` are the most. Close one, or read `/stats`.",
+  DOOR_OVERLOADED:
+    "Come back after `retry-after`. `/stats` (`overload`) says what is short; `overload.in_flight` is the limit of requests.",
   DOOR_STOPPING: "Try again when the gateway is back.",
   AUDIT_UNAVAILABLE: "Make room on the disk, or mend the file that `sanctum status` names. It goes on by itself then.",
   IDENTITY_TOKEN_UNKNOWN: "Check the token in the client; `sanctum agents rotate NAME` makes a new one.",

@@ -87,6 +87,10 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "ledger.notes":
     "What was odd since the start, newest last, twenty at most: a clock that was set, holds that were forgotten, charges " +
     "that were restored from the audit trail. The ledger's file keeps the last thousand, in the table `notes`.",
+  "overload.level":
+    "`none`; `closing_connections`: answers end their connection; `shedding`: new requests get 503 as well.",
+  "overload.reasons": "What is short: event loop, memory, file descriptors, or requests in flight.",
+  "overload.shed": "Requests turned away for that since the start of this process.",
   "totals.requests": "Requests of the day that have ended, with or without an agent.",
   "totals.spent_usd": "Spent by all agents.",
   "totals.saved_usd": "What local answers would have cost at the models that were asked for.",

@@ -12,6 +12,12 @@ export interface LentToken {
   readonly giveBack: () => void;
 }
 
+/**
+ * Lines that stay open tell by their end that a process is gone: nothing else may end them. The runtime takes this setting
+ * for a Unix socket too; its types do not.
+ */
+const keepsLines = { idleTimeout: 0 };
+
 /** What became of something, in words for a person. */
 export interface Told {
   readonly ok: boolean;
@@ -66,6 +72,7 @@ export function serveAdmin(socketPath: string, actions: AdminActions, beside = f
   const leases = new Set<ReadableStreamDefaultController<Uint8Array>>();
   const server = Bun.serve({
     unix: boundPath,
+    ...(keepsLines as object),
     routes: {
       "/stats": { GET: () => jsonText(actions.stats()) },
       "/ledger": { GET: (request) => jsonText(actions.ledger(queryOf(request, "since"))) },

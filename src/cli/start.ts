@@ -7,12 +7,11 @@ import { clientAddressOf, curlLine } from "./client-address.ts";
 import { dangersIn, reexecuteClean } from "./environment.ts";
 import { becomeSuccessor, programCommand, startSuccessor, TAKE_OVER, takeOverOf } from "./successor.ts";
 import { isInBackground } from "./background.ts";
+import { endOnFatal } from "./fatal.ts";
 import type { Io } from "./io.ts";
 import type { TerminalPrompter } from "./terminal-prompter.ts";
 import { findVaultKey } from "./vault-key.ts";
 
-/** Running streams may go on for so long after SIGTERM. */
-const graceMs = 30_000;
 const exitConfiguration = 78;
 /** How often it is looked whether the process that serves in our place still does. */
 const standByEveryMs = 500;
@@ -58,6 +57,7 @@ async function run(io: Io): Promise<void> {
     if (terminal === null) io.err(`${dated}\n`);
     else terminal.log(dated);
   };
+  endOnFatal(report);
   const command = programCommand();
   let predecessor: import("../handover/predecessor.ts").Predecessor | undefined;
   let daemon: Awaited<ReturnType<typeof Daemon.start>>;
@@ -238,7 +238,7 @@ async function untilStopped(
   endAsking();
   if (ended !== undefined) return ended;
   report("stopping: no new requests; running ones may finish");
-  const gracefully = daemon.stop(graceMs);
+  const gracefully = daemon.stop();
   await Promise.race([gracefully, signals.second.then(() => daemon.stop(0))]);
   return "stopped";
 }

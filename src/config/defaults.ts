@@ -35,6 +35,12 @@ export const localTimeouts: Required<Timeouts> = {
 /** Claude Code shows a warning after 20 s of silence; proxies on the way close idle connections after 15 s and more. */
 export const defaultKeepAliveMs = 10_000;
 
+/** systemd kills what takes much longer (TimeoutStopSec), a container's runtime sooner. */
+export const defaultStopGraceMs = 30_000;
+
+/** Each is two connections and some hundred kilobytes. */
+export const defaultMostInFlight = 5_000;
+
 export const defaultRetry: Provider["retry"] = { attempts: 2, baseMs: 500, maxMs: 8_000 };
 
 export interface BuiltInProvider {

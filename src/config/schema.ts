@@ -8,7 +8,14 @@ import type { UrlFault } from "./addresses.ts";
 import { intents } from "./defaults.ts";
 import { say } from "./fault.ts";
 import { namePattern } from "./name-pattern.ts";
-import { parseShareBounds, parseSize, parseTimeRange, parseTokenBounds, sizePattern } from "./quantities.ts";
+import {
+  parseDuration,
+  parseShareBounds,
+  parseSize,
+  parseTimeRange,
+  parseTokenBounds,
+  sizePattern,
+} from "./quantities.ts";
 import { parseTokenText, tokenTextPattern } from "./token-text.ts";
 import { choice, count, duration, flag, keys, list, named, parsed, path, text, usd, wait } from "./schema-parts.ts";
 
@@ -267,6 +274,15 @@ const audit = keys("The audit trail.", {
   on_failure: v.optional(choice("When it can't be written.", ["refuse", "continue"])),
 });
 
+const graceMessage = say("must be a duration of 5m at most", "write e.g. `30s`");
+/** A service manager kills what takes longer to stop. */
+const longestGraceMs = 300_000;
+
+function parseGrace(text: string): number | undefined {
+  const ms = /^0(?:ms|s|m)$/.test(text) ? 0 : parseDuration(text);
+  return ms !== undefined && ms <= longestGraceMs ? ms : undefined;
+}
+
 /** The whole file. */
 export const configSchema = keys("Configuration of Sanctum Cloud Proxy.", {
   listen: v.optional(
@@ -294,6 +310,18 @@ export const configSchema = keys("Configuration of Sanctum Cloud Proxy.", {
     keys("Streams that die.", {
       takeover: v.optional(choice("text: a local model carries on inside the same answer.", ["off", "text"])),
       keep_alive: v.optional(duration("The client of a stream hears something at least this often.")),
+    }),
+  ),
+  stop: v.nullish(
+    keys("Stopping.", {
+      grace: v.optional(
+        parsed("How long running requests may go on after SIGTERM and `sanctum stop`.", graceMessage, parseGrace),
+      ),
+    }),
+  ),
+  overload: v.nullish(
+    keys("When new requests are turned away.", {
+      in_flight: v.optional(count("How many requests may run at once.", 1_000_000)),
     }),
   ),
   vault: v.nullish(

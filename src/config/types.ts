@@ -24,6 +24,10 @@ export interface Config {
   readonly takeover: "off" | "text";
   /** Milliseconds of silence after which the client of a stream gets a sign of life. */
   readonly keepAliveMs: number;
+  /** Milliseconds that running requests have after the gateway was told to stop. */
+  readonly stopGraceMs: number;
+  /** Requests that may run at once. */
+  readonly mostInFlight: number;
   /** `identityFile`: absolute path of an age identity. */
   readonly vault: { readonly identityFile: string | undefined };
   /** `dialog`: a missing key may be asked for on the desktop. */

@@ -53,6 +53,8 @@ import { listen, type Listener, type ListenerParts, type ListenOn, type SharedPl
 import { listenOnLoopback } from "../server/loopback.ts";
 import { createOperations, type Operations } from "../server/operations.ts";
 import { createRequestIds } from "../server/request-id.ts";
+import { Overload } from "../server/overload.ts";
+import { Resources } from "../server/resources.ts";
 import { removeStaleSocket } from "../server/stale-socket.ts";
 import { checkKeyAt } from "../upstream/check-key.ts";
 import { Dispatcher } from "../upstream/dispatch.ts";
@@ -101,11 +103,14 @@ export class ConfigurationError extends Error {
 const discoverEveryMs = 30_000;
 /** How long the start waits for the keys and for the local servers, so that it can say which are there. */
 const keysAtStartMs = 1_500;
+const overloadEveryMs = 250;
 /** Counters are kept so often that a crash loses little; money never waits for this. */
 const saveCountersEveryMs = 1_000;
 
 /** Under which the ledger keeps what was taken of rate limits. */
 const bucketKeys = "bucket:";
+/** Longer than thousands of cut requests take to settle. */
+const cutSettledMs = 5_000;
 
 /** How long a request waits for money that is held and may come back, before the next candidate has its turn. */
 const roomPatienceMs = 5_000;
@@ -119,6 +124,8 @@ export class Daemon {
   readonly #books: Books;
   readonly #agentLimiter: AgentLimiter;
   readonly #handOver: HandOver;
+  readonly #resources: Resources;
+  readonly #overload: Overload;
   readonly #newId: () => string;
   readonly #operations: Operations;
   readonly #tally: Tally;
@@ -150,7 +157,7 @@ export class Daemon {
   /** Of the listeners that the configuration names. */
   readonly #urls: string[] = [];
   #inFlight = 0;
-  #idle: (() => void) | null = null;
+  #whenIdle: (() => void)[] = [];
   #stopping = false;
   #savedRevision = -1;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
@@ -224,6 +231,15 @@ export class Daemon {
       missingModels: () => this.#home.missing,
       audit: () => sink.health(),
       ledger: () => ledger.health(),
+      overload: () => this.#overload.state,
+    });
+    this.#resources = new Resources({ monotonic: () => clock.monotonic() });
+    this.#overload = new Overload({
+      gauges: () => this.#resources.read(),
+      inFlight: () => this.#inFlight,
+      mostInFlight: () => this.config.mostInFlight,
+      monotonic: () => clock.monotonic(),
+      report,
     });
     // What changes without a request (a reload, a key) shows within the text's own age.
     this.#statsText = createStatsText({ clock, build: this.#stats, revision: () => this.#tally.revision });
@@ -332,40 +348,35 @@ export class Daemon {
   }
 
   /**
-   * Takes no new work, lets what runs finish for `graceMs`, then cuts it; settles and writes everything. Nothing is lost
+   * Takes no new work, lets what runs finish for `graceMs` (by default what the configuration says), then cuts it; settles and writes everything. Nothing is lost
    * on either way.
    */
-  async stop(graceMs: number): Promise<void> {
+  async stop(graceMs: number = this.config.stopGraceMs): Promise<void> {
     this.#stopping = true;
     this.endAsking();
     if (this.#handOver.draining) return this.#stopDraining(graceMs);
+    // Who comes meanwhile is told to come again, and not met by a closed port: the listeners stay until the last answer.
     const before = this.#handOver.stopRemnants(graceMs);
-    const stopped = Promise.all(this.#listeners.map((listener) => listener.stop()));
     await this.#finish(graceMs);
     await before;
-    void stopped;
     await this.close();
   }
 
   /** Lets what runs here finish for so long, then cuts it. */
   async #finish(graceMs: number): Promise<void> {
-    if (this.#inFlight > 0) {
-      const idle = new Promise<void>((resolve) => {
-        this.#idle = resolve;
-      });
-      const { promise: late, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, graceMs);
-      await Promise.race([idle, late]);
-      clearTimeout(timer);
-    }
+    await this.#idleWithin(graceMs);
     await Promise.all(this.#listeners.map((listener) => listener.kill()));
-    if (this.#inFlight > 0) {
-      // Cut requests settle when their clients are gone, which is now: a turn or two of the event loop.
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-        setTimeout(resolve, 1_000);
-      });
-    }
+    // Cut requests settle when their clients are gone, which is now: a turn or two of the event loop.
+    await this.#idleWithin(cutSettledMs);
+  }
+
+  async #idleWithin(ms: number): Promise<void> {
+    if (this.#inFlight === 0) return;
+    const idle = new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    await Promise.race([idle, late]);
+    clearTimeout(timer);
   }
 
   /** Another process keeps the books: it stops too, or was told so already. */
@@ -384,6 +395,7 @@ export class Daemon {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    this.#resources[Symbol.dispose]();
     this.endAsking();
     await this.#home[Symbol.asyncDispose]();
     // Where opening failed half-way, the first ones listen already.
@@ -455,6 +467,7 @@ export class Daemon {
     this.#timers.push(
       setInterval(() => void this.#home.discover(), discoverEveryMs),
       setInterval(() => this.#saveCounters(), saveCountersEveryMs),
+      setInterval(() => this.#lookForOverload(), overloadEveryMs),
     );
     if (this.#onDesktop && takeOver === undefined) void this.#missing?.askAtStart(this.#startProviders());
   }
@@ -717,17 +730,19 @@ export class Daemon {
       operations: this.#operations,
       report: this.#options.report,
       opening: () => this.#opening?.promise ?? null,
-      closesConnections: () => this.#handOver.draining || this.#stopping,
+      closesConnections: () => this.#handOver.draining || this.#stopping || this.#overload.closesConnections,
     };
   }
 
   async #handle(arrived: Arrived): Promise<GatewayResponse> {
     if (this.#stopping) throw new GatewayError("DOOR_STOPPING", { retryAfterSeconds: 2 });
+    this.#overload.admit();
     const generation = this.#generations.acquire();
     this.#inFlight++;
     const leave = (): void => {
       this.#generations.release(generation);
-      if (--this.#inFlight === 0) this.#idle?.();
+      if (--this.#inFlight > 0) return;
+      for (const resolve of this.#whenIdle.splice(0)) resolve();
     };
     try {
       const response = await generation.value.handle(arrived);
@@ -739,6 +754,13 @@ export class Daemon {
     }
   }
 
+  #lookForOverload(): void {
+    this.#overload.look();
+    if (!this.#overload.shortOfDescriptors) return;
+    // Silent connections go first, so that ledger, trail and admin socket have what they need.
+    for (const listener of this.#listeners) listener.closeIdle();
+  }
+
   #createOperations(): Operations {
     return createOperations({
       stats: this.#statsText,
@@ -747,6 +769,7 @@ export class Daemon {
       notReady: () =>
         whyNotReady({
           stopping: this.#stopping,
+          overload: this.#overload.state,
           auditFault: this.#books.sink.health().fault?.message ?? null,
           ledgerFault: this.#ledger.health().fault,
           generation: this.#generations.current.value,
@@ -779,7 +802,7 @@ export class Daemon {
 
 function restartText(keys: readonly string[]): string {
   const names = keys.map((key) => `\`${key}\``).join(", ");
-  return `${names}: the change needs a restart (\`sanctum stop\`, then \`sanctum start\`)`;
+  return `${names}: the change needs a restart (\`sanctum restart\`, which cuts nothing)`;
 }
 
 /** Once a day and model, for the log. */

@@ -36,7 +36,7 @@ export interface HandOverParts {
 /** New connections go to the other process by then, and those that came before were accepted. */
 const acceptedWithinMs = 300;
 /** After the last answer: connections that clients keep open for their next request are told to close with that one. */
-const lingerMs = 5_000;
+const lingerMs = 2_000;
 const lookEveryMs = 250;
 const drainedEveryMs = 50;
 /** Longer than one that was killed keeps its lock. */
@@ -137,7 +137,7 @@ export class HandOver {
   /** All that ran here has ended. */
   async leave(): Promise<void> {
     await Promise.race([this.#parts.books.errands.told(), this.#ended.promise]);
-    await this.#link?.leave();
+    this.#link?.leave();
   }
 
   /** Resolves when the process that keeps the books is gone. */
@@ -235,7 +235,6 @@ export class HandOver {
     // They are the successor's from now on, and unknown here should the books come back.
     this.#others = [];
     this.#remnants?.moved();
-    onDrain();
     report(`process ${this.succession.successor} has taken over; ${this.#parts.inFlight()} requests finish here`);
     const leaving = wait(acceptedWithinMs, never).then(() => {
       if (this.#draining) for (const listener of this.#parts.listeners()) listener.leave();
@@ -251,6 +250,8 @@ export class HandOver {
       wait: (ms) => wait(ms, never),
     });
     const attached = this.#link.attach();
+    // From then on the admin socket's name is the other one's: who is sent there finds it.
+    void attached.then((known) => known && onDrain());
     this.#following = this.#follow(this.#link, attached);
     void leaving.then(() => this.#untilDrained());
     return attached;

@@ -3,7 +3,7 @@
 import { listModels } from "../catalogue/index.ts";
 import { formatFault } from "../config/fault.ts";
 import type { Generations } from "../config/generations.ts";
-import type { ConfigStatus, ProviderStatus, ServerStatus } from "../layers/audit/index.ts";
+import type { ConfigStatus, OverloadStatus, ProviderStatus, ServerStatus } from "../layers/audit/index.ts";
 import type { Limits } from "../layers/limits/index.ts";
 import { compileGlob } from "../layers/routing/index.ts";
 import type { KeyRing } from "../layers/vault/index.ts";
@@ -38,6 +38,7 @@ export function modelsFor(question: ModelsQuestion, generation: Generation, keys
 
 interface Readiness {
   readonly stopping: boolean;
+  readonly overload: OverloadStatus;
   readonly auditFault: string | null;
   readonly ledgerFault: string | null;
   readonly generation: Generation;
@@ -45,9 +46,10 @@ interface Readiness {
 }
 
 /** Why no request can be served now; empty: one can. */
-export function whyNotReady({ stopping, auditFault, ledgerFault, generation, keys }: Readiness): string[] {
+export function whyNotReady({ stopping, overload, auditFault, ledgerFault, generation, keys }: Readiness): string[] {
   const reasons: string[] = [];
   if (stopping) reasons.push("stopping");
+  if (overload.level === "shedding") reasons.push(...overload.reasons.map((reason) => `overload: ${reason}`));
   if (auditFault !== null) reasons.push(`audit: ${auditFault}`);
   if (ledgerFault !== null) reasons.push(`ledger: ${ledgerFault}`);
   const usable = [...generation.providers().values()].some(

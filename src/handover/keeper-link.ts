@@ -24,6 +24,7 @@ export class KeeperLink {
   /** Who was expected is gone; another process may be there. */
   #hurried = false;
   #response: Response | null = null;
+  readonly #leaving = new AbortController();
 
   constructor(parts: KeeperLinkParts) {
     this.#parts = parts;
@@ -46,7 +47,7 @@ export class KeeperLink {
   async attach(withinMs = findWithinMs): Promise<boolean> {
     const { socketPath, session, wait, errands } = this.#parts;
     for (let left = withinMs; left > 0 && !this.#over && !this.#hurried; left -= againAfterMs) {
-      const response = await askSocket(socketPath, `/handover/attach?session=${session}`);
+      const response = await askSocket(socketPath, `/handover/attach?session=${session}`, {}, this.#leaving.signal);
       if (response?.ok === true && response.body !== null) {
         this.#response = response;
         errands.start((lane, batch) => this.#send(lane, batch));
@@ -72,9 +73,9 @@ export class KeeperLink {
   }
 
   /** All is told. */
-  async leave(): Promise<void> {
+  leave(): void {
     this.#over = true;
-    await this.#response?.body?.cancel().catch(() => undefined);
+    this.#leaving.abort();
   }
 
   async #send(lane: Lane, batch: Batch): Promise<BatchAnswer | null> {

@@ -19,7 +19,12 @@ export async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator
  * Asks over the socket, on a connection of its own: the name may be another process's a moment later. Null: nobody
  * answers. `path` begins with a slash.
  */
-export async function askSocket(socketPath: string, path: string, body?: unknown): Promise<Response | null> {
+export async function askSocket(
+  socketPath: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<Response | null> {
   try {
     return await fetch(`http://sanctum${path}`, {
       unix: socketPath,
@@ -27,6 +32,7 @@ export async function askSocket(socketPath: string, path: string, body?: unknown
       body: JSON.stringify(body ?? {}),
       keepalive: false,
       timeout: false,
+      ...(signal !== undefined && { signal }),
     } as RequestInit);
   } catch {
     return null;

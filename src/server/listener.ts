@@ -51,8 +51,6 @@ export interface Listener {
   readonly bound: BoundTo | null;
   /** As a client writes it, e.g. `http://127.0.0.1:4040`. */
   readonly url: string;
-  /** Stops taking connections; resolves when the running requests are done. */
-  stop(): Promise<void>;
   /** Another process listens here now: no connection comes any more, those that are there stay. */
   leave(): void;
   readonly left: boolean;
@@ -145,7 +143,6 @@ export function listen(parts: ListenerParts): Listener {
       if (boundPath !== undefined && path !== undefined && boundPath !== path) renameSync(boundPath, path);
     },
     url: address.socketPath === undefined ? `${scheme}://${bracketed(address.host!)}:${server.port}` : address.text,
-    stop: async () => keepingName(left ? path : undefined, () => server.stop(false)),
     kill: async () => keepingName(left ? path : undefined, () => server.stop(true)),
   };
 }

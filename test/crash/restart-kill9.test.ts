@@ -14,7 +14,6 @@ import {
   pidsOf,
   restart,
   servingPid,
-  settled,
 } from "../fakes/restarts.ts";
 import { createSeededRandom } from "../fuzz/seeded-random.ts";
 import { eventually, type Gateway } from "../harness.ts";
@@ -94,7 +93,6 @@ describe("the new process is killed, and the old one goes on", () => {
       expect(await servingPid(gateway)).toBe(gateway.pid);
       // It can be tried again.
       expect(await restart(gateway)).toMatchObject({ ok: true });
-      await settled(gateway);
       expect(await gateway.stop()).toBe(0);
       expect(openRecords(gateway)).toEqual({ open: 0, unclosed: 0, lost: 0 });
     });
@@ -173,7 +171,6 @@ test(`the new process is killed at ${kills} random moments of its start: the old
   }
   await expectServes(run);
   expect(new Set(await answers)).toEqual(new Set([whole]));
-  await settled(gateway);
   await expectExact(gateway);
   expect(await gateway.stop()).toBe(0);
   expect(openRecords(gateway)).toMatchObject({ open: 0, unclosed: 0 });

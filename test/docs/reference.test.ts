@@ -137,6 +137,8 @@ const base = {
   keys: {},
   stats: {},
   stream: {},
+  stop: {},
+  overload: {},
 };
 
 function configWith(path: string, yaml: string | undefined): unknown {

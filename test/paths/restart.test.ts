@@ -2,6 +2,8 @@
 // names.
 
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { leaseToken } from "../../src/admin/token-lease.ts";
 import { renderChat } from "../fakes/chat-wire.ts";
 import { Gate } from "../fakes/gate.ts";
 import { dialects, modelOf, post, smallBody, startHouse, type House } from "../fakes/house.ts";
@@ -9,7 +11,7 @@ import { renderMessages } from "../fakes/messages-wire.ts";
 import type { RecordedRequest } from "../fakes/provider.ts";
 import { rawPost } from "../fakes/raw-client.ts";
 import { renderResponses } from "../fakes/responses-wire.ts";
-import { endOthers, expectExact, openRecords, restart, settled } from "../fakes/restarts.ts";
+import { endOthers, expectExact, openRecords, pidsOf, restart, servingPid, settled } from "../fakes/restarts.ts";
 import type { Step } from "../fakes/script.ts";
 import { eventually, tokenOf, type Gateway } from "../harness.ts";
 
@@ -144,3 +146,103 @@ describe("what goes on in the old process", () => {
     expect(line.usd).toBeLessThanOrEqual(1);
   });
 });
+
+test("the port cannot be shared after a restart, neither while the old process drains nor later", async () => {
+  await using house = await startHouse();
+  const { gateway } = house;
+  homes.push(gateway);
+  const port = Number(new URL(gateway.url).port);
+  const steal = (): void => {
+    Bun.serve({ hostname: "127.0.0.1", port, reusePort: true, fetch: () => new Response("stolen") }).stop(true);
+  };
+  expect(steal).toThrow();
+  expect(await restart(gateway)).toMatchObject({ ok: true });
+  await eventually(() => expect(steal).toThrow());
+  await settled(gateway);
+  await eventually(() => expect(steal).toThrow());
+});
+
+test("with `listen` changed the new address is served, the old one no more, and a token lent to a command stays good", async () => {
+  await using house = await startHouse({ config: { identity: { anonymous: "never" } } });
+  const { gateway } = house;
+  homes.push(gateway);
+  using lease = await leaseToken(join(gateway.home, "run/admin.sock"), "windu");
+  const token = lease.token.reveal();
+  const ask = async (url: string): Promise<number> =>
+    (await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${token}` }, keepalive: false })).status;
+  expect(await ask(gateway.url)).toBe(200);
+  const free = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("") });
+  const { port } = free;
+  await free.stop(true);
+  gateway.writeConfig({ ...house.config, listen: `127.0.0.1:${port}` });
+  expect(await restart(gateway)).toMatchObject({ ok: true });
+  expect(await ask(`http://127.0.0.1:${port}`)).toBe(200);
+  await settled(gateway);
+  expect(await ask(`http://127.0.0.1:${port}`)).toBe(200);
+  expect(await ask(gateway.url).catch(() => "refused")).toBe("refused");
+  lease[Symbol.dispose]();
+  await eventually(async () => expect(await ask(`http://127.0.0.1:${port}`)).toBe(401));
+});
+
+describe("a new process that can't start changes nothing, and the command says why", () => {
+  test("where the configuration has faults", async () => {
+    await using house = await startHouse();
+    const { gateway } = house;
+    gateway.writeConfig("listen: 5\n");
+    const { code, err } = await command(gateway, ["restart"]);
+    expect(code).toBe(1);
+    expect(err).toMatch(/not restarted, the running gateway goes on: .*listen/);
+    expect(await servingPid(gateway)).toBe(gateway.pid);
+    expect((await post(gateway, "messages")).status).toBe(200);
+  });
+
+  test("where a new address is taken by another program", async () => {
+    await using house = await startHouse();
+    const { gateway } = house;
+    using other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("") });
+    gateway.writeConfig({ ...house.config, listen: ["127.0.0.1:0", `127.0.0.1:${other.port}`] });
+    const { code, out } = await command(gateway, ["restart", "--json"]);
+    expect([code, JSON.parse(out)]).toEqual([1, { ok: false, text: expect.stringContaining(String(other.port)) }]);
+    expect(await servingPid(gateway)).toBe(gateway.pid);
+    expect((await post(gateway, "messages")).status).toBe(200);
+  });
+
+  test("where nothing runs", async () => {
+    await using house = await startHouse();
+    await house.gateway.stop();
+    const { code, err } = await command(house.gateway, ["restart"]);
+    expect([code, err]).toEqual([1, expect.stringContaining("not running")]);
+  });
+});
+
+test("SIGTERM while the old process drains stops both, and the process that the outside knows ends last", async () => {
+  const gate = new Gate();
+  await using house = await startHouse({ cloud: { respond: { rawBody: events.messages, gate } } });
+  const { gateway } = house;
+  homes.push(gateway);
+  const stream = streamOf(house, 0);
+  await house.cloud.arrived(1);
+  gate.release(4);
+  expect(await restart(gateway)).toMatchObject({ ok: true });
+  const stopped = gateway.stop();
+  await eventually(() => expect(gateway.output().match(/stopping: no new requests/g)).toHaveLength(2));
+  gate.release(Infinity);
+  expect(await stream).toBe(events.messages.join(""));
+  expect(await stopped).toBe(0);
+  expect(pidsOf(gateway)).toEqual([]);
+  expect(gateway.auditLines().map(({ outcome }) => outcome)).toEqual(["ok"]);
+  expect(openRecords(gateway)).toEqual({ open: 0, unclosed: 0, lost: 0 });
+});
+
+async function command(
+  gateway: Gateway,
+  words: readonly string[],
+): Promise<{ code: number; out: string; err: string }> {
+  const child = Bun.spawn(["sh", join(import.meta.dir, "../../bin/sanctum"), ...words], {
+    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: gateway.home, SANCTUM_HOME: gateway.home },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  return { code: await child.exited, out, err };
+}

@@ -15,8 +15,8 @@ export const unitName = "sanctum.service";
 export const credentialFolder = "/etc/credstore.encrypted";
 export const passphraseCredential = "sanctum-vault-passphrase";
 
-/** Above the 30 s that running streams may take after SIGTERM, with time to close the books. */
-const stopSeconds = 45;
+/** Above the longest `stop.grace` (5 min), with time to close the books. The gateway ends by its own, shorter deadline. */
+const stopSeconds = 315;
 
 /** What holds for both: how it is started, stopped, and started anew. */
 const common = `

@@ -25,6 +25,7 @@ export type {
   ConfigStatus,
   LimitStatus,
   ModelStats,
+  OverloadStatus,
   ProviderStats,
   ProviderStatus,
   ServerStatus,

@@ -31,6 +31,12 @@ export function metricsText(stats: StatsDocument, tally: Tally, holdsExceeded: n
     family("sanctum_ledger_holds_expired_total", "counter", "Holds that nobody ended, since the start.", [
       [{}, stats.ledger.expired],
     ]),
+    family("sanctum_overload_level", "gauge", "0: none, 1: answers close connections, 2: new requests get 503.", [
+      [{}, ["none", "closing_connections", "shedding"].indexOf(stats.overload.level)],
+    ]),
+    family("sanctum_overload_shed_total", "counter", "Requests turned away for overload since the start.", [
+      [{}, stats.overload.shed],
+    ]),
     family("sanctum_config_generation", "gauge", "Configurations loaded since the start.", [
       [{}, stats.config.generation],
     ]),

@@ -79,10 +79,11 @@ describe("the /stats document", () => {
       },
       audit: { entries: 24, head: "sha256:aa", last_written_at: null, fault: null },
       ledger: { fault: null, exceeded: 0, expired: 0, notes: [] },
+      overload: { level: "none", reasons: [], shed: 0 },
       totals: { requests: 1, spent_usd: 0.312345, saved_usd: 0, local_share: 0 },
     });
     expect(Object.keys(document).join(" ")).toBe(
-      "version now day day_ends_at uptime_s in_flight config agents providers models audit totals ledger",
+      "version now day day_ends_at uptime_s in_flight config agents providers models audit totals ledger overload",
     );
     expect(Object.keys(document.agents["windu"]!).join(" ")).toBe(
       "daily_usd spent_usd held_usd remaining_usd over_budget requests cloud local fallbacks refused errors " +

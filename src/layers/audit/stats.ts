@@ -118,6 +118,15 @@ export interface StatsParts {
   missingModels?(): readonly MissingModelStatus[];
   audit(): AuditHealth;
   ledger(): LedgerStatus;
+  /** Whether new work is turned away; absent: nobody looks. */
+  overload?(): OverloadStatus;
+}
+
+export interface OverloadStatus {
+  readonly level: "none" | "closing_connections" | "shedding";
+  readonly reasons: readonly string[];
+  /** Requests turned away since the start. */
+  readonly shed: number;
 }
 
 export interface AgentStats {
@@ -208,6 +217,7 @@ export interface StatsDocument {
   readonly ledger: LedgerStatus;
   /** Only where there is one. */
   readonly missing_models?: readonly MissingModelStatus[];
+  readonly overload: OverloadStatus;
 }
 
 /** Returns a function that builds the document of this moment; `uptime_s` counts from now. */
@@ -244,6 +254,7 @@ export function createStats(parts: StatsParts): () => StatsDocument {
       totals: totalStats(parts.tally, spentMicros),
       ledger: parts.ledger(),
       ...(missing.length > 0 && { missing_models: missing }),
+      overload: parts.overload?.() ?? { level: "none", reasons: [], shed: 0 },
     };
   };
 }
