@@ -43,7 +43,7 @@ OPENAI_BASE_URL, OPENAI_API_BASE, OPENAI_API_BASE_URL, OPENAI_API_KEY, SANCTUM_B
 vendors, and settings that lead past the gateway, are taken out of its environment; which ones is said.
 Codex finds its gateway in its own file and its token here: see \`sanctum connect codex\`.
 
-The token ends with the command, with this process however it ends, and with the gateway. Signals are passed on, but for
+The token ends with the command, with this process however it ends, and when the gateway stops; a restart keeps it. Signals are passed on, but for
 those that a terminal sends to both; the exit code is the command's (127: not found, 126: not executable).
 
 Examples:

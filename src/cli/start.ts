@@ -5,6 +5,7 @@ import { systemClock, systemRandom } from "../clock.ts";
 import { formatFault } from "../config/fault.ts";
 import { clientAddressOf, curlLine } from "./client-address.ts";
 import { dangersIn, reexecuteClean } from "./environment.ts";
+import { reapLater } from "./reap.ts";
 import { becomeSuccessor, programCommand, startSuccessor, TAKE_OVER, takeOverOf } from "./successor.ts";
 import { isInBackground } from "./background.ts";
 import { endOnFatal } from "./fatal.ts";
@@ -84,6 +85,7 @@ async function run(io: Io): Promise<void> {
     if (takeOver === "again") await standBy(io, signals, report);
     return;
   }
+  if (takeOver === "again" && predecessor !== undefined) reapLater(predecessor.greeting.pid);
   if (takeOver === null) greet(io, daemon, version);
   else report(`process ${process.pid} (version ${version}) serves on ${daemon.urls.join(", ")}`);
   // Requests are served meanwhile, by whoever needs no key that is asked for.

@@ -86,7 +86,7 @@ export class Succession {
     this.#step = "given";
     this.#timer = setTimeout(() => {
       // Stopped or stuck, it would open the books at some later time.
-      if (this.#successor > 0) process.kill(this.#successor, "SIGKILL");
+      if (this.#successor > 0) endHard(this.#successor);
     }, silentMs);
     return handed;
   }
@@ -133,5 +133,13 @@ export class Succession {
     this.#stream = null;
     this.#ended.resolve(why);
     this.#ended = Promise.withResolvers<string | null>();
+  }
+}
+
+function endHard(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It is gone already.
   }
 }

@@ -59,47 +59,51 @@ for folder in logs state; do mount -t tmpfs -o size=1m,mode=0700 tmpfs "$home/$f
 ) > /dev/null 2>&1 &
 exec "$@"`;
 
-describe.if(canMount)("a full disk", () => {
-  for (const [folder, code, what] of [
-    ["logs", "AUDIT_UNAVAILABLE", "the audit trail"],
-    ["state", "BUDGET_LEDGER", "the ledger"],
-  ] as const) {
-    test(`under ${what}: requests are refused with ${code}, and served again by themselves when there is room`, async () => {
-      const home = mkdtempSync(join(tmpdir(), "sanctum-disk-"));
-      const told = mkdtempSync(join(tmpdir(), "sanctum-told-"));
-      try {
-        for (const name of ["logs", "state"]) mkdirSync(join(home, name), { mode: 0o700 });
-        await using cloud = await FakeProvider.start();
-        await using local = await FakeProvider.start({ local: true });
-        await using gateway = await startGateway({
-          home,
-          config: merge(baseConfig(cloud.url, local.url), {}),
-          wrap: [...namespace, "sh", "-c", script, "sh", home, told],
-        });
-        expect((await post(gateway, "messages")).status).toBe(200);
-        writeFileSync(join(told, `fill-${folder}`), "");
-        await eventually(() => expect(() => rmSync(join(told, `filled-${folder}`))).not.toThrow());
-        await eventually(async () => expect(await refusalOf(gateway)).toBe(code), 20_000);
-        const sent = cloud.requests.length;
-        expect(await refusalOf(gateway)).toBe(code);
-        expect(cloud.requests.length).toBe(sent);
-        expect((await fetch(`${gateway.url}/readyz`)).status).toBe(503);
-        writeFileSync(join(told, `empty-${folder}`), "");
-        await eventually(async () => expect((await post(gateway, "messages")).status).toBe(200), 20_000);
-        // Every request that was served has its line, those of the last moments before the fault too.
-        await eventually(async () => {
-          const { totals, audit, agents } = await gateway.stats();
-          expect(audit.entries).toBe(totals.requests);
-          expect(agents["default"]!.held_usd).toBe(0);
-        });
-        expect(await gateway.stop()).toBe(0);
-      } finally {
-        rmSync(told, { recursive: true, force: true });
-        rmSync(home, { recursive: true, force: true });
-      }
-    });
-  }
-});
+const disks = (): void => {
+  describe("a full disk refuses requests and is over by itself", () => {
+    for (const [folder, code, what] of [
+      ["logs", "AUDIT_UNAVAILABLE", "the audit trail"],
+      ["state", "BUDGET_LEDGER", "the ledger"],
+    ] as const) {
+      test(`under ${what}: requests are refused with ${code}, and served again by themselves when there is room`, async () => {
+        const home = mkdtempSync(join(tmpdir(), "sanctum-disk-"));
+        const told = mkdtempSync(join(tmpdir(), "sanctum-told-"));
+        try {
+          for (const name of ["logs", "state"]) mkdirSync(join(home, name), { mode: 0o700 });
+          await using cloud = await FakeProvider.start();
+          await using local = await FakeProvider.start({ local: true });
+          await using gateway = await startGateway({
+            home,
+            config: merge(baseConfig(cloud.url, local.url), {}),
+            wrap: [...namespace, "sh", "-c", script, "sh", home, told],
+          });
+          expect((await post(gateway, "messages")).status).toBe(200);
+          writeFileSync(join(told, `fill-${folder}`), "");
+          await eventually(() => expect(() => rmSync(join(told, `filled-${folder}`))).not.toThrow());
+          await eventually(async () => expect(await refusalOf(gateway)).toBe(code), 20_000);
+          const sent = cloud.requests.length;
+          expect(await refusalOf(gateway)).toBe(code);
+          expect(cloud.requests.length).toBe(sent);
+          expect((await fetch(`${gateway.url}/readyz`)).status).toBe(503);
+          writeFileSync(join(told, `empty-${folder}`), "");
+          await eventually(async () => expect((await post(gateway, "messages")).status).toBe(200), 20_000);
+          // Every request that was served has its line, those of the last moments before the fault too.
+          await eventually(async () => {
+            const { totals, audit, agents } = await gateway.stats();
+            expect(audit.entries).toBe(totals.requests);
+            expect(agents["default"]!.held_usd).toBe(0);
+          });
+          expect(await gateway.stop()).toBe(0);
+        } finally {
+          rmSync(told, { recursive: true, force: true });
+          rmSync(home, { recursive: true, force: true });
+        }
+      });
+    }
+  });
+};
+
+describe.if(canMount)("on a disk of its own", disks);
 
 async function refusalOf(gateway: Gateway): Promise<string | null> {
   const response = await post(gateway, "messages");

@@ -193,11 +193,11 @@ export class RemoteLedger implements Ledger, HoldKeeper {
   #askAhead(hold: OpenHold, nanos: Nanos): void {
     if (this.#asked.has(hold)) return;
     this.#asked.add(hold);
-    const done = (granted: unknown): void => {
+    const granted = this.#parts.tell({ do: "ahead", hold: hold.id, nanos }).catch(() => 0);
+    void granted.then((more) => {
       this.#asked.delete(hold);
-      if (typeof granted === "number" && !hold.over) hold.ahead += granted;
-    };
-    this.#parts.tell({ do: "ahead", hold: hold.id, nanos }).then(done, () => done(0));
+      if (typeof more === "number" && !hold.over) hold.ahead += more;
+    });
   }
 
   #book(agent: string): Book {

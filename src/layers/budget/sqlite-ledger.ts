@@ -343,7 +343,7 @@ export class SqliteLedger implements Ledger, HoldKeeper {
 
   /** The process that these requests ran in is gone: their holds are charged in full. What they cost, as after a crash. */
   async chargeLost(requests: ReadonlySet<string>): Promise<readonly OpenRequest[]> {
-    for (const hold of [...this.#live.values()]) {
+    for (const hold of this.#live.values()) {
       if (requests.has(hold.requestId)) this.end(hold, "crashed", hold.nanos, "its process ended");
     }
     await this.durable();
