@@ -40,6 +40,8 @@ const limits = {
 /** A level is left where all are so far below its limit, and have been for so long. */
 const wellBelow = 0.9;
 const calmMs = 2_000;
+/** One late turn (another program had the processor, a large body was read) is no overload; so many looks in a row are. */
+const lateLooks = 3;
 const retryAfterSeconds = 2;
 const levels: readonly OverloadLevel[] = ["none", "closing_connections", "shedding"];
 
@@ -47,6 +49,8 @@ export class Overload {
   readonly #parts: OverloadParts;
   #gauges: Gauges = { lateMs: 0, memory: null, descriptors: null };
   #level = 0;
+  /** How late the loop was at the last looks. */
+  readonly #late: number[] = [];
   #reasons: readonly string[] = [];
   #shed = 0;
   /** Since when a lower level would do; null: it would not. */
@@ -58,7 +62,10 @@ export class Overload {
 
   /** To be called a few times a second. */
   look(): void {
-    this.#gauges = this.#parts.gauges();
+    const gauges = this.#parts.gauges();
+    this.#late.push(gauges.lateMs);
+    if (this.#late.length > lateLooks) this.#late.shift();
+    this.#gauges = { ...gauges, lateMs: this.#late.length < lateLooks ? 0 : Math.min(...this.#late) };
     const now = this.#parts.monotonic();
     const reached = this.#levelAt(1);
     if (reached.level >= this.#level) {
