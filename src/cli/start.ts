@@ -6,9 +6,10 @@ import { formatFault } from "../config/fault.ts";
 import { clientAddressOf, curlLine } from "./client-address.ts";
 import { dangersIn, reexecuteClean } from "./environment.ts";
 import { reapLater } from "./reap.ts";
-import { becomeSuccessor, programCommand, startSuccessor, TAKE_OVER, takeOverOf } from "./successor.ts";
+import { becomeSuccessor, programCommand, startSuccessor, TAKE_OVER, takeOverOf, type TakeOver } from "./successor.ts";
 import { isInBackground } from "./background.ts";
 import { endOnFatal } from "./fatal.ts";
+import type { Predecessor as PredecessorOf } from "../handover/predecessor.ts";
 import type { Io } from "./io.ts";
 import type { TerminalPrompter } from "./terminal-prompter.ts";
 import { findVaultKey } from "./vault-key.ts";
@@ -33,7 +34,7 @@ async function run(io: Io): Promise<void> {
   // Before anything listens: who reads "listening" may send a signal at once.
   const signals = listenForSignals();
   // Loaded here, so that the other commands start without the daemon's parts.
-  const [{ ConfigurationError, Daemon, version }, { Predecessor }, { vaultKey }] = await Promise.all([
+  const [{ ConfigurationError, Daemon, version }, { NobodyRuns, Predecessor }, { vaultKey }] = await Promise.all([
     import("../daemon/daemon.ts"),
     import("../handover/predecessor.ts"),
     import("../layers/vault/index.ts"),
@@ -60,10 +61,19 @@ async function run(io: Io): Promise<void> {
   };
   endOnFatal(report);
   const command = programCommand();
-  let predecessor: import("../handover/predecessor.ts").Predecessor | undefined;
+  const meet = async (kind: TakeOver): Promise<PredecessorOf | undefined> => {
+    try {
+      return await Predecessor.meet(join(io.home, "run/admin.sock"));
+    } catch (error) {
+      // The one that had taken over has ended meanwhile: this is a start like any other.
+      if (kind === "again" && error instanceof NobodyRuns) return undefined;
+      throw error;
+    }
+  };
+  let predecessor: PredecessorOf | undefined;
   let daemon: Awaited<ReturnType<typeof Daemon.start>>;
   try {
-    if (takeOver !== null) predecessor = await Predecessor.meet(join(io.home, "run/admin.sock"));
+    if (takeOver !== null) predecessor = await meet(takeOver);
     const unlocked = (await predecessor?.vaultKey()) ?? null;
     daemon = await Daemon.start({
       home: io.home,
@@ -93,14 +103,14 @@ async function run(io: Io): Promise<void> {
   if (terminal !== null) void askAtTerminal(io, terminal, daemon, asking.signal);
   const ending = await untilStopped(daemon, signals, report, () => asking.abort());
   // One that was started beside another is not the one that anybody outside knows.
-  if (ending === "replaced" && takeOver !== "beside") {
+  if (ending !== "stopped" && takeOver !== "beside") {
     becomeSuccessor(command, io.configFile);
     report("the program can't be started again; the other process goes on without this one");
     await standBy(io, signals, report);
   }
   report("stopped");
   // Upstream connections kept alive for reuse must not keep the process.
-  process.exit(ending === "lost" ? 1 : 0);
+  process.exit(0);
 }
 
 type RunningDaemon = Pick<
@@ -234,7 +244,7 @@ async function untilStopped(
   signals: Signals,
   report: (line: string) => void,
   endAsking: () => void,
-): Promise<"replaced" | "stopped" | "lost"> {
+): Promise<"replaced" | "stopped"> {
   signals.onHangUp = () => void daemon.reload().then(({ ok, text }) => ok || report(text));
   const ended = await Promise.race([signals.first, daemon.stopRequested, daemon.ended]);
   endAsking();

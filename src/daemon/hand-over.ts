@@ -45,7 +45,15 @@ const returnEveryMs = 250;
 
 const never = new AbortController().signal;
 
-export type Ending = "replaced" | "stopped" | "lost";
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+export type Ending = "replaced" | "stopped";
 
 export class HandOver {
   readonly succession: Succession;
@@ -69,7 +77,7 @@ export class HandOver {
       give: () => this.#give(),
       takeBack: () => this.#takeBack(),
       drain: () => this.#drain(),
-      successorGone: () => this.#link?.hurry(),
+      successorGone: () => this.#link?.successorGone(),
     });
   }
 
@@ -142,7 +150,10 @@ export class HandOver {
 
   /** Resolves when the process that keeps the books is gone. */
   async keeperGone(): Promise<void> {
+    const keeper = this.#link?.keeper ?? null;
     await this.#following;
+    // Its connections end before its books are closed.
+    while (keeper !== null && isAlive(keeper)) await wait(drainedEveryMs, never);
   }
 
   #following: Promise<void> = Promise.resolve();
@@ -207,26 +218,32 @@ export class HandOver {
   }
 
   async #reopen(): Promise<boolean> {
-    const { books, remnants, report } = this.#parts;
     for (let left = returnTries; left > 0; left--) {
-      try {
-        const before = this.#remnants;
-        for (const facts of books.takeBack(this.#others)) {
-          remnants.tally.opened();
-          remnants.tally.closed(facts);
-        }
-        // Those from before come again: they find out here that the books have not moved.
-        this.keep(this.#others);
-        before?.moved();
-        return true;
-      } catch (error) {
-        if (!isTaken(error)) {
-          report(`the books can't be opened: ${error instanceof Error ? error.message : String(error)}`);
-        }
-      }
+      if (this.#reopenNow()) return true;
       await wait(returnEveryMs, never);
     }
     return false;
+  }
+
+  /** False: somebody else has the books, or they can't be opened. */
+  #reopenNow(): boolean {
+    const { books, remnants, report } = this.#parts;
+    const before = this.#remnants;
+    try {
+      for (const facts of books.takeBack(this.#others)) {
+        remnants.tally.opened();
+        remnants.tally.closed(facts);
+      }
+    } catch (error) {
+      if (!isTaken(error)) {
+        report(`the books can't be opened: ${error instanceof Error ? error.message : String(error)}`);
+      }
+      return false;
+    }
+    // Those from before come again: they find out here that the books have not moved.
+    this.keep(this.#others);
+    before?.moved();
+    return true;
   }
 
   #drain(): Promise<boolean> {
@@ -271,16 +288,19 @@ export class HandOver {
   async #return(link: KeeperLink): Promise<void> {
     const { report, onReturn, books } = this.#parts;
     report("the process that had taken over is gone; this one takes the books back");
-    if (await this.#reopen()) {
-      this.#draining = false;
-      this.succession.reset();
-      await onReturn();
-      return;
+    for (let left = returnTries; left > 0; left--) {
+      if (this.#reopenNow()) {
+        this.#draining = false;
+        this.succession.reset();
+        await onReturn();
+        return;
+      }
+      // Another one may have them, and know of this one.
+      if (await link.attach(returnEveryMs)) return this.#follow(link, Promise.resolve(true));
     }
-    // Somebody was started anew meanwhile, and has closed what runs here as after a crash.
-    if (await link.attach(1_000)) return this.#follow(link, Promise.resolve(true));
+    // Somebody was started anew meanwhile, and has closed what runs here as after a crash. Its answers still end.
+    report("another process has the books and knows nothing of this one; running requests finish here");
     books.giveUp();
-    this.#ended.resolve("lost");
   }
 
   async #untilDrained(): Promise<void> {

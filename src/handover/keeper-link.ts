@@ -21,18 +21,24 @@ const againAfterMs = 20;
 export class KeeperLink {
   readonly #parts: KeeperLinkParts;
   #over = false;
-  /** Who was expected is gone; another process may be there. */
-  #hurried = false;
+  /** The first one is gone, and was never heard of. */
+  #hopeless = false;
   #response: Response | null = null;
+  #keeper: number | null = null;
   readonly #leaving = new AbortController();
 
   constructor(parts: KeeperLinkParts) {
     this.#parts = parts;
   }
 
-  /** Nobody is waited for any more. */
-  hurry(): void {
-    this.#hurried = true;
+  /** The process that took over is gone. Once another one has been heard of, that says nothing. */
+  successorGone(): void {
+    this.#hopeless = this.#response === null;
+  }
+
+  /** The process that keeps the books, as far as it has said so. */
+  get keeper(): number | null {
+    return this.#keeper;
   }
 
   /** `leave` was called. */
@@ -46,7 +52,7 @@ export class KeeperLink {
    */
   async attach(withinMs = findWithinMs): Promise<boolean> {
     const { socketPath, session, wait, errands } = this.#parts;
-    for (let left = withinMs; left > 0 && !this.#over && !this.#hurried; left -= againAfterMs) {
+    for (let left = withinMs; left > 0 && !this.#over && !this.#hopeless; left -= againAfterMs) {
       const response = await askSocket(socketPath, `/handover/attach?session=${session}`, {}, this.#leaving.signal);
       if (response?.ok === true && response.body !== null) {
         this.#response = response;
@@ -56,6 +62,7 @@ export class KeeperLink {
       await response?.body?.cancel();
       await wait(againAfterMs);
     }
+    this.#hopeless = false;
     return false;
   }
 
@@ -65,6 +72,7 @@ export class KeeperLink {
       let moved = false;
       for await (const line of linesOf(this.#response!.body!)) {
         const word = line as Word;
+        if (word.say === "attached") this.#keeper = word.pid;
         if (word.say === "moved") moved = true;
         if (word.say === "stopping") this.#parts.onStopping(word.graceMs);
       }

@@ -67,6 +67,8 @@ export interface BatchAnswer {
 
 /** What the keeper of the books says to those that drain. */
 export type Word =
+  /** The first one: who it is. */
+  | { readonly say: "attached"; readonly pid: number }
   /** Another process keeps the books from now on. */
   | { readonly say: "moved" }
   /** The gateway stops: what runs may finish for so long. */

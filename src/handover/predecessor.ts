@@ -7,6 +7,13 @@ export class HandoverRefused extends Error {
   override readonly name = "HandoverRefused";
 }
 
+/** There is nobody to take over from. */
+export class NobodyRuns extends HandoverRefused {
+  constructor() {
+    super("no gateway is running that could hand over");
+  }
+}
+
 export class Predecessor {
   readonly greeting: Greeting;
   readonly #socketPath: string;
@@ -22,7 +29,7 @@ export class Predecessor {
   /** Throws a HandoverRefused where there is none, or it does not hand over now. */
   static async meet(socketPath: string): Promise<Predecessor> {
     const response = await askSocket(socketPath, `/handover/begin?pid=${process.pid}`);
-    if (response === null) throw new HandoverRefused("no gateway is running that could hand over");
+    if (response === null) throw new NobodyRuns();
     if (!response.ok || response.body === null) {
       throw new HandoverRefused(`the running gateway does not hand over: ${await response.text()}`);
     }

@@ -77,7 +77,7 @@ export class Remnants {
     return new ReadableStream<Uint8Array>({
       start: (controller) => {
         session.stream = controller;
-        controller.enqueue(wordOf({ attached: true }));
+        controller.enqueue(wordOf({ say: "attached", pid: process.pid }));
       },
       cancel: gone,
     });

@@ -47,10 +47,14 @@ export function endOthers(gateway: Gateway): void {
 
 /** Until the process that the outside knows serves, and no other one is left. */
 export async function settled(gateway: Gateway): Promise<void> {
-  await eventually(async () => {
-    expect(await servingPid(gateway)).toBe(gateway.pid);
-    expect(pidsOf(gateway)).toEqual([gateway.pid]);
-  }, 60_000);
+  try {
+    await eventually(async () => {
+      expect(await servingPid(gateway)).toBe(gateway.pid);
+      expect(pidsOf(gateway)).toEqual([gateway.pid]);
+    }, 30_000);
+  } catch (error) {
+    throw new Error(`process ${gateway.pid} does not serve alone again:\n${gateway.output()}`, { cause: error });
+  }
 }
 
 /** The trail holds, no request has two lines, nothing is held, and the ledger says what the lines say. */
