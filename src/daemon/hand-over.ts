@@ -153,7 +153,8 @@ export class HandOver {
     const keeper = this.#link?.keeper ?? null;
     await this.#following;
     // Its connections end before its books are closed.
-    while (keeper !== null && isAlive(keeper)) await wait(drainedEveryMs, never);
+    if (keeper === null) return;
+    for (let alive = isAlive(keeper); alive; alive = isAlive(keeper)) await wait(drainedEveryMs, never);
   }
 
   #following: Promise<void> = Promise.resolve();
