@@ -267,6 +267,8 @@ export type AttemptOutcome =
   | "timeout_first_byte"
   | "timeout_first_content"
   | "timeout_idle"
+  | "timeout_total"
+  | "timeout_deadline"
   | "cut_stream"
   | "error_event"
   | "skipped_budget"

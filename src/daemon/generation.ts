@@ -5,7 +5,14 @@ import type { Config } from "../config/types.ts";
 import { audit, openRequestFacts, outcomeOf, type AuditSink, type Tally } from "../layers/audit/index.ts";
 import { fund, type Ledger, type RoomLine } from "../layers/budget/index.ts";
 import { createAuthenticator, identify, type Caller, type Claim, type RunTokens } from "../layers/identity/index.ts";
-import { backoffDelayMs, pace, parseRetryAfter, type AgentLimiter, type Limits } from "../layers/limits/index.ts";
+import {
+  backoffDelayMs,
+  pace,
+  toldRegainMs,
+  toldWaitMs,
+  type AgentLimiter,
+  type Limits,
+} from "../layers/limits/index.ts";
 import { replay, type AnswerStore } from "../layers/replay/index.ts";
 import { Directory, keepOpen, plan, tryEach, understand } from "../layers/routing/index.ts";
 import { createRedactor, unlock, type KeyRing } from "../layers/vault/index.ts";
@@ -185,7 +192,10 @@ export class Generation implements AsyncDisposable {
           dispatcher,
           clock,
           holdsCalls: config.takeover === "text",
-          retryAfterMs: (headers) => parseRetryAfter(headers, clock.now()),
+          told: (headers, body) => ({
+            retryAfterMs: toldWaitMs(headers, body, clock.now()),
+            regainMs: toldRegainMs(body, clock.now()),
+          }),
           redact,
           keepAliveMs: config.keepAliveMs,
         }),

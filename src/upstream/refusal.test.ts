@@ -37,7 +37,7 @@ async function refused({
     clock: new StillClock(),
   };
   try {
-    return { answer: await refusalOf({ ...parts, retryAfterMs }), error: null };
+    return { answer: await refusalOf({ ...parts, told: () => ({ retryAfterMs, regainMs: undefined }) }), error: null };
   } catch (error) {
     if (error instanceof AttemptError) return { answer: null, error };
     throw error;

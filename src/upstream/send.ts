@@ -34,7 +34,7 @@ import { embeddingsRequest } from "./embeddings.ts";
 import { endpointOf } from "./endpoint.ts";
 import { streamHeaders, upstreamHeaders, upstreamIdOf } from "./headers.ts";
 import { countTokens, recordUsage, unseenTokens } from "./meter.ts";
-import { overflowInside, refusalOf } from "./refusal.ts";
+import { overflowInside, refusalOf, type ToldWaits } from "./refusal.ts";
 import { StreamRelay, type RelayParts } from "./relay.ts";
 import { passing, translating } from "./renderings.ts";
 import { plainAnswer } from "./plain-answer.ts";
@@ -50,8 +50,8 @@ export interface SendParts {
   readonly clock: Clock;
   /** Translated tool calls wait until they are whole; false: they stream as they come. */
   readonly holdsCalls: boolean;
-  /** `retry-after` in all its forms, in milliseconds. */
-  readonly retryAfterMs: (headers: Headers) => number | undefined;
+  /** When the upstream may be asked again, as an error answer says it. */
+  readonly told: (headers: Headers, body: string) => ToldWaits;
   /** Takes keys out of an upstream's error text before it goes to the client. */
   readonly redact: (text: string) => string;
   /** The client of a stream hears something at least this often. */
@@ -197,9 +197,8 @@ async function calling<T>(
     // A server that gives the key back as an id must not get it into the books.
     if (upstreamId !== undefined && parts.redact(upstreamId) === upstreamId) keyed.attempt.upstreamId = upstreamId;
     if (response.status >= 300) {
-      const { redact, clock } = parts;
-      const retryAfterMs = parts.retryAfterMs(response.headers);
-      return await refusalOf({ response, codec: call.upstream, keyed, redact, retryAfterMs, clock });
+      const { redact, clock, told } = parts;
+      return await refusalOf({ response, codec: call.upstream, keyed, redact, told, clock });
     }
     checkEncoding(response);
     const taken = await take(response, deadline, sentAt);

@@ -2,14 +2,15 @@ import type { Clock } from "../../clock.ts";
 import { AttemptError } from "../../errors.ts";
 import type { Chosen, Finish, GatewayResponse, Layer, Paced, Permit } from "../../request.ts";
 import type { Backoff } from "./backoff.ts";
-import type { Breaker, Pass } from "./breaker.ts";
+import type { Breakers, Passes } from "./breakers.ts";
 import type { Need, Quota, Ticket, Used } from "./quota.ts";
-import { parseRetryAfter } from "./retry-after.ts";
+import { modelRestKey } from "./rest-key.ts";
+import { toldWaitMs, waitInText } from "./told-wait.ts";
 import { endOfAnswer, endOfError, type End } from "./verdict.ts";
 
 export interface PaceParts {
   readonly quota: Quota;
-  readonly breakers: { of(provider: string): Breaker };
+  readonly breakers: Pick<Breakers, "waitMs" | "enter" | "answered" | "report">;
   readonly backoff: Backoff;
   readonly clock: Clock;
 }
@@ -19,6 +20,8 @@ export interface PaceParts {
  * that would let one request at a time through. What was used is charged afterwards, into debt where need be.
  */
 const MAX_OUTPUT_GUESS = 1_024;
+/** A model that its provider does not know is looked for again after this: it may be pulled, or put right, meanwhile. */
+const GONE_MS = 60_000;
 /** Timers may fire a little early; who waited as long as it was told must not be sent away for a fraction. */
 const TIMER_SLACK_MS = 5;
 
@@ -58,13 +61,9 @@ function accountOf(chosen: Chosen): string {
 }
 
 async function start(parts: PaceParts, chosen: Chosen, account: string): Promise<Attempt> {
-  const { name, local, timeouts } = chosen.candidate.provider;
-  const breaker = parts.breakers.of(name);
-  const check = (): void => {
-    refuseWhile("skipped_breaker", "open", breaker.waitMs());
-    const waitMs = parts.backoff.waitMs(account, parts.clock.monotonic());
-    refuseWhile("skipped_limit", "backing off", waitMs - TIMER_SLACK_MS);
-  };
+  const { provider, model } = chosen.candidate;
+  const { name, local, timeouts } = provider;
+  const check = (): void => checkRests(parts, chosen, account, TIMER_SLACK_MS);
   check();
   const need = needOf(chosen);
   // A local model serves one after the other and costs nothing: its turn comes. In the cloud somebody else is free.
@@ -75,10 +74,24 @@ async function start(parts: PaceParts, chosen: Chosen, account: string): Promise
   if ("refusedBy" in ticket) throw refusal("skipped_limit", ticket.refusedBy, ticket.waitMs);
   if (taking instanceof Promise) recheck(parts, ticket, check);
   // Last, because a probe that is claimed must be made.
-  const pass = breaker.enter();
-  if (typeof pass !== "number") return new Attempt(parts, chosen, account, breaker, ticket, pass);
+  const passes = parts.breakers.enter(name, model);
+  if (typeof passes !== "number") return new Attempt(parts, chosen, account, ticket, passes);
   parts.quota.giveBack(ticket);
-  throw refusal("skipped_breaker", "open", pass);
+  throw refusal("skipped_breaker", "open", passes);
+}
+
+/** Throws while the provider, its account, or the model there is left alone. */
+function checkRests(parts: PaceParts, chosen: Chosen, account: string, slackMs: number): void {
+  const { provider, model } = chosen.candidate;
+  const { backoff, breakers, clock } = parts;
+  refuseWhile("skipped_breaker", "open", breakers.waitMs(provider.name, model));
+  const now = clock.monotonic();
+  const accountMs = backoff.waitMs(account, now) - slackMs;
+  if (accountMs > 0 && backoff.isExhausted(account, now))
+    throw refusal("skipped_limit", "out of credit", accountMs, true);
+  refuseWhile("skipped_limit", "backing off", accountMs);
+  const modelMs = backoff.waitMs(modelRestKey(account, provider, model), now) - slackMs;
+  refuseWhile("skipped_limit", "the model is left alone", modelMs);
 }
 
 /** What was true before the wait may not be any more. */
@@ -98,8 +111,7 @@ const learnsNothing: Permit = { learn: () => undefined };
  * nothing about answers. Only where the provider is to be left alone they leave it alone.
  */
 function unpaced(parts: PaceParts, chosen: Chosen, account: string): Paced {
-  refuseWhile("skipped_breaker", "open", parts.breakers.of(chosen.candidate.provider.name).waitMs());
-  refuseWhile("skipped_limit", "backing off", parts.backoff.waitMs(account, parts.clock.monotonic()));
+  checkRests(parts, chosen, account, 0);
   return { ...chosen, permit: learnsNothing };
 }
 
@@ -107,9 +119,14 @@ function refuseWhile(outcome: "skipped_breaker" | "skipped_limit", why: string, 
   if (waitMs > 0) throw refusal(outcome, why, waitMs);
 }
 
-function refusal(outcome: "skipped_breaker" | "skipped_limit", why: string, waitMs: number): AttemptError {
+function refusal(
+  outcome: "skipped_breaker" | "skipped_limit",
+  why: string,
+  waitMs: number,
+  outOfCredit = false,
+): AttemptError {
   const retryAfterMs = Math.ceil(waitMs);
-  return new AttemptError(outcome, { retryAfterMs, note: `${why} for another ${retryAfterMs} ms` });
+  return new AttemptError(outcome, { retryAfterMs, note: `${why} for another ${retryAfterMs} ms`, outOfCredit });
 }
 
 function needOf(chosen: Chosen): Need {
@@ -136,59 +153,82 @@ class Attempt implements Permit {
   readonly #parts: PaceParts;
   readonly #chosen: Chosen;
   readonly #account: string;
-  readonly #breaker: Breaker;
+  readonly #modelKey: string;
   readonly #ticket: Ticket;
-  readonly #pass: Pass;
+  readonly #passes: Passes;
+  /** It is the one that finds out whether the account has credit again. */
+  readonly #findsOut: boolean;
   #toldRetryAfterMs: number | undefined;
 
-  constructor(parts: PaceParts, chosen: Chosen, account: string, breaker: Breaker, ticket: Ticket, pass: Pass) {
+  constructor(parts: PaceParts, chosen: Chosen, account: string, ticket: Ticket, passes: Passes) {
     this.#parts = parts;
     this.#chosen = chosen;
     this.#account = account;
-    this.#breaker = breaker;
+    this.#modelKey = modelRestKey(account, chosen.candidate.provider, chosen.candidate.model);
     this.#ticket = ticket;
-    this.#pass = pass;
+    this.#passes = passes;
+    this.#findsOut = parts.backoff.enter(account, parts.clock.monotonic());
   }
 
   learn(headers: Headers, status: number): void {
     this.#parts.quota.learn(this.#account, this.#chosen.candidate.provider.name, headers);
-    if (status >= 400) this.#toldRetryAfterMs = parseRetryAfter(headers, this.#parts.clock.now());
+    if (status >= 400) this.#toldRetryAfterMs = toldWaitMs(headers, "", this.#parts.clock.now());
   }
 
   fail(error: unknown): void {
-    const told = error instanceof AttemptError ? error.retryAfterMs : undefined;
-    const failed = endOfError(error);
+    const failed = endOfError(error, this.#chosen.candidate);
+    if (!(error instanceof AttemptError)) {
+      this.#close(failed, undefined);
+      return;
+    }
+    const told = error.retryAfterMs ?? waitInText(error.fault?.message ?? "") ?? this.#toldRetryAfterMs;
     // One key is at its limit, not the provider: its other key is asked at once.
-    const end = error instanceof AttemptError && error.otherKey ? { ...failed, backsOff: false } : failed;
-    this.#close(end, told ?? this.#toldRetryAfterMs);
-    if (!end.backsOff || !(error instanceof AttemptError)) return;
-    error.retryAfterMs = Math.ceil(this.#parts.backoff.waitMs(this.#account, this.#parts.clock.monotonic()));
+    const end: End = error.otherKey ? { ...failed, rest: "none" } : failed;
+    this.#close(end, told, error.regainMs);
+    if (end.rest === "none") return;
+    const { backoff, clock } = this.#parts;
+    error.retryAfterMs = Math.ceil(backoff.waitMs(this.#restKey(end), clock.monotonic()));
   }
 
   /** The answer has begun; its end closes the attempt. */
   watch(response: GatewayResponse): GatewayResponse {
-    if (this.#pass.probe && response.status < 500) this.#breaker.answered(this.#pass);
+    if (response.status < 500) this.#parts.breakers.answered(this.#passes);
     const finished = response.finished.then(
       (finish: Finish) => {
-        this.#close(endOfAnswer(this.#chosen.attempt, finish), this.#toldRetryAfterMs);
+        const { attempt, candidate } = this.#chosen;
+        this.#close(endOfAnswer(attempt, finish, candidate), this.#toldRetryAfterMs);
         return finish;
       },
       (error: unknown) => {
-        this.#close(endOfError(error), undefined);
+        this.#close(endOfError(error, this.#chosen.candidate), undefined);
         throw error;
       },
     );
     return { status: response.status, headers: response.headers, body: response.body, finished };
   }
 
-  #close(end: End, retryAfterMs: number | undefined): void {
-    const { quota, backoff, clock } = this.#parts;
+  #restKey({ scope }: End): string {
+    return scope === "model" ? this.#modelKey : this.#account;
+  }
+
+  #close(end: End, retryAfterMs: number | undefined, regainMs?: number): void {
+    const { quota, breakers } = this.#parts;
     if (end.unsent) quota.giveBack(this.#ticket);
     else quota.settle(this.#ticket, end.refused ? nothingUsed : usedBy(this.#chosen));
-    this.#breaker.report(this.#pass, end.verdict);
+    breakers.report(this.#passes, end.verdict);
+    this.#rest(end, retryAfterMs, regainMs);
+  }
+
+  #rest(end: End, retryAfterMs: number | undefined, regainMs: number | undefined): void {
+    const { backoff, clock } = this.#parts;
     const now = clock.monotonic();
     const provider = this.#chosen.candidate.provider.name;
-    if (end.backsOff) backoff.refused(this.#account, provider, retryAfterMs, now);
-    else if (end.verdict === "success") backoff.succeeded(this.#account, now);
+    if (end.rest === "exhausted") backoff.exhausted(this.#account, regainMs ?? retryAfterMs, now);
+    else if (end.rest === "gone") backoff.refused(this.#restKey(end), provider, retryAfterMs ?? GONE_MS, now);
+    else if (end.rest === "asked") backoff.refused(this.#restKey(end), provider, retryAfterMs, now);
+    else if (end.verdict === "success") {
+      backoff.succeeded(this.#account, now, this.#findsOut);
+      backoff.succeeded(this.#modelKey, now);
+    } else if (end.unsent && this.#findsOut) backoff.foundNothing(this.#account, now);
   }
 }
