@@ -203,6 +203,10 @@ export interface Timeouts {
   readonly firstByteMs: number;
   readonly firstContentMs: number;
   readonly idleMs: number;
+  /** Of a whole attempt, from the request sent to the end of its answer. */
+  readonly totalMs: number;
+  /** Which of them nobody has set: these make room for what is known to take longer (`upstream/clocks.ts`). Absent: none. */
+  readonly elastic?: { readonly firstByte: boolean; readonly firstContent: boolean; readonly idle: boolean };
 }
 
 export interface ProviderLimits {

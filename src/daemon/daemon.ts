@@ -31,6 +31,7 @@ import { openSqliteLedger, RoomLine, type Ledger, type SqliteLedgerOptions } fro
 import { RunTokens, digestOf } from "../layers/identity/index.ts";
 import { AgentLimiter, Limits } from "../layers/limits/index.ts";
 import { AnswerStore } from "../layers/replay/index.ts";
+import { ResponseTimes } from "../layers/routing/index.ts";
 import {
   AskedMarks,
   KeyFault,
@@ -339,6 +340,7 @@ export class Daemon {
       answers: new AnswerStore(clock),
       ratios: new TokenRatios(),
       windows: new WindowLearner(clock),
+      times: new ResponseTimes(clock),
       roomLine: new RoomLine({ patienceMs: roomPatienceMs, wait }),
       local: () => this.#local,
       report,
@@ -381,6 +383,8 @@ export class Daemon {
         reload: () => this.reload(),
         refreshKey: async (provider) => {
           await this.#keys.refresh(provider);
+          // A new key may belong to an account that has credit.
+          this.#limits.backoff.forgive(provider);
           return this.#keys.describe().find((one) => one.provider === provider)?.keys ?? 0;
         },
         lendToken: (agent, onRevoked) => this.#lendToken(agent, onRevoked),

@@ -14,7 +14,7 @@ import {
   type Limits,
 } from "../layers/limits/index.ts";
 import { replay, type AnswerStore } from "../layers/replay/index.ts";
-import { Directory, keepOpen, plan, tryEach, understand } from "../layers/routing/index.ts";
+import { Directory, keepOpen, plan, tryEach, understand, type ResponseTimes } from "../layers/routing/index.ts";
 import { createRedactor, unlock, type KeyRing } from "../layers/vault/index.ts";
 import { createPipeline } from "../pipeline.ts";
 import type { Arrived, Handler, Provider } from "../request.ts";
@@ -48,6 +48,7 @@ export interface Shared {
   readonly answers: AnswerStore;
   readonly ratios: TokenRatios;
   readonly windows: WindowLearner;
+  readonly times: ResponseTimes;
   readonly roomLine: RoomLine;
   readonly local: () => LocalServers;
   /** One line for the operational log. */
@@ -140,6 +141,7 @@ export class Generation implements AsyncDisposable {
       answers,
       ratios,
       windows,
+      times,
       roomLine,
       report,
     } = this.#shared;
@@ -179,6 +181,9 @@ export class Generation implements AsyncDisposable {
         clock,
         wait,
         retryDelayMs: (failures, retry) => backoffDelayMs(failures, retry, random),
+        retries: limits.retries,
+        times,
+        limits: config.attempts,
         learnWindow: (candidate) => windows.learn(candidate),
         answerAlone: (request) => (request.operation === "count_tokens" ? countLocally(request, ratios) : null),
       }),

@@ -17,6 +17,8 @@ export interface Call {
 const bunOnly = { timeout: false, decompress: false };
 /** An origin that answered this recently needs no proof that it can be reached. */
 const reachableForMs = 60_000;
+/** Whether a handshake fails shows quickly; who waits for the next candidate waits for this, too. */
+const handshakeProofMs = 1_000;
 
 /**
  * Sends one request and returns when the answer's headers are there. Throws AttemptError connect_failed, timeout_connect,
@@ -49,7 +51,8 @@ export class Dispatcher {
       this.#reachedAt.set(provider.name, this.#clock.monotonic());
       return response;
     } catch (error) {
-      throw failureOf(error, deadline);
+      const failure = failureOf(error, deadline);
+      throw failure.outcome === "cut_stream" ? await this.#brokenBefore(failure, provider) : failure;
     } finally {
       clearTimeout(probe);
     }
@@ -57,18 +60,34 @@ export class Dispatcher {
 
   /**
    * `fetch` does not tell connecting from waiting. When an origin that has not answered lately is still silent at half
-   * of the connect deadline, a bare TCP connection is tried for the other half: it alone shows a black hole.
+   * of the connect deadline, a bare connection (with its TLS handshake, where there is one) is tried for the other half: it
+   * alone shows a black hole.
    */
   #probeSoon(provider: Provider, deadline: Deadline): ReturnType<typeof setTimeout> | undefined {
-    const reachedAt = this.#reachedAt.get(provider.name);
-    if (reachedAt !== undefined && this.#clock.monotonic() - reachedAt < reachableForMs) return undefined;
+    if (this.#isReachable(provider)) return undefined;
     const halfMs = provider.timeouts.connectMs / 2;
     if (halfMs * 2 >= provider.timeouts.firstByteMs) return undefined;
     return setTimeout(() => {
-      void canConnect(provider.url, halfMs).then((reached) => {
-        if (!reached) deadline.expire("timeout_connect");
+      void tryConnection(provider.url, halfMs).then((reached) => {
+        if (reached === "silent") deadline.expire("timeout_connect");
       });
     }, halfMs);
+  }
+
+  #isReachable({ name }: Provider): boolean {
+    const reachedAt = this.#reachedAt.get(name);
+    return reachedAt !== undefined && this.#clock.monotonic() - reachedAt < reachableForMs;
+  }
+
+  /**
+   * A connection that is closed during the TLS handshake looks to `fetch` like one that breaks over a request. Where the
+   * handshake fails by itself, too, no request was ever sent.
+   */
+  async #brokenBefore(failure: AttemptError, provider: Provider): Promise<AttemptError> {
+    if (!provider.url.startsWith("https:") || this.#isReachable(provider)) return failure;
+    const { connectMs } = provider.timeouts;
+    if ((await tryConnection(provider.url, Math.min(connectMs, handshakeProofMs))) !== "refused") return failure;
+    return new AttemptError("connect_failed", { note: "the TLS handshake failed", cause: failure.cause });
   }
 
   #certificate(file: string): string {
@@ -85,34 +104,48 @@ export class Dispatcher {
   }
 }
 
-async function canConnect(base: string, withinMs: number): Promise<boolean> {
+/** `silent`: neither a connection nor a refusal in time; `refused`: no connection, or no TLS over it. */
+type Reached = "connected" | "refused" | "silent";
+
+async function tryConnection(base: string, withinMs: number): Promise<Reached> {
   const url = new URL(base);
-  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), withinMs);
+  const secure = url.protocol === "https:";
+  const port = url.port === "" ? (secure ? 443 : 80) : Number(url.port);
+  const { promise, resolve } = Promise.withResolvers<Reached>();
+  const timer = setTimeout(() => resolve("silent"), withinMs);
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  // A refusal is an answer of the network, too: fetch itself reports it. Also a late connection must be closed again.
-  Bun.connect({ hostname, port, socket: { data: () => undefined, open: (socket) => void socket.end() } }).then(
-    () => resolve(true),
-    () => resolve(true),
-  );
+  // Also a late connection must be closed again.
+  const over = promise.then(() => true);
+  const socket = {
+    data: (): void => undefined,
+    open: (open: Bun.Socket): void => {
+      void over.then(() => open.terminate());
+      if (!secure) resolve("connected");
+    },
+    handshake: (_: Bun.Socket, ok: boolean): void => resolve(ok ? "connected" : "refused"),
+    error: (): void => resolve("refused"),
+    close: (): void => resolve("refused"),
+  };
+  // Nothing is sent, so it does not matter who is there: whether its certificate is to be trusted `fetch` finds out.
+  const tls = secure ? { tls: { rejectUnauthorized: false, serverName: hostname } } : {};
+  Bun.connect({ hostname, port, ...tls, socket }).catch(() => resolve("refused"));
   const reached = await promise;
   clearTimeout(timer);
   return reached;
 }
 
-/** Bun's error codes before a byte was sent: nothing can have been billed. */
-const notConnected = new Set([
-  "ConnectionRefused",
-  "FailedToOpenSocket",
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "DNSException",
-  // The TLS handshake failed: before it no request is sent.
-  "EPROTO",
+/** Bun's error codes before a byte was sent, and what they mean: nothing can have been billed. */
+const notConnected: ReadonlyMap<string, string> = new Map([
+  ["ConnectionRefused", "the connection was refused"],
+  ["ECONNREFUSED", "the connection was refused"],
+  ["FailedToOpenSocket", "no connection could be opened"],
+  ["ENOTFOUND", "no such host (DNS)"],
+  ["EAI_AGAIN", "the name could not be looked up (DNS)"],
+  ["DNSException", "the name could not be looked up (DNS)"],
+  ["EHOSTUNREACH", "the host can't be reached"],
+  ["ENETUNREACH", "the network can't be reached"],
+  // Before the handshake is over no request is sent.
+  ["EPROTO", "the TLS handshake failed"],
 ]);
 
 export function failureOf(error: unknown, deadline: Deadline): AttemptError {
@@ -121,7 +154,8 @@ export function failureOf(error: unknown, deadline: Deadline): AttemptError {
     return new AttemptError(deadline.expired, { billed, cause: error });
   }
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  if (notConnected.has(code)) return new AttemptError("connect_failed", { cause: error });
+  const note = notConnected.get(code);
+  if (note !== undefined) return new AttemptError("connect_failed", { note, cause: error });
   if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME|UNABLE_TO_/i.test(code)) {
     return new AttemptError("connect_failed", { note: "the TLS certificate was refused", cause: error });
   }

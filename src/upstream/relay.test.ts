@@ -216,7 +216,7 @@ describe("before the first content", () => {
   });
 
   test("silence is a failure after `first_content`", async () => {
-    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 20, idleMs: 10_000 };
+    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 20, idleMs: 10_000, totalMs: 60_000 };
     const setting = relayOf("chat", { provider: providerAt("http://127.0.0.1:9", { timeouts }) });
     setting.upstream.send(role);
     expect((await failureOf(setting)).outcome).toBe("timeout_first_content");
@@ -335,7 +335,7 @@ describe("after the first content", () => {
   });
 
   test("silence is told after `idle`, and keep-alives are silence", async () => {
-    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 30 };
+    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 30, totalMs: 60_000 };
     const setting = relayOf("chat", { provider: providerAt("http://127.0.0.1:9", { timeouts }) });
     setting.upstream.send(role, hello);
     const answer = played(setting);
@@ -350,7 +350,7 @@ describe("after the first content", () => {
   });
 
   test("a client that is slow to read is no silence of the upstream", async () => {
-    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 20 };
+    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 20, totalMs: 60_000 };
     const setting = relayOf("chat", { provider: providerAt("http://127.0.0.1:9", { timeouts }) });
     setting.upstream.send(role + hello, stop + done).end();
     const reader = setting.relay.body(await setting.relay.firstContent()).getReader();
@@ -499,7 +499,7 @@ describe("the client", () => {
   });
 
   test("that reads nothing for ten minutes is given up: its books are closed and its connection is broken off", async () => {
-    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 5 };
+    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 5, totalMs: 60_000 };
     const setting = relayOf("chat", { provider: providerAt("http://127.0.0.1:9", { timeouts }) });
     setting.upstream.send(role, hello, stop + done).end();
     const reader = setting.relay.body(await setting.relay.firstContent()).getReader();

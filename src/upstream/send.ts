@@ -24,6 +24,7 @@ import { holdOptions } from "./hold-options.ts";
 import { bufferedAnswer, bufferedWhole, renderedAnswer } from "./answer.ts";
 import { asksForStream, schemaToCheck } from "./asked.ts";
 import { checkedAnswer } from "./checked-answer.ts";
+import { clocked } from "./clocks.ts";
 import { Deadline } from "./deadline.ts";
 import { tellIgnored } from "./ignored-fields.ts";
 import { isOwn } from "../own-credential.ts";
@@ -78,13 +79,15 @@ export function send(parts: SendParts): Handler<Keyed> {
     const client = parts.codecs[request.dialect];
     if (passesThrough(keyed)) {
       const body = patched(keyed, client);
-      return shown(parts, { keyed, client, upstream: client, neutral: null, body, stream: request.facts.stream });
+      const { stream } = request.facts;
+      return shown(parts, { keyed: clocked(keyed, stream), client, upstream: client, neutral: null, body, stream });
     }
     const upstream = parts.codecs[candidate.dialect];
     const neutral = readable(keyed, neutralOf);
     refuseVendorsOwn(keyed, parts, neutral);
     const stream = asksForStream(keyed, neutral);
-    const call: Call = { keyed, client, upstream, neutral, body: translated(keyed, upstream, neutral, stream), stream };
+    const body = translated(keyed, upstream, neutral, stream);
+    const call: Call = { keyed: clocked(keyed, stream), client, upstream, neutral, body, stream };
     const schema = schemaToCheck(keyed, neutral);
     const plain = schema === null && (request.facts.stream || !stream);
     const answer = await (plain ? shown(parts, call) : keptBack(parts, call, schema));
@@ -165,6 +168,7 @@ async function calling<T>(
   const { request, candidate, permit } = keyed;
   const deadline = new Deadline(keyed.signal);
   const sentAt = parts.clock.monotonic();
+  deadline.limit("timeout_total", candidate.provider.timeouts.totalMs);
   // Ending a call that is over already would wake the network thread for nothing.
   let over = false;
   try {

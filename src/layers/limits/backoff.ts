@@ -26,6 +26,8 @@ export function backoffDelayMs(failures: number, range: BackoffRange, random: Ra
 interface Rest {
   failures: number;
   untilMs: number;
+  /** The provider does not have it. */
+  gone: boolean;
   /** Credit or quota is used up; null: it is only backing off. */
   exhausted: {
     /** When one request may find out whether that is still so. */
@@ -72,6 +74,16 @@ export class Backoff {
     return rest !== undefined && rest.exhausted !== null && (rest.exhausted.openEnd || rest.untilMs > nowMs);
   }
 
+  /** It is left alone because its provider does not have it. */
+  isGone(account: string): boolean {
+    return this.#accounts.get(account)?.gone === true;
+  }
+
+  /** Its provider does not have it. */
+  gone(account: string, restMs: number, nowMs: number): void {
+    this.#keep(account, { failures: 0, untilMs: nowMs + clampWait(restMs), gone: true, exhausted: null });
+  }
+
   /**
    * Somebody who did not have to wait is about to ask. True: it is the one who finds out whether the account is still
    * exhausted; others wait for another five minutes. It tells by `succeeded`, `exhausted`, or `foundNothing`.
@@ -97,7 +109,7 @@ export class Backoff {
     const restMs = Math.min(Math.max(regainMs ?? MAX_WAIT_MS, 0), MAX_EXHAUSTED_MS);
     const findOutAtMs = nowMs + Math.min(restMs, MAX_WAIT_MS);
     const openEnd = regainMs === undefined;
-    this.#keep(account, { failures, untilMs: nowMs + restMs, exhausted: { findOutAtMs, openEnd } });
+    this.#keep(account, { failures, untilMs: nowMs + restMs, gone: false, exhausted: { findOutAtMs, openEnd } });
   }
 
   /** Somebody has repaired it: a new key, or a new configuration. */
@@ -119,7 +131,7 @@ export class Backoff {
    * not say when, so it is treated like none: else one header would switch the backoff off.
    */
   refused(account: string, provider: string, retryAfterMs: number | undefined, nowMs: number): void {
-    const state = this.#accounts.get(account) ?? { failures: 0, untilMs: 0, exhausted: null };
+    const state = this.#accounts.get(account) ?? { failures: 0, untilMs: 0, gone: false, exhausted: null };
     // Refusals that arrive while it is being left alone belong to requests sent before: one burst is one failure.
     if (state.untilMs <= nowMs) state.failures++;
     const asked = retryAfterMs === undefined ? 0 : clampWait(retryAfterMs);

@@ -1,6 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import { AttemptError } from "../../errors.ts";
 import type { Chosen, Finish, GatewayResponse, Layer, Paced, Permit } from "../../request.ts";
+import { classifyFailure, type Failure } from "../../wire/failure-table.ts";
 import type { Backoff } from "./backoff.ts";
 import type { Breakers, Passes } from "./breakers.ts";
 import type { Need, Quota, Ticket, Used } from "./quota.ts";
@@ -88,9 +89,12 @@ function checkRests(parts: PaceParts, chosen: Chosen, account: string, slackMs: 
   const now = clock.monotonic();
   const accountMs = backoff.waitMs(account, now) - slackMs;
   if (accountMs > 0 && backoff.isExhausted(account, now))
-    throw refusal("skipped_limit", "out of credit", accountMs, true);
+    throw refusal("skipped_limit", "out of credit", accountMs, { outOfCredit: true });
   refuseWhile("skipped_limit", "backing off", accountMs);
-  const modelMs = backoff.waitMs(modelRestKey(account, provider, model), now) - slackMs;
+  const modelKey = modelRestKey(account, provider, model);
+  const modelMs = backoff.waitMs(modelKey, now) - slackMs;
+  if (modelMs > 0 && backoff.isGone(modelKey))
+    throw refusal("skipped_limit", "no such model", modelMs, { failure: gone });
   refuseWhile("skipped_limit", "the model is left alone", modelMs);
 }
 
@@ -104,6 +108,12 @@ function recheck(parts: PaceParts, ticket: Ticket, check: () => void): void {
   }
 }
 
+/** As if it had been asked and had said so again. */
+const gone = classifyFailure({
+  outcome: "upstream_404",
+  status: 404,
+  fault: { status: 404, code: "model_not_found", message: "" },
+});
 const learnsNothing: Permit = { learn: () => undefined };
 
 /**
@@ -123,10 +133,10 @@ function refusal(
   outcome: "skipped_breaker" | "skipped_limit",
   why: string,
   waitMs: number,
-  outOfCredit = false,
+  facts: { readonly outOfCredit?: boolean; readonly failure?: Failure } = {},
 ): AttemptError {
   const retryAfterMs = Math.ceil(waitMs);
-  return new AttemptError(outcome, { retryAfterMs, note: `${why} for another ${retryAfterMs} ms`, outOfCredit });
+  return new AttemptError(outcome, { ...facts, retryAfterMs, note: `${why} for another ${retryAfterMs} ms` });
 }
 
 function needOf(chosen: Chosen): Need {
@@ -224,7 +234,7 @@ class Attempt implements Permit {
     const now = clock.monotonic();
     const provider = this.#chosen.candidate.provider.name;
     if (end.rest === "exhausted") backoff.exhausted(this.#account, regainMs ?? retryAfterMs, now);
-    else if (end.rest === "gone") backoff.refused(this.#restKey(end), provider, retryAfterMs ?? GONE_MS, now);
+    else if (end.rest === "gone") backoff.gone(this.#restKey(end), retryAfterMs ?? GONE_MS, now);
     else if (end.rest === "asked") backoff.refused(this.#restKey(end), provider, retryAfterMs, now);
     else if (end.verdict === "success") {
       backoff.succeeded(this.#account, now, this.#findsOut);

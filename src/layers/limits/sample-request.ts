@@ -25,7 +25,7 @@ export function providerNamed(
     key: reference,
     headers: {},
     caFile: undefined,
-    timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1 },
+    timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1, totalMs: 60_000 },
     limits: {
       requestsPerMinute: undefined,
       inputTokensPerMinute: undefined,
