@@ -134,10 +134,12 @@ async function tryConnection(base: string, withinMs: number): Promise<Reached> {
   return reached;
 }
 
+export const connectionRefused = "the connection was refused";
+
 /** Bun's error codes before a byte was sent, and what they mean: nothing can have been billed. */
 const notConnected: ReadonlyMap<string, string> = new Map([
-  ["ConnectionRefused", "the connection was refused"],
-  ["ECONNREFUSED", "the connection was refused"],
+  ["ConnectionRefused", connectionRefused],
+  ["ECONNREFUSED", connectionRefused],
   ["FailedToOpenSocket", "no connection could be opened"],
   ["ENOTFOUND", "no such host (DNS)"],
   ["EAI_AGAIN", "the name could not be looked up (DNS)"],

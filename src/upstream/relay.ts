@@ -4,6 +4,7 @@
 import { AttemptError } from "../errors.ts";
 import type { AttemptOutcome, Finish, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
+import { classifyFailure } from "../wire/failure-table.ts";
 import { lastEvent } from "../wire/last-event.ts";
 import type { NeutralEvent, SseEvent, UpstreamFault } from "../wire/neutral.ts";
 import { SseLimitError, SseParser } from "../wire/sse.ts";
@@ -11,6 +12,7 @@ import type { Deadline } from "./deadline.ts";
 import { DeltaScrubber, type Scrubbed } from "./delta-scrubber.ts";
 import { failureOf } from "./dispatch.ts";
 import { isAbsurd, Meter, unseenTokens } from "./meter.ts";
+import { oversizeNote, StreamBound } from "./stream-bound.ts";
 
 /** How events become what the client sees. */
 export interface Rendering {
@@ -57,6 +59,7 @@ export class StreamRelay {
   readonly #parts: RelayParts;
   readonly #parser = new SseParser();
   readonly #meter = new Meter();
+  readonly #bound: StreamBound;
   readonly #deltas: DeltaScrubber | null;
   readonly #finish: (finish: Finish) => void;
   #committed = false;
@@ -78,6 +81,7 @@ export class StreamRelay {
   constructor(parts: RelayParts) {
     this.#parts = parts;
     const { scrubber } = parts.keyed;
+    this.#bound = new StreamBound(parts.keyed);
     this.#deltas = scrubber === null ? null : new DeltaScrubber(scrubber);
     const { promise, resolve } = Promise.withResolvers<Finish>();
     this.finished = promise;
@@ -110,7 +114,7 @@ export class StreamRelay {
       }
     } catch (error) {
       this.#abandon();
-      throw error instanceof AttemptError ? error : failureOf(error, deadline);
+      throw error instanceof AttemptError ? error : brokenBefore(error, deadline);
     }
     keyed.attempt.ttftMs = clock.monotonic() - keyed.attempt.startedAt;
     this.#committed = true;
@@ -161,6 +165,8 @@ export class StreamRelay {
     if (outcome === "ok") return;
     const { attempt } = this.#parts.keyed;
     throw new AttemptError(attempt.outcome ?? "cut_stream", {
+      // We cut it ourselves: it is nobody's failure.
+      ...(outcome === "refused_budget" && { failure: ownDoing }),
       billed: "unknown",
       status: this.#fault?.status ?? 0,
       note: attempt.note ?? undefined,
@@ -243,7 +249,9 @@ export class StreamRelay {
       return last === null || this.#meter.ended || this.#fault !== null ? "" : this.#clean(this.#take(last));
     }
     let text = "";
-    for (const event of this.#parser.push(value)) {
+    const events = this.#parser.push(value);
+    this.#bound.count(value.byteLength, events.length);
+    for (const event of events) {
       // After the terminal event nothing may follow, whatever the upstream sends.
       if (this.#meter.ended || this.#fault !== null) break;
       text += this.#take(event);
@@ -264,7 +272,7 @@ export class StreamRelay {
     for (const one of events) {
       this.#meter.see(one);
       if (one.type === "error") this.#fault = one.fault;
-      else if (one.type !== "other") useful = true;
+      else if (isUseful(one)) useful = true;
       if (isContent(one)) this.#begunAt ??= clock.monotonic();
     }
     const shown = rendering.release?.(events) ?? events;
@@ -345,8 +353,8 @@ export class StreamRelay {
     }
     // The reason to stop was given: a connection that breaks behind it loses nothing.
     if (this.#complete) return this.#end();
-    if (error instanceof SseLimitError)
-      return this.#cut("cut_stream", "an event is too large", cutFault, "upstream_error");
+    const oversize = oversizeNote(error);
+    if (oversize !== null) return this.#cut("cut_stream", oversize, cutFault, "upstream_error");
     const outcome = deadline.expired ?? "cut_stream";
     return this.#cut(outcome, null, cutFault, "upstream_error");
   }
@@ -400,6 +408,30 @@ export class StreamRelay {
   }
 }
 
+/** Nobody has seen anything yet. */
+function brokenBefore(error: unknown, deadline: Deadline): AttemptError {
+  const note = oversizeNote(error);
+  return note === null ? failureOf(error, deadline) : new AttemptError("cut_stream", { billed: "unknown", note });
+}
+
+/** The answer gets on: empty pieces and sums of tokens come from a model that is stuck, too. */
+function isUseful(event: NeutralEvent): boolean {
+  switch (event.type) {
+    case "text":
+    case "refusal":
+    case "thinking":
+      return event.text !== "";
+    case "tool_delta":
+      return event.json !== "";
+    case "usage":
+    case "error":
+    case "other":
+      return false;
+    default:
+      return true;
+  }
+}
+
 function isContent(event: NeutralEvent): boolean {
   switch (event.type) {
     case "text":
@@ -426,6 +458,8 @@ function isContent(event: NeutralEvent): boolean {
       return event satisfies never;
   }
 }
+
+const ownDoing = classifyFailure({ outcome: "client_gone", status: 0 });
 
 const cutFault: UpstreamFault = {
   status: 502,

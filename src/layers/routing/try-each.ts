@@ -62,7 +62,7 @@ class Tries {
   async run(): Promise<GatewayResponse> {
     const { candidates } = this.#request;
     for (const [at, candidate] of candidates.entries()) {
-      const response = await this.#first(candidate, candidates.slice(at + 1));
+      const response = await this.#first(candidate, at);
       if (response !== null) return response;
       if (!this.#chain.mayBeginIn(0)) break;
     }
@@ -76,7 +76,7 @@ class Tries {
   }
 
   /** Null: go on to the next candidate. */
-  async #first(candidate: Candidate, later: readonly Candidate[]): Promise<GatewayResponse | null> {
+  async #first(candidate: Candidate, at: number): Promise<GatewayResponse | null> {
     const skip = this.#skip(candidate);
     if (skip !== null) {
       const attempt = openAttempt(candidate, this.#parts.clock);
@@ -88,7 +88,7 @@ class Tries {
     if (!("error" in answer)) return answer;
     const waitMs = this.#retryWait(answer);
     if (waitMs === null) return null;
-    if (this.#isQuickerThan(later, waitMs, candidate)) return this.#repeat(candidate, waitMs);
+    if (this.#isQuickerThanNext(at, waitMs, candidate)) return this.#repeat(candidate, waitMs);
     this.#waiting.push({ candidate, readyAt: this.#parts.clock.monotonic() + waitMs });
     return null;
   }
@@ -187,7 +187,8 @@ class Tries {
     return retryWaitMs({ failed, tries, jitteredMs });
   }
 
-  #isQuickerThan(later: readonly Candidate[], waitMs: number, candidate: Candidate): boolean {
+  #isQuickerThanNext(at: number, waitMs: number, candidate: Candidate): boolean {
+    const later = this.#request.candidates.slice(at + 1);
     const next = later.find((one) => !isTooLong(this.#request, one, this.#failures));
     if (next === undefined) return false;
     const { stream } = this.#request.facts;
