@@ -169,6 +169,7 @@ export function sampleStats(full = false): { readonly stats: StatsDocument; read
           key: "ok",
           limits: { requests: { limit: 50, remaining: 49, resets_at: "2026-11-23T11:01:30.000Z" } },
           backoffUntil: null,
+          ...(full && { models: { "claude-opus": { state: "closed", backoff_until: "2026-11-23T11:01:12.000Z" } } }),
         },
       ],
     ],

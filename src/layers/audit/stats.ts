@@ -27,6 +27,14 @@ export interface ProviderStatus {
   };
   /** ISO 8601. */
   readonly backoffUntil: string | null;
+  /** Those that are left alone, by the provider's own names. */
+  readonly models?: Readonly<Record<string, ModelStatus>>;
+}
+
+export interface ModelStatus {
+  readonly state: "closed" | "open" | "half_open";
+  /** ISO 8601. */
+  readonly backoff_until: string | null;
 }
 
 export interface ConfigStatus {
@@ -113,6 +121,8 @@ export interface ProviderStats {
   readonly latency_ms: Percentiles;
   readonly limits: ProviderStatus["limits"];
   readonly backoff_until: string | null;
+  /** Those of its models that are left alone, where any is; the others are as the provider is. */
+  readonly models?: Readonly<Record<string, ModelStatus>>;
 }
 
 export interface ModelStats {
@@ -267,6 +277,7 @@ function providerStats(parts: StatsParts): Record<string, ProviderStats> {
         latency_ms: parts.tally.latency(name)?.percentiles() ?? { p50: null, p95: null, p99: null },
         limits: status.limits,
         backoff_until: status.backoffUntil,
+        ...(Object.keys(status.models ?? {}).length > 0 && { models: status.models }),
       },
     ]);
   }
