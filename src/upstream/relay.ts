@@ -416,20 +416,9 @@ function brokenBefore(error: unknown, deadline: Deadline): AttemptError {
 
 /** The answer gets on: empty pieces and sums of tokens come from a model that is stuck, too. */
 function isUseful(event: NeutralEvent): boolean {
-  switch (event.type) {
-    case "text":
-    case "refusal":
-    case "thinking":
-      return event.text !== "";
-    case "tool_delta":
-      return event.json !== "";
-    case "usage":
-    case "error":
-    case "other":
-      return false;
-    default:
-      return true;
-  }
+  if (event.type === "tool_delta") return event.json !== "";
+  if (event.type === "text" || event.type === "refusal" || event.type === "thinking") return event.text !== "";
+  return event.type !== "usage" && event.type !== "error" && event.type !== "other";
 }
 
 function isContent(event: NeutralEvent): boolean {

@@ -21,12 +21,8 @@ export function modelsOf(account: string): string {
  * model; what others do is not known.
  */
 export function limitGroupOf(provider: Provider, model: string): string {
-  switch (serverKindOf(provider)) {
-    case "anthropic":
-      return /^claude-(?:\d[\d-]*-)?([a-z]+)/.exec(model)?.[0].replace(/-\d[\d-]*(?=-)/, "") ?? model;
-    case "openai":
-      return model.replace(/-\d{4}-\d\d-\d\d$/, "");
-    default:
-      return model;
-  }
+  const kind = serverKindOf(provider);
+  if (kind === "anthropic")
+    return /^claude-(?:\d[\d-]*-)?([a-z]+)/.exec(model)?.[0].replace(/-\d[\d-]*(?=-)/, "") ?? model;
+  return kind === "openai" ? model.replace(/-\d{4}-\d\d-\d\d$/, "") : model;
 }
