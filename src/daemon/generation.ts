@@ -197,8 +197,8 @@ export class Generation implements AsyncDisposable {
           dispatcher,
           clock,
           holdsCalls: config.takeover === "text",
-          told: (headers, body) => ({
-            retryAfterMs: toldWaitMs(headers, body, clock.now()),
+          told: (answer, body) => ({
+            retryAfterMs: toldWaitMs(answer, body, clock.now()),
             regainMs: toldRegainMs(body, clock.now()),
           }),
           redact,

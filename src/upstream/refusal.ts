@@ -26,7 +26,7 @@ interface Refusal {
   readonly keyed: Keyed;
   /** Takes known key bytes out of text that goes to the client. */
   readonly redact: (text: string) => string;
-  readonly told: (headers: Headers, body: string) => ToldWaits;
+  readonly told: (answer: Response, body: string) => ToldWaits;
   readonly clock: Clock;
 }
 
@@ -53,7 +53,7 @@ export async function refusalOf({ response, codec, keyed, redact, told, clock }:
   if (verdict === "next" || candidate.reason === "fallback" || (verdict === "model" && !isNamed(keyed))) {
     const kind = serverKindOf(candidate.provider);
     const failure = classifyFailure({ outcome, status, fault, kind, model: candidate.model });
-    const { retryAfterMs, regainMs } = told(response.headers, text);
+    const { retryAfterMs, regainMs } = told(response, text);
     const outOfCredit = failure.rest === "exhausted";
     throw new AttemptError(outcome, { status, retryAfterMs, regainMs, outOfCredit, failure, note: noteOf(failure) });
   }

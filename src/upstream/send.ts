@@ -52,7 +52,7 @@ export interface SendParts {
   /** Translated tool calls wait until they are whole; false: they stream as they come. */
   readonly holdsCalls: boolean;
   /** When the upstream may be asked again, as an error answer says it. */
-  readonly told: (headers: Headers, body: string) => ToldWaits;
+  readonly told: (answer: Response, body: string) => ToldWaits;
   /** Takes keys out of an upstream's error text before it goes to the client. */
   readonly redact: (text: string) => string;
   /** The client of a stream hears something at least this often. */

@@ -56,6 +56,11 @@ export class Backoff {
     this.#ranges = ranges;
   }
 
+  /** Nobody has refused of late. */
+  get isEmpty(): boolean {
+    return this.#accounts.size === 0;
+  }
+
   /** 0: may be asked now. */
   waitMs(account: string, nowMs: number): number {
     const rest = this.#accounts.get(account);

@@ -86,6 +86,8 @@ function checkRests(parts: PaceParts, chosen: Chosen, account: string, slackMs: 
   const { provider, model } = chosen.candidate;
   const { backoff, breakers, clock } = parts;
   refuseWhile("skipped_breaker", "open", breakers.waitMs(provider.name, model));
+  // Nobody rests, as a rule.
+  if (backoff.isEmpty) return;
   const now = clock.monotonic();
   const accountMs = backoff.waitMs(account, now) - slackMs;
   if (accountMs > 0 && backoff.isExhausted(account, now))
@@ -163,7 +165,6 @@ class Attempt implements Permit {
   readonly #parts: PaceParts;
   readonly #chosen: Chosen;
   readonly #account: string;
-  readonly #modelKey: string;
   readonly #ticket: Ticket;
   readonly #passes: Passes;
   /** It is the one that finds out whether the account has credit again. */
@@ -174,7 +175,6 @@ class Attempt implements Permit {
     this.#parts = parts;
     this.#chosen = chosen;
     this.#account = account;
-    this.#modelKey = modelRestKey(account, chosen.candidate.provider, chosen.candidate.model);
     this.#ticket = ticket;
     this.#passes = passes;
     this.#findsOut = parts.backoff.enter(account, parts.clock.monotonic());
@@ -182,7 +182,7 @@ class Attempt implements Permit {
 
   learn(headers: Headers, status: number): void {
     this.#parts.quota.learn(this.#account, this.#chosen.candidate.provider.name, headers);
-    if (status >= 400) this.#toldRetryAfterMs = toldWaitMs(headers, "", this.#parts.clock.now());
+    if (status >= 400) this.#toldRetryAfterMs = toldWaitMs({ headers, status }, "", this.#parts.clock.now());
   }
 
   fail(error: unknown): void {
@@ -218,7 +218,12 @@ class Attempt implements Permit {
   }
 
   #restKey({ scope }: End): string {
-    return scope === "model" ? this.#modelKey : this.#account;
+    return scope === "model" ? this.#modelKey() : this.#account;
+  }
+
+  #modelKey(): string {
+    const { provider, model } = this.#chosen.candidate;
+    return modelRestKey(this.#account, provider, model);
   }
 
   #close(end: End, retryAfterMs: number | undefined, regainMs?: number): void {
@@ -236,9 +241,9 @@ class Attempt implements Permit {
     if (end.rest === "exhausted") backoff.exhausted(this.#account, regainMs ?? retryAfterMs, now);
     else if (end.rest === "gone") backoff.gone(this.#restKey(end), retryAfterMs ?? GONE_MS, now);
     else if (end.rest === "asked") backoff.refused(this.#restKey(end), provider, retryAfterMs, now);
-    else if (end.verdict === "success") {
+    else if (end.verdict === "success" && !backoff.isEmpty) {
       backoff.succeeded(this.#account, now, this.#findsOut);
-      backoff.succeeded(this.#modelKey, now);
+      backoff.succeeded(this.#modelKey(), now);
     } else if (end.unsent && this.#findsOut) backoff.foundNothing(this.#account, now);
   }
 }

@@ -4,8 +4,8 @@ import { toldRegainMs, toldWaitMs, waitInText } from "./told-wait.ts";
 
 const now = Date.parse("2026-11-23T18:00:00Z");
 const epoch = now / 1_000;
-const told = (headers: Record<string, string>, body = ""): number | undefined =>
-  toldWaitMs(new Headers(headers), body, now);
+const told = (headers: Record<string, string>, body = "", status = 429): number | undefined =>
+  toldWaitMs({ status, headers: new Headers(headers) }, body, now);
 
 describe("the wait that an answer asks for", () => {
   test.each([
@@ -98,6 +98,11 @@ describe("the wait that an answer asks for", () => {
     }
     expect(told({ "x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "9s" })).toBeUndefined();
     expect(told({ "anthropic-ratelimit-unified-reset": "soon" })).toBeUndefined();
+  });
+
+  test("of a provider that is down has nothing to do with its quotas", () => {
+    const headers = { "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m" };
+    expect([told(headers, "", 503), told({ ...headers, "retry-after": "2" }, "", 503)]).toEqual([undefined, 2_000]);
   });
 
   test("is from 0 to 300,000 ms whatever is written, and found in linear time", () => {

@@ -24,12 +24,20 @@ const regainAccess = /\bregain access (?:on|at) (\d{4}-\d\d-\d\d)(?:(?: at |[ T]
 /** ChatGPT's plans: seconds since the epoch. */
 const resetsAt = /"resets_at"\s{0,9}:\s{0,9}(\d{10})(?!\d)/;
 
+/** An answer whose status is an error. */
+export interface Refusing {
+  readonly status: number;
+  readonly headers: Headers;
+}
+
 /**
  * The wait that an answer asks for, in milliseconds from 0 to 300,000; undefined where it says nothing readable. Headers made
- * for it win over words, and words over the quotas. `nowMs` is the wall clock. Never throws.
+ * for it win over words, and words over the quotas, which are the reason of a 429 alone. `nowMs` is the wall clock. Never
+ * throws.
  */
-export function toldWaitMs(headers: Headers, body: string, nowMs: number): number | undefined {
-  return parseRetryAfter(headers, nowMs) ?? waitInText(body) ?? waitInQuotas(headers, nowMs);
+export function toldWaitMs({ status, headers }: Refusing, body: string, nowMs: number): number | undefined {
+  const asked = parseRetryAfter(headers, nowMs) ?? waitInText(body);
+  return asked === undefined && status === 429 ? waitInQuotas(headers, nowMs) : asked;
 }
 
 /** The same, from the text of a failure alone. */
