@@ -7,8 +7,8 @@ import { SseLimitError } from "../wire/sse.ts";
 const longestAnswerTokens = 256_000;
 /** With twenty alternatives a token (`top_logprobs`) an event has about 3 KB. */
 const bytesPerToken = 4_096;
-/** Pictures and sound come whole, whatever their tokens. */
-const leastBytes = 64 * 1024 * 1024;
+/** Pictures and sound come whole, whatever their tokens: sixteen of the largest events that are read. */
+const leastBytes = 256 * 1024 * 1024;
 /** A token is an event or less; keep-alives come beside them, one a second at most for an hour. */
 const eventsPerToken = 2;
 const leastEvents = 20_000;
