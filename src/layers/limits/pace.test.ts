@@ -353,8 +353,8 @@ describe("the breaker", () => {
         await errorOf(settled(attempt(way)));
         clock.advance(10_000);
       }
+      expect([harmless.indexOf(way), limits.status("anthropic").state]).toEqual([harmless.indexOf(way), "closed"]);
     }
-    expect(limits.status("anthropic").state).toBe("closed");
   });
 
   test("lets one probe through, and the others as soon as its answer has begun", async () => {
