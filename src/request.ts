@@ -5,7 +5,7 @@ import type { LentKey } from "./lent-key.ts";
 import type { Nanos } from "./money.ts";
 import type { Scrubber } from "./scrubber.ts";
 import type { Secret } from "./secret.ts";
-import type { Dialect, JsonObject, ServerKind, Usage, WireFacts } from "./wire/neutral.ts";
+import type { Dialect, JsonObject, ServerKind, StreamWriter, Usage, WireFacts } from "./wire/neutral.ts";
 
 export type Handler<In> = (request: In) => Promise<GatewayResponse>;
 /** Outermost first in `pipeline.ts`. Composed once per configuration, never per request. */
@@ -79,6 +79,33 @@ export interface Chosen {
   readonly attempt: AttemptRecord;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
+  /** Who may be asked to go on where the answer breaks off after the client has seen some of it; undefined: nobody. */
+  readonly handOver?: HandOver | undefined;
+  /** This attempt goes on with what another one began. */
+  readonly begun?: BegunAnswer | undefined;
+}
+
+/** Of one answer, which may be handed over once. */
+export interface HandOver {
+  /**
+   * Asks the other local candidates, one after the other; null: none of them goes on. The answer's body is what follows
+   * behind what was shown. Rejects with a GatewayError where the client leaves or nobody foresaw what happened.
+   */
+  carryOn(begun: BegunAnswer): Promise<GatewayResponse | null>;
+  /** So many bytes went to the client after the attempt's own books were closed. */
+  wrote(bytes: number): void;
+}
+
+/** What the client has of an answer that broke off. */
+export interface BegunAnswer {
+  /** Every character of text that was shown. */
+  readonly text: string;
+  /** The text stands in a block that is still open. */
+  readonly open: boolean;
+  /** Stands where the client is. */
+  readonly writer: StreamWriter;
+  /** Of the attempt that broke off: the prompt, and the output so far. */
+  readonly usage: Usage;
 }
 
 /** `pace` adds the provider's permission. */
@@ -214,6 +241,8 @@ export interface ProviderLimits {
   readonly inputTokensPerMinute: number | undefined;
   readonly outputTokensPerMinute: number | undefined;
   readonly concurrent: number | undefined;
+  /** How long a request waits for its turn before the next candidate has one; undefined: as `pace` thinks fit. */
+  readonly maxWaitMs?: number | undefined;
 }
 
 export interface Agent {

@@ -159,12 +159,20 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   ),
   "providers.NAME.limits": {
     says: "–",
-    more: "What the provider itself says in the headers of its answers is followed too, whatever is written here.",
+    more:
+      "What the provider itself says in the headers of its answers is followed too, model by model, whatever is written here. " +
+      "What was taken survives a restart.",
   },
   "providers.NAME.limits.requests_per_minute": noLimit,
   "providers.NAME.limits.input_tokens_per_minute": noLimit,
   "providers.NAME.limits.output_tokens_per_minute": noLimit,
   "providers.NAME.limits.concurrent": noLimit,
+  "providers.NAME.limits.max_wait": {
+    says: "`2s`; `10s` where no other candidate is left; local: `timeouts.first_byte`",
+    more:
+      "Only where it will probably be served within that time; else the next candidate has its turn at once. `0s`: never. " +
+      "From `0s` to `5m`. 32 requests of an agent wait at most.",
+  },
   "providers.NAME.retry": {
     says: "–",
     more:
@@ -236,9 +244,9 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   "stream.takeover": {
     yaml: "text",
     more:
-      "With `text` tool calls of translated streams wait until they are complete and are checked first; with `off` " +
-      "they stream as they come. In this version no model carries on for another: a stream that dies after its first " +
-      "content ends in the dialect's error event either way.",
+      "With `text` a stream that breaks off, stalls or reaches the agent's cap is carried on once, by the next local model of " +
+      "the plan, and tool calls wait until they are complete. With `off` it ends in the dialect's error event, and tool calls " +
+      "stream as they come.",
   },
   "stream.keep_alive": {
     yaml: `${defaultKeepAliveMs / 1_000}s`,

@@ -167,9 +167,20 @@ export function sampleStats(full = false): { readonly stats: StatsDocument; read
         {
           state: "closed",
           key: "ok",
-          limits: { requests: { limit: 50, remaining: 49, resets_at: "2026-11-23T11:01:30.000Z" } },
+          limits: {
+            requests: { limit: 50, remaining: 49, resets_at: "2026-11-23T11:00:11.200Z" },
+            ...(full && {
+              configured: { requests: { limit: 60, remaining: 59, resets_at: "2026-11-23T11:00:11.000Z" } },
+              models: {
+                "claude-sonnet-4": {
+                  requests: { limit: 50, remaining: 49, resets_at: "2026-11-23T11:00:11.200Z" },
+                },
+              },
+            }),
+          },
+          waiting: 0,
           backoffUntil: null,
-          ...(full && { models: { "claude-opus": { state: "closed", backoff_until: "2026-11-23T11:01:12.000Z" } } }),
+          ...(full && { models: { "claude-opus-4": { state: "closed", backoff_until: "2026-11-23T11:01:12.000Z" } } }),
         },
       ],
     ],

@@ -44,16 +44,27 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "providers.NAME.latency_ms.p95": "95th percentile.",
   "providers.NAME.latency_ms.p99": "99th percentile.",
   "providers.NAME.limits.requests.limit":
-    "Requests a minute, from the configuration or from the provider's answers, whichever is tighter. `input_tokens` and " +
-    "`output_tokens` stand beside `requests` where they are known.",
+    "Requests in a window (a minute, as a rule), from the configuration or from the provider's answers, whichever is tighter " +
+    "now. `tokens` (both directions together), `input_tokens` and `output_tokens` stand beside `requests` where they are known.",
   "providers.NAME.limits.requests.remaining": "What is left of it.",
   "providers.NAME.limits.requests.resets_at": "When it is full again; null where that is not known.",
+  "providers.NAME.limits.configured.requests.limit":
+    "Only where the configuration has limits: its own, for all models together. `concurrent` stands beside `requests`.",
+  "providers.NAME.limits.configured.requests.remaining": "What is left of it.",
+  "providers.NAME.limits.configured.requests.resets_at": "When it is full again.",
+  "providers.NAME.limits.models.NAME.requests.limit":
+    "Only where the provider told: by the name under which it counts models (`claude-sonnet-4` for all of that generation). " +
+    "Where each agent brings a key of its own, the same stands in `limits.agents`, by agent.",
+  "providers.NAME.limits.models.NAME.requests.remaining":
+    "What was left of it at the last answer, less what was sent since.",
+  "providers.NAME.limits.models.NAME.requests.resets_at": "When it is full again; null where that is not known.",
+  "providers.NAME.waiting": "Requests that stand in line for their turn.",
   "providers.NAME.backoff_until":
     "Until when the provider, or else the model of it that rests longest, is left alone after a refusal, UTC; null where none " +
     "is. Credit that is used up rests until the time that the provider stated; one request looks every five minutes.",
   "providers.NAME.models.MODEL.state":
-    "Only where one is: of a model that is left alone by itself, its breaker, as above. What Anthropic limits together stands as one, such as " +
-    "`claude-opus`. Models that are asked as usual are not listed.",
+    "Only where one is: of a model that is left alone by itself, its breaker, as above. What the vendor limits together stands as one, such as " +
+    "`claude-opus-4`. Models that are asked as usual are not listed.",
   "providers.NAME.models.MODEL.backoff_until": "Until when after a refusal, UTC; null where only its breaker is open.",
   "models.NAME.requests": "Attempts at this candidate in the day. Beyond 200 names the rest is counted as `other`.",
   "models.NAME.spent_usd": "What they cost.",
@@ -84,6 +95,7 @@ const named: ReadonlyMap<string, string> = new Map([
   ["providers", "NAME"],
   ["models", "NAME"],
   ["providers.NAME.models", "MODEL"],
+  ["providers.NAME.limits.models", "NAME"],
 ]);
 
 export function statsPage(): string {

@@ -37,7 +37,9 @@ function document(
       loadedAt: clock.now(),
       fault: configFault === null ? null : { since: clock.now(), messages: configFault },
     }),
-    providers: () => [["anthropic", { state: "closed", key: "ok", limits: {}, backoffUntil: null, ...provider }]],
+    providers: () => [
+      ["anthropic", { state: "closed", key: "ok", limits: {}, waiting: 0, backoffUntil: null, ...provider }],
+    ],
     audit: () => ({
       entries: 1,
       head: "sha256:aa",

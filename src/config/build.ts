@@ -25,6 +25,7 @@ import {
   parseTimeRange,
   parseTokenBounds,
   parseUsd,
+  parseWait,
 } from "./quantities.ts";
 import type { ConfigFile } from "./schema.ts";
 import { parseTokenText } from "./token-text.ts";
@@ -189,6 +190,7 @@ function buildProvider(
       inputTokensPerMinute: file.limits?.input_tokens_per_minute,
       outputTokensPerMinute: file.limits?.output_tokens_per_minute,
       concurrent: file.limits?.concurrent,
+      maxWaitMs: sure(parseWait, file.limits?.max_wait),
     },
     retry: {
       attempts: file.retry?.attempts ?? defaultRetry.attempts,

@@ -7,6 +7,7 @@ import {
   parseTimeRange,
   parseTokenBounds,
   parseUsd,
+  parseWait,
 } from "./quantities.ts";
 
 describe("durations", () => {
@@ -18,6 +19,11 @@ describe("durations", () => {
       expect(parseDuration(text)).toBeUndefined();
     }
   });
+});
+
+test("a wait may be none, and ends within five minutes", () => {
+  expect(["0s", "0ms", "2s", "5m"].map(parseWait)).toEqual([0, 0, 2_000, 300_000]);
+  for (const text of ["0", "-1s", "6m", "0.0001ms", "00s", ""]) expect(parseWait(text)).toBeUndefined();
 });
 
 describe("sizes", () => {

@@ -14,6 +14,15 @@ export function parseDuration(text: string): number | undefined {
   return ms > 0 && ms <= longestDurationMs ? ms : undefined;
 }
 
+const longestWaitMs = 300_000;
+
+/** Like a duration, from `0s` (not at all) to five minutes. */
+export function parseWait(text: string): number | undefined {
+  if (/^0(?:ms|s|m|h)$/.test(text)) return 0;
+  const ms = parseDuration(text);
+  return ms !== undefined && ms <= longestWaitMs ? ms : undefined;
+}
+
 const sizeUnits: Readonly<Record<string, number>> = {
   B: 1,
   KB: 1e3,

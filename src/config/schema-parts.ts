@@ -4,7 +4,7 @@
 import * as v from "valibot";
 
 import { say } from "./fault.ts";
-import { durationPattern, parseDuration, parseUsd } from "./quantities.ts";
+import { durationPattern, parseDuration, parseUsd, parseWait } from "./quantities.ts";
 
 /** Begins the message of an unknown key; the known ones follow, joined by commas. */
 export const unknownKeyMark = "unknown key; known: ";
@@ -106,6 +106,16 @@ export function duration(about: string) {
     v.string(message),
     v.regex(durationPattern, message),
     v.check((input) => !durationPattern.test(input) || parseDuration(input) !== undefined, message),
+    v.description(about),
+  );
+}
+
+export function wait(about: string) {
+  const message = say("must be a duration from 0s to 5m", "write it with its unit: 0s, 500ms, 2s");
+  return v.pipe(
+    v.string(message),
+    v.regex(durationPattern, message),
+    v.check((input) => !durationPattern.test(input) || parseWait(input) !== undefined, message),
     v.description(about),
   );
 }

@@ -10,7 +10,7 @@ import { say } from "./fault.ts";
 import { namePattern } from "./name-pattern.ts";
 import { parseShareBounds, parseSize, parseTimeRange, parseTokenBounds, sizePattern } from "./quantities.ts";
 import { parseTokenText, tokenTextPattern } from "./token-text.ts";
-import { choice, count, duration, flag, keys, list, named, parsed, path, text, usd } from "./schema-parts.ts";
+import { choice, count, duration, flag, keys, list, named, parsed, path, text, usd, wait } from "./schema-parts.ts";
 
 const nameMessage = say("is not a valid name", "use a-z, 0-9, - and _, beginning with a letter, 32 characters at most");
 const name = v.pipe(v.string(nameMessage), v.regex(namePattern, nameMessage));
@@ -114,6 +114,7 @@ const limits = keys("What the account allows; the gateway keeps below it.", {
   input_tokens_per_minute: v.optional(count("Prompt tokens a minute.", 10_000_000_000)),
   output_tokens_per_minute: v.optional(count("Output tokens a minute.", 10_000_000_000)),
   concurrent: v.optional(count("Requests in flight at a time.", 100_000)),
+  max_wait: v.optional(wait("How long a request waits for its turn before the next candidate has one.")),
 });
 
 const retry = keys("Tries at the same candidate.", {

@@ -29,7 +29,7 @@ import {
 } from "../layers/audit/index.ts";
 import { openSqliteLedger, RoomLine, type Ledger, type SqliteLedgerOptions } from "../layers/budget/index.ts";
 import { RunTokens, digestOf } from "../layers/identity/index.ts";
-import { AgentLimiter, Limits } from "../layers/limits/index.ts";
+import { AgentLimiter, BucketShelf, Limits } from "../layers/limits/index.ts";
 import { AnswerStore } from "../layers/replay/index.ts";
 import { ResponseTimes } from "../layers/routing/index.ts";
 import {
@@ -97,6 +97,9 @@ const keysAtStartMs = 1_500;
 /** Counters are kept so often that a crash loses little; money never waits for this. */
 const saveCountersEveryMs = 1_000;
 
+/** Under which the ledger keeps what was taken of rate limits. */
+const bucketKeys = "bucket:";
+
 /** How long a request waits for money that is held and may come back, before the next candidate has its turn. */
 const roomPatienceMs = 5_000;
 
@@ -106,6 +109,7 @@ export class Daemon {
   readonly #sink: FileSink;
   readonly #tally: Tally;
   readonly #limits: Limits;
+  readonly #shelf: BucketShelf;
   readonly #keys: KeyRing;
   readonly #vault: VaultStore;
   readonly #dispatcher: Dispatcher;
@@ -147,7 +151,14 @@ export class Daemon {
       () => ledger.day().key,
       (drift) => options.report(driftText(drift)),
     );
-    this.#limits = new Limits({ clock, random });
+    // A hold is written after what was taken for it, so that none is sent that a restart would forget.
+    this.#shelf = new BucketShelf({
+      clock,
+      sinceBootMs: systemSinceBootMs,
+      saved: ledger.loadCounters(bucketKeys),
+      save: (key, json) => ledger.saveCounters(key, json),
+    });
+    this.#limits = new Limits({ clock, random, wait, shelf: this.#shelf });
     this.#vault = new VaultStore({
       file: join(options.home, "vault.age"),
       marksFile: join(options.home, "state/vault.json"),
@@ -316,6 +327,7 @@ export class Daemon {
     await Promise.all(this.#listeners.map((listener) => listener.kill()));
     for (const part of this.#disposables.toReversed()) await part[Symbol.asyncDispose]();
     this.#saveCounters();
+    this.#shelf.saveAll();
     await this.#sink[Symbol.asyncDispose]();
     await this.#ledger.close();
     this.#keys.close();
@@ -332,7 +344,7 @@ export class Daemon {
       sink: this.#sink,
       tally: this.#tally,
       limits: this.#limits,
-      agentLimiter: new AgentLimiter(clock),
+      agentLimiter: new AgentLimiter(clock, this.#shelf),
       runTokens: this.#runTokens,
       keys: this.#keys,
       onMissingKey: this.#askOnDesktop(),

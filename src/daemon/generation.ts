@@ -185,6 +185,7 @@ export class Generation implements AsyncDisposable {
         times,
         limits: config.attempts,
         learnWindow: (candidate) => windows.learn(candidate),
+        takesOver: config.takeover === "text",
         answerAlone: (request) => (request.operation === "count_tokens" ? countLocally(request, ratios) : null),
       }),
       pace: pace(limits),
@@ -203,6 +204,7 @@ export class Generation implements AsyncDisposable {
           }),
           redact,
           keepAliveMs: config.keepAliveMs,
+          continuations: { of: () => undefined },
         }),
       ),
     });

@@ -71,7 +71,7 @@ export function* providerStatuses(
   keys: KeyRing,
 ): Generator<readonly [name: string, status: ProviderStatus]> {
   for (const name of generation.providers().keys()) {
-    const { state, backoff_until, limits: quotas, models } = limits.status(name);
-    yield [name, { state, limits: quotas, backoffUntil: backoff_until, models, key: keys.state(name) }];
+    const { state, backoff_until, limits: quotas, waiting, models } = limits.status(name);
+    yield [name, { state, limits: quotas, waiting, backoffUntil: backoff_until, models, key: keys.state(name) }];
   }
 }

@@ -12,6 +12,8 @@ import { embeddingsAnswer } from "./embeddings.ts";
 import { holdOptions } from "./hold-options.ts";
 import { jsonHeaders, streamHeaders } from "./headers.ts";
 import { recordGeneration, recordUsage } from "./meter.ts";
+import { isContent } from "../wire/is-content.ts";
+import type { Rendering } from "./rendering.ts";
 
 interface Buffered {
   readonly response: Response;
@@ -123,6 +125,22 @@ export function renderedAnswer({ answer, keyed, client, context, clock }: Render
     streamHeaders,
   );
 }
+
+/** The rest of an answer that somebody else began, which came in one piece. */
+export function wholeRest(
+  answer: NeutralAnswer,
+  rendering: Pick<Rendering, "release" | "render" | "terminal" | "isAnswered">,
+  keyed: Keyed,
+  clock: Clock,
+): GatewayResponse {
+  const events = eventsOf(answer);
+  const shown = rendering.release?.(events) ?? events;
+  if (!shown.some(isContent) && rendering.isAnswered?.() !== true) throw nothingSaid();
+  return answered(keyed, clock, rendering.render(unread, shown), streamHeaders);
+}
+
+/** A rendering of neutral events has no use for the upstream's own. */
+const unread = { event: undefined, data: "", raw: "" };
 
 /** Agents ask again for an answer without a word: another model is asked in their place. */
 function nothingSaid(): AttemptError {

@@ -5,7 +5,8 @@ import { codecs } from "../wire/codecs.ts";
 import type { Usage } from "../wire/neutral.ts";
 import { sseErrorEvent } from "../wire/errors.ts";
 import { Deadline } from "./deadline.ts";
-import { StreamRelay, type Rendering } from "./relay.ts";
+import { StreamRelay } from "./relay.ts";
+import type { Rendering } from "./rendering.ts";
 import { keyedOf, providerAt, StillClock, type Sample } from "./sample-keyed.ts";
 
 const encoder = new TextEncoder();

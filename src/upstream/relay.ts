@@ -5,30 +5,19 @@ import { AttemptError } from "../errors.ts";
 import type { AttemptOutcome, Finish, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
 import { classifyFailure } from "../wire/failure-table.ts";
+import { isContent } from "../wire/is-content.ts";
 import { lastEvent } from "../wire/last-event.ts";
 import type { NeutralEvent, SseEvent, UpstreamFault } from "../wire/neutral.ts";
 import { SseLimitError, SseParser } from "../wire/sse.ts";
+import { noUsage } from "../wire/usage.ts";
 import type { Deadline } from "./deadline.ts";
+import { callsShown, cut, failed, isDeath, overBudget, type Death } from "./death.ts";
 import { DeltaScrubber, type Scrubbed } from "./delta-scrubber.ts";
 import { failureOf } from "./dispatch.ts";
 import { isAbsurd, Meter, unseenTokens } from "./meter.ts";
 import { oversizeNote, StreamBound } from "./stream-bound.ts";
-
-/** How events become what the client sees. */
-export interface Rendering {
-  /** Upstream event → neutral events, for measuring and deciding. */
-  read(event: SseEvent): NeutralEvent[];
-  /** What of them may be shown by now: the rest waits, and comes with a later event. Where absent: all. */
-  release?(events: readonly NeutralEvent[]): readonly NeutralEvent[];
-  /** What of it goes to the client, of the events that were released; empty: nothing. */
-  render(event: SseEvent, events: readonly NeutralEvent[]): string;
-  /** The upstream said why it stopped but not that it ended: the dialect's terminal event. */
-  terminal(): string;
-  /** Tells the client that the answer goes on, in the dialect's own form. */
-  ping(): string;
-  /** A failure after the first byte. */
-  fail(fault: UpstreamFault): string;
-}
+import type { Rendering, Standing } from "./rendering.ts";
+import { Successor } from "./successor.ts";
 
 export interface RelayParts {
   readonly keyed: Keyed;
@@ -62,13 +51,20 @@ export class StreamRelay {
   readonly #bound: StreamBound;
   readonly #deltas: DeltaScrubber | null;
   readonly #finish: (finish: Finish) => void;
-  #committed = false;
   /** When the model began to answer, monotonic, though nothing of it may be shown yet; null: not by now. */
   #begunAt: number | null = null;
   #contentSeen = false;
   #closed = false;
+  /** How it ended; null: it has not. */
+  #outcome: Finish["outcome"] | null = null;
   #sourceDone = false;
   #fault: UpstreamFault | null = null;
+  /** The event that told of it after the commit: not shown before it is known that nobody goes on. */
+  #told: Death["told"];
+  /** Content came that is not shown yet: a call that waits. */
+  #contentWaits = false;
+  /** Who goes on with the answer. */
+  #successor: Successor | null = null;
   #overCap = false;
   #promptTold = false;
   #usefulAt: number;
@@ -108,7 +104,9 @@ export class StreamRelay {
         if (this.#begunAt !== begunAt) this.#watchIdle();
         if (this.#fault !== null)
           throw new AttemptError("error_event", { billed: "unknown", status: this.#fault.status, fault: this.#fault });
-        if ((this.#sourceDone || this.#meter.ended) && !this.#contentSeen) {
+        const over = (this.#sourceDone || this.#meter.ended) && !this.#contentSeen;
+        if (over && this.#parts.rendering.isAnswered?.() === true) this.#contentSeen = true;
+        else if (over) {
           throw new AttemptError("cut_stream", { billed: "unknown", note: "the answer ended before any content" });
         }
       }
@@ -117,7 +115,6 @@ export class StreamRelay {
       throw error instanceof AttemptError ? error : brokenBefore(error, deadline);
     }
     keyed.attempt.ttftMs = clock.monotonic() - keyed.attempt.startedAt;
-    this.#committed = true;
     this.#pausedAt = clock.monotonic();
     this.#writtenAt = this.#pausedAt;
     this.#watchIdle();
@@ -134,12 +131,17 @@ export class StreamRelay {
           this.#controller = controller;
         },
         pull: async (controller) => {
-          const text = first ?? (await this.#nextText());
+          const text = this.#successor === null ? (first ?? (await this.#nextText())) : "";
           first = null;
           if (text !== "") this.#enqueue(controller, text);
+          this.#tellEnd();
+          if (this.#successor !== null) return text === "" ? this.#successor.pull(controller) : undefined;
           if (this.#closed || (this.#sourceDone && text === "")) controller.close();
         },
-        cancel: () => this.#clientLeft(),
+        cancel: () => {
+          if (this.#successor === null) this.#clientLeft();
+          else this.#successor.cancel();
+        },
       },
       { highWaterMark: 0 },
     );
@@ -161,6 +163,7 @@ export class StreamRelay {
     } catch (error) {
       this.#broken(error);
     }
+    this.#tellEnd();
     const { outcome } = await this.finished;
     if (outcome === "ok") return;
     const { attempt } = this.#parts.keyed;
@@ -174,9 +177,9 @@ export class StreamRelay {
   }
 
   #finishUnseen(): void {
-    if (this.#unpaid) this.#cut("cut_stream", "the budget is used up", null, "refused_budget");
-    else if (this.#fault !== null) this.#cut("error_event", null, null, "upstream_error");
-    else if (this.#meter.ended) this.#close("ok", null, { outcome: "ok" });
+    if (this.#unpaid) this.#dies(overBudget);
+    else if (this.#fault !== null) this.#dies({ ...failed, fault: this.#fault });
+    else if (this.#meter.ended) this.#close("ok", null, "ok");
     else this.#end();
   }
 
@@ -213,9 +216,8 @@ export class StreamRelay {
     }
     this.#pausedAt = this.#parts.clock.monotonic();
     this.#writtenAt = this.#pausedAt;
-    if (this.#unpaid) return text + this.#cut("cut_stream", "the budget is used up", budgetFault, "refused_budget");
-    // The error event itself was rendered by the codec: only the books are left to close.
-    if (this.#fault !== null) return text + this.#cut("error_event", null, null, "upstream_error");
+    if (this.#unpaid) return text + this.#dies(overBudget);
+    if (this.#fault !== null) return text + this.#dies({ ...failed, fault: this.#fault, told: this.#told });
     if (this.#sourceDone) return text + this.#end();
     return text;
   }
@@ -278,16 +280,20 @@ export class StreamRelay {
     const shown = rendering.release?.(events) ?? events;
     for (const one of shown) {
       if (one.type === "error") this.#fault ??= one.fault;
-      else if (isContent(one)) this.#contentSeen = true;
+      else if (isContent(one)) this.#contentWaits = true;
     }
     if (useful) this.#usefulAt = clock.monotonic();
-    // Before commit an error must not be shown: the next candidate answers.
-    if (this.#fault !== null && !this.#committed) return "";
+    // An error is not shown while somebody else may still answer, or go on.
+    if (this.#fault !== null) {
+      this.#told = { event, events: shown };
+      return "";
+    }
     this.#tellPrompt();
     if (!keyed.allowance.draw(this.#meter.outputBound)) this.#overCap = true;
     const scrubbed = this.#deltas?.push(event, shown) ?? null;
     const text = scrubbed === null ? rendering.render(event, shown) : this.#rendered(scrubbed);
-    return this.#fault === null ? text : this.#parts.redact(text);
+    if (this.#contentWaits && rendering.waits?.() !== true) this.#contentSeen = true;
+    return text;
   }
 
   #rendered(scrubbed: readonly Scrubbed[]): string {
@@ -334,15 +340,15 @@ export class StreamRelay {
     const { rendering } = this.#parts;
     const held = this.#heldBack();
     if (this.#meter.ended) {
-      this.#close("ok", null, { outcome: "ok" });
+      this.#close("ok", null, "ok");
       return held;
     }
     if (this.#complete) {
       const text = held + this.#clean(rendering.terminal());
-      this.#close("ok", null, { outcome: "ok" });
+      this.#close("ok", null, "ok");
       return text;
     }
-    return held + this.#cut("cut_stream", null, cutFault, "upstream_error");
+    return held + this.#dies(cut);
   }
 
   #broken(error: unknown): string {
@@ -354,26 +360,80 @@ export class StreamRelay {
     // The reason to stop was given: a connection that breaks behind it loses nothing.
     if (this.#complete) return this.#end();
     const oversize = oversizeNote(error);
-    if (oversize !== null) return this.#cut("cut_stream", oversize, cutFault, "upstream_error");
-    const outcome = deadline.expired ?? "cut_stream";
-    return this.#cut(outcome, null, cutFault, "upstream_error");
+    if (oversize !== null) return this.#dies({ ...cut, note: oversize });
+    return this.#dies({ ...cut, outcome: deadline.expired ?? "cut_stream" });
   }
 
-  #cut(outcome: AttemptOutcome, note: string | null, fault: UpstreamFault | null, end: Finish["outcome"]): string {
+  /**
+   * The answer is not complete and this upstream brings no more of it. Returns what the client is told at once: the rest
+   * comes from whoever goes on, or is the failure.
+   */
+  #dies(death: Death): string {
     if (this.#closed) return "";
     const held = this.#heldBack();
-    const text = held + (fault === null ? "" : this.#parts.rendering.fail(fault));
-    this.#close(outcome, note, { outcome: end });
-    return text;
+    const standing = this.#standing(death);
+    if (standing === null) {
+      const text = this.#failure(death);
+      this.#close(death.outcome, death.note, death.end);
+      return held + text;
+    }
+    const { shown, writer } = standing;
+    // The client runs the calls that it has, and comes back with what they gave: who went on would call again.
+    const finished = shown.calls > 0;
+    this.#close(death.outcome, finished ? callsShown(death) : death.note, finished ? "ok" : death.end);
+    const usage = this.#parts.keyed.attempt.usage ?? noUsage;
+    if (finished) {
+      const events: NeutralEvent[] = [
+        { type: "usage", usage },
+        { type: "stop", reason: "tool_calls", stopSequence: undefined },
+        { type: "end" },
+      ];
+      return held + events.map((event) => writer.write(event)).join("");
+    }
+    const { handOver } = this.#parts.keyed;
+    this.#successor = new Successor({
+      answer: handOver!.carryOn({ text: shown.text, open: shown.open, writer, usage }),
+      fail: () => (death.told === undefined ? this.#redacted(writer.fail(death.fault)) : this.#failure(death)),
+      ping: () => writer.ping(),
+      keepAliveMs: this.#parts.keepAliveMs,
+      wrote: (bytes) => handOver!.wrote(bytes),
+    });
+    return held;
+  }
+
+  #standing(death: Death): Standing | null {
+    const { handOver, request } = this.#parts.keyed;
+    if (handOver === undefined || !isDeath(death.fault)) return null;
+    if (death === overBudget && request.agent.overBudget === "refuse") return null;
+    const standing = this.#parts.rendering.standing?.() ?? null;
+    if (standing === null || standing.shown.refused) return null;
+    // Two halves of a JSON text from two models are none.
+    return request.facts.hasJsonFormat && standing.shown.text !== "" ? null : standing;
+  }
+
+  /** The upstream's own words where it told its failure in the client's dialect. */
+  #failure({ fault, told }: Death): string {
+    const { rendering } = this.#parts;
+    return this.#redacted(told === undefined ? rendering.fail(fault) : rendering.render(told.event, told.events));
+  }
+
+  #redacted(text: string): string {
+    return this.#parts.redact(this.#clean(text));
   }
 
   /** Who has the terminal event has the answer: Codex hangs up on it, without waiting for the end of the body. */
   #clientLeft(): void {
     const outcome = this.#meter.ended ? "ok" : "client_gone";
-    this.#close(outcome, null, { outcome });
+    this.#close(outcome, null, outcome);
+    this.#tellEnd();
   }
 
-  #close(outcome: AttemptOutcome, note: string | null, finish: Pick<Finish, "outcome">): void {
+  /** After the last bytes, so that they are counted. */
+  #tellEnd(): void {
+    if (this.#outcome !== null) this.#finish({ outcome: this.#outcome, bytesOut: this.#bytesOut });
+  }
+
+  #close(outcome: AttemptOutcome, note: string | null, end: Finish["outcome"]): void {
     if (this.#closed) return;
     const { attempt, request } = this.#parts.keyed;
     attempt.outcome = outcome;
@@ -382,7 +442,7 @@ export class StreamRelay {
     attempt.ms = this.#parts.clock.monotonic() - attempt.startedAt;
     this.#meter.close(attempt, request.facts.inputTokenBound, this.#unseen());
     this.#release();
-    this.#finish({ outcome: finish.outcome, bytesOut: this.#bytesOut });
+    this.#outcome = end;
   }
 
   /** Nothing was shown: what the upstream worked on is charged as counted, and its call is ended. */
@@ -421,42 +481,4 @@ function isUseful(event: NeutralEvent): boolean {
   return event.type !== "usage" && event.type !== "error" && event.type !== "other";
 }
 
-function isContent(event: NeutralEvent): boolean {
-  switch (event.type) {
-    case "text":
-    case "refusal":
-    case "thinking":
-      return event.text !== "";
-    case "thinking_signature":
-    case "redacted_thinking":
-    case "tool_start":
-      return true;
-    case "stop":
-      // A refusal or a full window without a word is an answer; a plain stop without one is a failure.
-      return event.reason === "filtered" || event.reason === "length" || event.reason === "pause";
-    case "start":
-    case "tool_delta":
-    case "tool_end":
-    case "block_end":
-    case "usage":
-    case "end":
-    case "error":
-    case "other":
-      return false;
-    default:
-      return event satisfies never;
-  }
-}
-
 const ownDoing = classifyFailure({ outcome: "client_gone", status: 0 });
-
-const cutFault: UpstreamFault = {
-  status: 502,
-  code: undefined,
-  message: "The answer broke off before it was complete.",
-};
-const budgetFault: UpstreamFault = {
-  status: 402,
-  code: "insufficient_quota",
-  message: "The budget of this agent was used up while the answer was streaming.",
-};

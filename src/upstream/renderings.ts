@@ -1,7 +1,9 @@
 // How the events of an upstream become what the client sees.
 
 import type { Clock } from "../clock.ts";
+import { GatewayError } from "../errors.ts";
 import type { Keyed } from "../request.ts";
+import { CallGate } from "../wire/call-gate.ts";
 import { sseErrorEvent } from "../wire/errors.ts";
 import type {
   AnswerContext,
@@ -15,32 +17,75 @@ import type {
 import { isOwnErrorEvent } from "../wire/own-error-event.ts";
 import { cutAtStops } from "../wire/stop-cutter.ts";
 import type { ToolHold } from "../wire/tool-hold.ts";
-import type { Rendering } from "./relay.ts";
+import type { Rendering } from "./rendering.ts";
 import { ResponseIdentity } from "./response-identity.ts";
+import { Shown } from "./shown.ts";
 import { mayPass, toldFault } from "./told-fault.ts";
 
-/** The same dialect on both sides: the upstream's own bytes, but for what must differ. */
-export function passing(keyed: Keyed, codec: Codec, clock: Clock): Rendering {
+/**
+ * The same dialect on both sides: the upstream's own bytes, but for what must differ. Where the answer may be handed over, tool
+ * calls wait until they are whole, and the client's place in the answer is known. `answerContext`: of the answer, for who
+ * goes on with it; throws where the request can't be translated.
+ */
+export function passing(keyed: Keyed, codec: Codec, clock: Clock, answerContext: () => AnswerContext): Rendering {
   const { facts } = keyed.request;
   const reader = codec.createReader();
   const context = { model: facts.model, includeUsage: facts.wantsUsageEvent };
   const identity = codec.dialect === "responses" ? new ResponseIdentity(keyed, clock) : null;
   const fail = (fault: UpstreamFault): string => sseErrorEvent(codec.dialect, fault, identity?.next());
-  return {
-    read: (event) => reader.read(event),
-    render: (event, events) => {
-      const error = events.find((one) => one.type === "error");
-      if (error !== undefined && (mustRewrite(codec.dialect, error.fault, event) || !mayPass(keyed, event))) {
-        // In its place: the number of the upstream's event is not used up.
-        return fail(toldFault(keyed, error.fault));
-      }
-      identity?.see(event);
-      return codec.patchEvent(identity?.renumbered(event) ?? event, context) ?? "";
-    },
+  const pass = (event: SseEvent): string => {
+    identity?.see(event);
+    return codec.patchEvent(identity?.renumbered(event) ?? event, context) ?? "";
+  };
+  const failed = (event: SseEvent, events: readonly NeutralEvent[]): string | null => {
+    const error = events.find((one) => one.type === "error");
+    if (error === undefined) return null;
+    // In its place: the number of the upstream's event is not used up.
+    const rewrites = mustRewrite(codec.dialect, error.fault, event) || !mayPass(keyed, event);
+    return rewrites ? fail(toldFault(keyed, error.fault)) : pass(event);
+  };
+  const common = {
+    read: (event: SseEvent) => reader.read(event),
     terminal: () => terminals[codec.dialect],
     ping: () => identity?.ping() ?? pings[codec.dialect],
     fail,
   };
+  if (keyed.handOver === undefined) {
+    return { ...common, render: (event, events) => failed(event, events) ?? pass(event) };
+  }
+  const gate = new CallGate();
+  const follower = codec.createFollower();
+  const shown = new Shown();
+  return {
+    ...common,
+    render: (event, events) => {
+      const failure = failed(event, events);
+      if (failure !== null) return failure;
+      let text = "";
+      for (const passed of gate.pass(event, events)) {
+        shown.see(passed.events);
+        follower.see(passed.event, passed.events);
+        text += pass(passed.event);
+      }
+      return text;
+    },
+    waits: () => gate.holds,
+    standing: () => {
+      const writer = resumedWriter(() => follower.resume(answerContext(), identity?.next().sequence ?? 0));
+      return writer === null ? null : { shown, writer };
+    },
+  };
+}
+
+/** Null: nobody else can go on behind what is open, or with this request. */
+function resumedWriter(resume: () => StreamWriter | null): StreamWriter | null {
+  try {
+    return resume();
+  } catch (error) {
+    // What the vendor took we can't translate.
+    if (error instanceof GatewayError) return null;
+    throw error;
+  }
 }
 
 /** What the readers make of an event that is not JSON: passed on, it would look like the clean end of a short answer. */
@@ -79,13 +124,22 @@ export function translating(
 ): Rendering {
   const reader = upstream.createReader();
   const writer = cutAtStops(client.createWriter(context), context.request.stop);
-  return {
-    read: (event) => reader.read(event),
-    release: (events) => hold?.release(events) ?? events,
-    render: (_, events) => written(writer, events, keyed),
+  const common = {
+    read: (event: SseEvent) => reader.read(event),
+    release: (events: readonly NeutralEvent[]) => hold?.release(events) ?? events,
     terminal: () => written(writer, hold?.release(ended) ?? ended, keyed),
     ping: () => writer.ping(),
-    fail: (fault) => writer.fail(fault),
+    fail: (fault: UpstreamFault) => writer.fail(fault),
+  };
+  if (keyed.handOver === undefined) return { ...common, render: (_, events) => written(writer, events, keyed) };
+  const shown = new Shown();
+  return {
+    ...common,
+    render: (_, events) => {
+      shown.see(events);
+      return written(writer, events, keyed);
+    },
+    standing: () => ({ shown, writer }),
   };
 }
 

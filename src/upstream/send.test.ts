@@ -43,6 +43,7 @@ async function sent(sample: Sample, respond: () => Response, base = "/v1"): Prom
     holdsCalls: true,
     keepAliveMs: 10_000,
     told: () => ({ retryAfterMs: 7, regainMs: undefined }),
+    continuations: { of: () => undefined },
     redact: (text) => text,
   });
   try {

@@ -265,6 +265,20 @@ export interface StreamWriter {
   fail(fault: UpstreamFault): string;
 }
 
+/**
+ * Follows an answer that goes to the client as its upstream wrote it, so that another upstream can go on with it. It is
+ * told what the client was shown, and nothing else.
+ */
+export interface StreamFollower {
+  /** `events`: what the reader made of the event. */
+  see(event: SseEvent, events: readonly NeutralEvent[]): void;
+  /**
+   * A writer that stands where the client is: its ids, its numbers, its open block. Null where something is open that
+   * nobody else can go on with. `sequence`: the number of the next event, in the dialect that numbers them.
+   */
+  resume(context: AnswerContext, sequence: number): StreamWriter | null;
+}
+
 export interface AnswerContext {
   /** The name the client asked for: answers always carry it. */
   model: string;
@@ -309,6 +323,7 @@ export interface Codec {
   usageOf(body: JsonObject): { usage: Usage | undefined; model: string | undefined };
   createReader(): StreamReader;
   createWriter(context: AnswerContext): StreamWriter;
+  createFollower(): StreamFollower;
   /** Same dialect on both sides: the client's bytes go on; only these fields change. Returns the text to send. */
   patchRequest(text: string, body: JsonObject, patch: RequestPatch): string;
   /** Same dialect: an SSE event for the client with `model` replaced; null hides the event (usage not asked for). */

@@ -28,7 +28,7 @@ async function storm(
 ): Promise<Storm> {
   const time = new VirtualTime("2026-11-23T18:00:00.000Z");
   const random = seededRandom(17);
-  const limits = new Limits({ clock: time, random });
+  const limits = new Limits({ clock: time, random, wait: (ms, signal) => time.wait(ms, signal) });
   limits.configure(plan.map(({ provider }) => provider));
   const calls = new Map<string, number>();
   const layer = tryEach({
@@ -40,6 +40,7 @@ async function storm(
     limits: { deadlineMs: 10 * minute, costFactor: 3 },
     learnWindow: async () => undefined,
     answerAlone: () => null,
+    takesOver: false,
   })(
     pace(limits)(async (paced) => {
       const { name } = paced.candidate;

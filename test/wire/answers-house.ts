@@ -1,6 +1,7 @@
 // Clients of every dialect in front of servers of every dialect, and what the clients make of the answers.
 
 import { objectOf, objectsOf, parseObject, textOf } from "../fakes/json-access.ts";
+import { neverContinuing } from "../fakes/continuing-model.ts";
 import { Gate } from "../fakes/gate.ts";
 import { dialects, loneModels, post, readThenOpen, startHouse, type House, type TestDialect } from "../fakes/house.ts";
 import type { FakeProvider } from "../fakes/provider.ts";
@@ -60,7 +61,7 @@ export class AnswersHouse implements AsyncDisposable {
 
   static async start(config: object = {}): Promise<AnswersHouse> {
     const house = await startHouse({
-      local: { respond: { answer: { text: FALLBACK_TEXT } } },
+      local: { respond: neverContinuing(FALLBACK_TEXT) },
       config: ({ cloud }) => {
         const numbered = (server: Server): string[] =>
           Array.from({ length: counts[server] }, (_, number) => `${server}-${number}`);

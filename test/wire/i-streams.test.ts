@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import { dialects, loneModels, post, readThenOpen, startHouse, type House, type TestDialect } from "../fakes/house.ts";
+import { neverContinuing } from "../fakes/continuing-model.ts";
 import { Gate } from "../fakes/gate.ts";
 import { renderChat } from "../fakes/chat-wire.ts";
 import { renderMessages } from "../fakes/messages-wire.ts";
@@ -26,7 +27,7 @@ let house: House;
 const used = { messages: 0, chat: 0, responses: 0 };
 beforeAll(async () => {
   house = await startHouse({
-    local: { respond: { answer: { text: "From the house." } } },
+    local: { respond: neverContinuing("From the house.") },
     config: ({ cloud }) => {
       const names = dialects.flatMap((dialect) =>
         Array.from({ length: providersPerDialect }, (_, number) => ({ name: `${dialect}-${number}`, dialect })),
@@ -88,7 +89,7 @@ rule(
         const seen = await played(client, upstream, { rawBody }, at);
         expect({ client, upstream, ...seen }).toMatchObject({ complete: false, errors: [expect.any(String)] });
         expect(seen.text).toBe(viewOf(upstream, before.join("")).text);
-        expect(await outcomesOf(seen.model)).toEqual(["cut_stream"]);
+        expect(await outcomesOf(seen.model)).toEqual(["cut_stream", "upstream_404"]);
       }
     }
   },
@@ -121,7 +122,7 @@ rule(
         const late = await played(client, upstream, { rawBody }, 5);
         expect({ client, upstream, ...late }).toMatchObject({ complete: false, errors: [expect.any(String)] });
         expect(text.startsWith(late.text)).toBe(true);
-        expect(await outcomesOf(late.model)).toEqual(["error_event"]);
+        expect(await outcomesOf(late.model)).toEqual(["error_event", "upstream_404"]);
         const commented = await played(client, upstream, { rawBody: events, comments: "OPENROUTER PROCESSING" });
         expect({ client, upstream, ...commented }).toMatchObject({ text, complete: true, errors: [] });
       }
@@ -191,7 +192,7 @@ rule(
         for (const client of dialects) {
           const late = await played(client, upstream, { rawBody: [...events.slice(0, 5), error] }, 5);
           expect({ client, upstream, name, ...late }).toMatchObject({ complete: false, errors: [expect.any(String)] });
-          expect(await outcomesOf(late.model)).toEqual(["error_event"]);
+          expect(await outcomesOf(late.model)).toEqual(["error_event", "upstream_404"]);
         }
       }
     }

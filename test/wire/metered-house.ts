@@ -1,5 +1,6 @@
 // A house whose bills are looked at: each question's audit line, and what the agent has used by the statistics.
 
+import { neverContinuing } from "../fakes/continuing-model.ts";
 import { post, startHouse, type House, type HouseOptions, type PostOptions, type TestDialect } from "../fakes/house.ts";
 import { objectOf, objectsOf } from "../fakes/json-access.ts";
 import type { Step } from "../fakes/script.ts";
@@ -23,7 +24,7 @@ export class MeteredHouse implements AsyncDisposable {
   }
 
   static async start(options: HouseOptions = {}): Promise<MeteredHouse> {
-    return new MeteredHouse(await startHouse(options));
+    return new MeteredHouse(await startHouse({ ...options, local: { respond: neverContinuing(), ...options.local } }));
   }
 
   /** Asks; the cloud plays `step`. */

@@ -1,6 +1,7 @@
 // A client that waits hears that it is not forgotten: while an answer stands still, and before there is one.
 
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout } from "bun:test";
+import { neverContinuing } from "../fakes/continuing-model.ts";
 import { Gate } from "../fakes/gate.ts";
 import {
   dialects,
@@ -185,11 +186,12 @@ rule(
   "an upstream that falls silent within its answer is given up soon, however often its client hears keep-alives meanwhile",
   async () => {
     origin.script.push({ stall: { afterEvents: 4 } });
+    house.local.respond = neverContinuing();
     const stream = await reading("chat", "stalling");
     const events = eventsOf(await stream.toEnd());
     expect(events.filter((event) => isKeepAlive("chat", event)).length).toBeGreaterThanOrEqual(2);
     expect(objectOf(events.at(-1)!.data?.["error"])?.["message"]).toMatch(/broke off/);
-    expect(attemptsOf(await lineOf("stalling"))).toEqual(["stalling:timeout_idle"]);
+    expect(attemptsOf(await lineOf("stalling"))).toEqual(["stalling:timeout_idle", "coder-14b:upstream_404"]);
     // Claude Code gives up at 300 s of silence.
     expect(cloudTimeouts.idleMs).toBeGreaterThanOrEqual(20_000);
     expect(cloudTimeouts.idleMs).toBeLessThanOrEqual(60_000);

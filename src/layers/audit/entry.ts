@@ -77,7 +77,7 @@ function entryOf(seq: number, prev: string, facts: AuditFacts, maxText: number, 
     local: served !== null && served.local,
     outcome: facts.outcome,
     status: facts.status,
-    usage: usageOf(served),
+    usage: usageOf(facts),
     usd: usdFromNanos(facts.nanos),
     held_usd: usdFromNanos(facts.heldNanos),
     would_have_usd: facts.wouldHaveNanos === null ? null : usdFromNanos(facts.wouldHaveNanos),
@@ -93,9 +93,19 @@ function entryOf(seq: number, prev: string, facts: AuditFacts, maxText: number, 
   return entry;
 }
 
-function usageOf(served: AttemptRecord | null): object | null {
+/** Of an answer in two halves: the prompt once, the output of both, as the client was told. */
+function usageOf({ served, attempts }: AuditFacts): object | null {
   if (served === null || served.usage === null) return null;
-  const usage = withOthers(served.usage);
+  const begun = attempts.find((attempt) => attempt.outcome === "taken_over" && attempt !== served)?.usage;
+  const own = withOthers(served.usage);
+  const usage =
+    begun === undefined || begun === null
+      ? own
+      : {
+          ...withOthers(begun),
+          output: withOthers(begun).output + own.output,
+          reasoning: begun.reasoning + own.reasoning,
+        };
   return {
     input: usage.input,
     output: usage.output,

@@ -116,12 +116,37 @@ function providerFamilies(stats: StatsDocument): string[] {
       "Attempts of the day that failed.",
       of((p) => p.errors),
     ),
+    family(
+      "sanctum_provider_waiting",
+      "gauge",
+      "Requests that stand in line for their turn.",
+      of((p) => p.waiting),
+    ),
+    family(
+      "sanctum_provider_limit",
+      "gauge",
+      "Limit of the account, the tightest of each kind.",
+      limitSamples(stats, "limit"),
+    ),
+    family("sanctum_provider_limit_remaining", "gauge", "What is left of it.", limitSamples(stats, "remaining")),
     family("sanctum_provider_latency_seconds", "gauge", "Quantiles of the last good attempts.", latencies),
   ];
 }
 
 function secondsUntil(at: string | null, now: string): number {
   return at === null ? 0 : Math.max(0, Math.ceil((Date.parse(at) - Date.parse(now)) / 1_000));
+}
+
+const limitKinds = ["requests", "tokens", "input_tokens", "output_tokens"] as const;
+
+/** Not by model: models are named by clients. */
+function limitSamples(stats: StatsDocument, figure: "limit" | "remaining"): Sample[] {
+  return Object.entries(stats.providers).flatMap(([provider, { limits }]) =>
+    limitKinds.flatMap((kind): Sample[] => {
+      const status = limits[kind];
+      return status === undefined ? [] : [[{ provider, kind }, status[figure]]];
+    }),
+  );
 }
 
 function family(name: string, type: "counter" | "gauge", help: string, samples: readonly Sample[]): string {

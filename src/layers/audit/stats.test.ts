@@ -19,7 +19,7 @@ function newStage(changes: Partial<StatsParts> = {}) {
     agents: () => [["windu", { daily: 2_000_000_000 }]],
     balances: (agent) => (agent === "windu" ? { spentNanos: 312_345_000, heldNanos: 50_000_000 } : none),
     config: () => ({ generation: 4, loadedAt: Date.UTC(2026, 10, 23, 16), fault: null }),
-    providers: () => [["anthropic", { state: "closed", key: "ok", limits: {}, backoffUntil: null }]],
+    providers: () => [["anthropic", { state: "closed", key: "ok", limits: {}, waiting: 0, backoffUntil: null }]],
     audit: () => ({ entries: 24, head: "sha256:aa", lastWrittenAt: null, fault: null, pending: 0, lost: 0, notes: [] }),
     ledger: () => ({ fault: null, exceeded: 0, expired: 0, notes: [] }),
     ...changes,
@@ -34,7 +34,7 @@ describe("the /stats document", () => {
     const models = { "claude-opus": { state: "open", backoff_until: "2026-11-23T17:00:30.500Z" } } as const;
     const backoffUntil = "2026-11-23T17:00:30.500Z";
     const { stats, tally } = newStage({
-      providers: () => [["anthropic", { state: "closed", key: "ok", limits: {}, backoffUntil, models }]],
+      providers: () => [["anthropic", { state: "closed", key: "ok", limits: {}, waiting: 0, backoffUntil, models }]],
     });
     expect(stats().providers["anthropic"]).toMatchObject({ backoff_until: backoffUntil, models });
     const text = metricsText(stats(), tally, 0);
@@ -83,6 +83,7 @@ describe("the /stats document", () => {
           key: "ok",
           latency_ms: { p50: 210, p95: 210, p99: 210 },
           limits: {},
+          waiting: 0,
           backoff_until: null,
         },
       },

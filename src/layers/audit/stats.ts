@@ -16,15 +16,30 @@ export interface LimitStatus {
   readonly resets_at: string | null;
 }
 
+interface KindStatuses {
+  readonly requests?: LimitStatus;
+  /** Both directions together. */
+  readonly tokens?: LimitStatus;
+  readonly input_tokens?: LimitStatus;
+  readonly output_tokens?: LimitStatus;
+}
+
+/** The tightest of each kind, and where it comes from. */
+export interface LimitStatuses extends KindStatuses {
+  readonly configured?: KindStatuses & { readonly concurrent?: LimitStatus };
+  /** As the provider told, by the name under which it counts models. */
+  readonly models?: Readonly<Record<string, KindStatuses>>;
+  /** Where each agent brings a key of its own. */
+  readonly agents?: Readonly<Record<string, LimitStatuses>>;
+}
+
 /** What limits and keys tell about one provider. */
 export interface ProviderStatus {
   readonly state: "closed" | "open" | "half_open";
   readonly key: "ok" | "missing" | "locked" | "rejected" | "none";
-  readonly limits: {
-    readonly requests?: LimitStatus;
-    readonly input_tokens?: LimitStatus;
-    readonly output_tokens?: LimitStatus;
-  };
+  readonly limits: LimitStatuses;
+  /** Requests that stand in line for their turn. */
+  readonly waiting: number;
   /** ISO 8601. */
   readonly backoffUntil: string | null;
   /** Those that are left alone, by the provider's own names. */
@@ -119,7 +134,8 @@ export interface ProviderStats {
   readonly errors: number;
   readonly key: ProviderStatus["key"];
   readonly latency_ms: Percentiles;
-  readonly limits: ProviderStatus["limits"];
+  readonly limits: LimitStatuses;
+  readonly waiting: number;
   readonly backoff_until: string | null;
   /** Those of its models that are left alone, where any is; the others are as the provider is. */
   readonly models?: Readonly<Record<string, ModelStatus>>;
@@ -276,6 +292,7 @@ function providerStats(parts: StatsParts): Record<string, ProviderStats> {
         key: status.key,
         latency_ms: parts.tally.latency(name)?.percentiles() ?? { p50: null, p95: null, p99: null },
         limits: status.limits,
+        waiting: status.waiting,
         backoff_until: status.backoffUntil,
         ...(Object.keys(status.models ?? {}).length > 0 && { models: status.models }),
       },

@@ -4,6 +4,7 @@ import type { Nanos } from "../../money.ts";
 import { isSubscription, takesOwn } from "../../own-credential.ts";
 import type { AttemptRecord, Finish, Funded, Handler, Layer, Paced, Planned, Price, Provider } from "../../request.ts";
 import type { JsonObject, ServerKind, Usage } from "../../wire/neutral.ts";
+import { noUsage } from "../../wire/usage.ts";
 import { unpricedSwitches } from "../../wire/unpriced-switches.ts";
 import { serverKindOf } from "../../wire/profiles/server-kind.ts";
 import { cacheLifetimeOf } from "../../wire/cache-lifetime.ts";
@@ -83,7 +84,9 @@ async function serveFree(parts: FundParts, next: Handler<Funded>, paced: Paced):
   const close = (): void => {
     hold?.settle(0, "free");
     if (attempt.usage !== null && request.operation === "generate") {
-      request.record.wouldHaveNanos = wouldHaveNanos(attempt.usage, askedPrice(request));
+      // The prompt of an answer that somebody else began was paid for there.
+      const usage = paced.begun === undefined ? attempt.usage : { ...noUsage, output: attempt.usage.output };
+      request.record.wouldHaveNanos = wouldHaveNanos(usage, askedPrice(request));
     }
   };
   return closing(next, { ...paced, allowance: freeAllowance }, close, close);

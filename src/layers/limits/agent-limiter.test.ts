@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { GatewayError } from "../../errors.ts";
 import type { Agent } from "../../request.ts";
 import { AgentLimiter } from "./agent-limiter.ts";
+import { BucketShelf } from "./bucket-shelf.ts";
 import { ManualClock } from "./manual-clock.ts";
 
 function agent(limits: { requestsPerMinute?: number; maxConcurrent?: number }, name = "windu"): Agent {
@@ -83,6 +84,28 @@ describe("an agent's own limits", () => {
     for (let i = 0; i < 4; i++) limiter.admit(agent({ requestsPerMinute: 4 }))();
     limiter.admit(agent({ requestsPerMinute: 5 }))();
     expect(refusal(() => limiter.admit(agent({ requestsPerMinute: 5 }))).code).toBe("LIMITS_AGENT_RATE");
+  });
+
+  test("F6: restarts do not refill it", () => {
+    const clock = new ManualClock();
+    const disk = new Map<string, string>();
+    const save = (key: string, json: string): unknown => disk.set(key, json);
+    let admitted = 0;
+    for (let restart = 0; restart < 50; restart++) {
+      const shelf = new BucketShelf({ clock, sinceBootMs: () => clock.monotonic(), saved: new Map(disk), save });
+      const limiter = new AgentLimiter(clock, shelf);
+      try {
+        for (;;) {
+          limiter.admit(agent({ requestsPerMinute: 10 }))();
+          admitted++;
+        }
+      } catch (error) {
+        expect(error).toMatchObject({ code: "LIMITS_AGENT_RATE" });
+      }
+      clock.advance(1_000);
+    }
+    expect(admitted).toBeLessThanOrEqual(10 + (10 * 50) / 60);
+    expect(admitted).toBeGreaterThanOrEqual(10);
   });
 
   test("agents do not share limits, and one without any is never refused", () => {

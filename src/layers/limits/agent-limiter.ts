@@ -1,6 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
 import type { Agent } from "../../request.ts";
+import type { BucketShelf } from "./bucket-shelf.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** Clients give up on longer waits (Claude Code ends the turn at about a minute). */
@@ -19,10 +20,13 @@ interface State {
  */
 export class AgentLimiter {
   readonly #clock: Clock;
+  readonly #shelf: BucketShelf | undefined;
   readonly #agents = new Map<string, State>();
 
-  constructor(clock: Clock) {
+  /** `shelf`: where what was taken outlives the process; undefined: it does not. */
+  constructor(clock: Clock, shelf?: BucketShelf) {
     this.#clock = clock;
+    this.#shelf = shelf;
   }
 
   /**
@@ -37,7 +41,7 @@ export class AgentLimiter {
       throw new GatewayError("LIMITS_AGENT_CONCURRENT", { retryAfterSeconds: 1 });
     }
     if (requestsPerMinute === undefined) state.bucket = null;
-    else takeOne(state, requestsPerMinute, now);
+    else this.#takeOne(agent.name, state, requestsPerMinute, now);
     state.inFlight++;
     let open = true;
     return () => {
@@ -45,6 +49,19 @@ export class AgentLimiter {
       open = false;
       state.inFlight--;
     };
+  }
+
+  #takeOne(name: string, state: State, perMinute: number, nowMs: number): void {
+    const key = `agent:${name}`;
+    const bucket = (state.bucket ??= this.#shelf?.bucket(key, perMinute) ?? new TokenBucket(perMinute, nowMs));
+    if (bucket.limit !== perMinute) bucket.resize(perMinute, nowMs);
+    const waitMs = bucket.take(1, nowMs);
+    if (waitMs === 0) {
+      this.#shelf?.taken(key, bucket);
+      return;
+    }
+    const retryAfterSeconds = Math.min(MAX_RETRY_AFTER_SECONDS, Math.ceil(waitMs / 1_000));
+    throw new GatewayError("LIMITS_AGENT_RATE", { retryAfterSeconds });
   }
 
   #state(name: string, nowMs: number): State {
@@ -62,13 +79,4 @@ export class AgentLimiter {
       if (inFlight === 0 && (bucket === null || bucket.waitMs(bucket.limit, nowMs) === 0)) this.#agents.delete(name);
     }
   }
-}
-
-function takeOne(state: State, perMinute: number, nowMs: number): void {
-  const bucket = (state.bucket ??= new TokenBucket(perMinute, nowMs));
-  if (bucket.limit !== perMinute) bucket.resize(perMinute, nowMs);
-  const waitMs = bucket.take(1, nowMs);
-  if (waitMs === 0) return;
-  const retryAfterSeconds = Math.min(MAX_RETRY_AFTER_SECONDS, Math.ceil(waitMs / 1_000));
-  throw new GatewayError("LIMITS_AGENT_RATE", { retryAfterSeconds });
 }

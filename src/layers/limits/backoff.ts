@@ -137,6 +137,7 @@ export class Backoff {
    */
   refused(account: string, provider: string, retryAfterMs: number | undefined, nowMs: number): void {
     const state = this.#accounts.get(account) ?? { failures: 0, untilMs: 0, gone: false, exhausted: null };
+    state.gone = false;
     // Refusals that arrive while it is being left alone belong to requests sent before: one burst is one failure.
     if (state.untilMs <= nowMs) state.failures++;
     const asked = retryAfterMs === undefined ? 0 : clampWait(retryAfterMs);

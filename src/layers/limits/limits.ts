@@ -3,7 +3,8 @@ import type { Provider } from "../../request.ts";
 import { Backoff } from "./backoff.ts";
 import type { BreakerState } from "./breaker.ts";
 import { Breakers } from "./breakers.ts";
-import { MemoryQuota, type QuotaStatuses } from "./quota.ts";
+import { MemoryQuota, type MemoryQuotaParts } from "./quota.ts";
+import type { QuotaStatuses } from "./quota-status.ts";
 import { modelsOf } from "./rest-key.ts";
 import { RetryBudget } from "./retry-budget.ts";
 
@@ -13,6 +14,8 @@ export interface LimitsStatus {
   /** ISO 8601: until when it, or else the model of it that rests longest, is left alone. */
   readonly backoff_until: string | null;
   readonly limits: QuotaStatuses;
+  /** Requests that stand in line. */
+  readonly waiting: number;
   /** The models that are left alone, by the provider's own names. */
   readonly models: Readonly<Record<string, ModelLimitsStatus>>;
 }
@@ -30,9 +33,9 @@ export class Limits {
   readonly breakers: Breakers;
   readonly retries: RetryBudget;
 
-  constructor(parts: { readonly clock: Clock; readonly random: Random }) {
+  constructor(parts: MemoryQuotaParts & { readonly random: Random }) {
     this.clock = parts.clock;
-    this.quota = new MemoryQuota(parts.clock);
+    this.quota = new MemoryQuota(parts);
     this.backoff = new Backoff(parts.random);
     this.breakers = new Breakers(parts.clock);
     this.retries = new RetryBudget(parts.clock);
@@ -63,6 +66,7 @@ export class Limits {
       state: this.breakers.state(provider),
       backoff_until: untilMs === undefined ? null : iso(untilMs),
       limits: this.quota.status(provider),
+      waiting: this.quota.waiting(provider),
       models,
     };
   }

@@ -4,7 +4,7 @@ import type { AttemptOutcome, Chosen, Finish, GatewayResponse, Handler, Paced, P
 import { classifyFailure } from "../../wire/failure-table.ts";
 import { Limits } from "./limits.ts";
 import { pace } from "./pace.ts";
-import { MemoryQuota, type Quota, type Ticket } from "./quota.ts";
+import { MemoryQuota, type Quota } from "./quota.ts";
 import { chosenFor, providerNamed, usageOf } from "./sample-request.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { seededRandom } from "./seeded-random.ts";
@@ -19,8 +19,8 @@ interface SetUp {
 
 function setUp(limited: Partial<ProviderLimits> = {}, key: "keychain" | "passthrough" = "keychain"): SetUp {
   const clock = new ManualClock();
-  const limits = new Limits({ clock, random: seededRandom(5) });
-  const provider = providerNamed("anthropic", limited, key);
+  const limits = new Limits({ clock, random: seededRandom(5), wait: clock.wait });
+  const provider = providerNamed("anthropic", { maxWaitMs: 0, ...limited }, key);
   limits.configure([provider]);
   const attempt: SetUp["attempt"] = (inner, chosen) => pace(limits)(inner)(chosen ?? chosenFor(provider));
   return { clock, limits, attempt, provider };
@@ -129,6 +129,113 @@ describe("what pace does with the ways an attempt ends", () => {
   });
 });
 
+describe("what is short for a moment", () => {
+  const oneASecond = { requestsPerMinute: 60 } as const;
+
+  /** All of it is gone. */
+  async function used({ attempt }: SetUp): Promise<void> {
+    for (let i = 0; i < 60; i++) await settled(attempt(ends("ok")));
+  }
+
+  async function pass(clock: ManualClock, ms: number): Promise<void> {
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    clock.advance(ms);
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  }
+
+  test("is waited for, and the wait shows in the attempt's note beside others'", async () => {
+    const house = setUp({ ...oneASecond, maxWaitMs: 2_000 });
+    await used(house);
+    const chosen = chosenFor(house.provider);
+    const waiting = house.attempt(async (paced) => {
+      paced.attempt.note = "something else";
+      return ends("ok")(paced);
+    }, chosen);
+    await pass(house.clock, 1_000);
+    await settled(waiting);
+    expect(chosen.attempt.note).toBe("waited 1000 ms in line; something else");
+    expect(house.clock.waits).toBe(0);
+  });
+
+  test("shows in the note of a failure too", async () => {
+    const house = setUp({ ...oneASecond, maxWaitMs: 2_000 });
+    await used(house);
+    const waiting = skipOf(house.attempt(throws(new AttemptError("upstream_500", { status: 500, note: "why" }))));
+    await pass(house.clock, 1_000);
+    expect((await waiting).note).toBe("waited 1000 ms in line; why");
+  });
+
+  test("is waited for 2 s where somebody else can serve, and 10 s where nobody can", async () => {
+    for (const [others, ms] of [
+      [1, 2_000],
+      [0, 10_000],
+    ] as const) {
+      const house = setUp({ requestsPerMinute: 1 });
+      const { provider } = house;
+      const unset = { ...provider, limits: { ...provider.limits, maxWaitMs: undefined } };
+      const chosen = chosenFor(unset);
+      const other = { ...chosen.candidate, name: "other" };
+      const candidates = [chosen.candidate, ...Array.from({ length: others }, () => other)];
+      const planned = { ...chosen, request: { ...chosen.request, candidates } };
+      await settled(house.attempt(ends("ok")));
+      house.clock.advance(60_000 - ms - 1);
+      expect(await skipOf(house.attempt(ends("ok"), planned))).toMatchObject({ retryAfterMs: ms + 1 });
+      house.clock.advance(1);
+      const waiting = house.attempt(ends("ok"), planned);
+      await pass(house.clock, ms);
+      await settled(waiting);
+    }
+  });
+
+  test("is not waited for longer than the client waits", async () => {
+    const house = setUp({ ...oneASecond, maxWaitMs: 10_000 });
+    await used(house);
+    const chosen = chosenFor(house.provider);
+    chosen.request.headers.set("x-stainless-timeout", "0.9");
+    const skip = await skipOf(house.attempt(ends("ok"), chosen));
+    expect(skip).toMatchObject({ outcome: "skipped_limit", retryAfterMs: 1_000 });
+  });
+
+  test("is left by a client that goes away, and nothing is taken for it", async () => {
+    const house = setUp({ ...oneASecond, maxWaitMs: 10_000 });
+    await used(house);
+    const leaver = new AbortController();
+    const waiting = errorOf(house.attempt(ends("ok"), { ...chosenFor(house.provider), signal: leaver.signal }));
+    await pass(house.clock, 0);
+    expect(house.limits.status("anthropic").waiting).toBe(1);
+    leaver.abort();
+    await waiting;
+    expect(house.limits.status("anthropic").waiting).toBe(0);
+    house.clock.advance(1_000);
+    expect(house.limits.status("anthropic").limits.requests?.remaining).toBe(1);
+  });
+
+  test("what was told for one key is forgotten when its provider's next one is asked", async () => {
+    const { attempt } = setUp();
+    const failure = new AttemptError("upstream_429", { status: 429, retryAfterMs: 60_000 });
+    failure.otherKey = true;
+    const refusal = attempt(async (paced) => {
+      paced.permit.learn(new Headers({ "x-ratelimit-remaining-requests": "0", "retry-after": "60" }), 429);
+      throw failure;
+    });
+    await errorOf(refusal);
+    await settled(attempt(ends("ok")));
+  });
+
+  test("a limit of one model keeps nobody from another, as far as quotas go", async () => {
+    const { attempt, provider } = setUp();
+    const told = async (paced: Paced): Promise<GatewayResponse> => {
+      const headers = { "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6s" };
+      paced.permit.learn(new Headers(headers), 200);
+      return ends("ok")(paced);
+    };
+    await settled(attempt(told));
+    expect((await skipOf(attempt(ends("ok")))).outcome).toBe("skipped_limit");
+    const other = chosenFor(provider);
+    await settled(attempt(ends("ok"), { ...other, candidate: { ...other.candidate, model: "other" } }));
+  });
+});
+
 describe("when the provider asks to be left alone", () => {
   test("a 429 of one key keeps nobody away while the provider has another key", async () => {
     const { attempt } = setUp();
@@ -219,8 +326,8 @@ describe("when the provider asks to be left alone", () => {
 describe("what is left alone after a refusal is", () => {
   const refusals = (error: () => AttemptError, key?: "passthrough") => async (provider: string) => {
     const clock = new ManualClock();
-    const limits = new Limits({ clock, random: seededRandom(5) });
-    const named = providerNamed(provider, {}, key);
+    const limits = new Limits({ clock, random: seededRandom(5), wait: clock.wait });
+    const named = providerNamed(provider, { maxWaitMs: 0 }, key);
     limits.configure([named]);
     const layer = pace(limits);
     await errorOf(layer(throws(error()))(chosenFor(named, {}, "windu", "claude-opus-5")));
@@ -234,12 +341,12 @@ describe("what is left alone after a refusal is", () => {
   test("the family of the model, where the vendor counts by it", async () => {
     const limited = refusals(() => new AttemptError("upstream_429", { status: 429, retryAfterMs: 7_000 }));
     const { limits, skipped } = await limited("anthropic");
-    expect(await skipped("claude-opus-4-1-20250805")).toBe("the model is left alone for another 6995 ms");
+    expect(await skipped("claude-opus-5-5")).toBe("the model is left alone for another 6995 ms");
     expect(await skipped("claude-sonnet-4-5")).toBeNull();
     expect(limits.status("anthropic")).toMatchObject({
       state: "closed",
       backoff_until: "2026-11-23T18:00:07.000Z",
-      models: { "claude-opus": { state: "closed", backoff_until: "2026-11-23T18:00:07.000Z" } },
+      models: { "claude-opus-5": { state: "closed", backoff_until: "2026-11-23T18:00:07.000Z" } },
     });
   });
 
@@ -260,6 +367,7 @@ describe("what is left alone after a refusal is", () => {
     );
     expect(await skipped("claude-opus-5")).toStartWith("no such model for another");
     expect(await skipped("another")).toBeNull();
+    expect(await skipped("claude-opus-5-5")).toBeNull();
     expect(limits.status("somebody").state).toBe("closed");
     clock.advance(60_000);
     expect(await skipped("claude-opus-5")).toBeNull();
@@ -382,10 +490,8 @@ describe("the breaker", () => {
     const { clock, limits, attempt, provider } = setUp({ requestsPerMinute: 10 });
     for (let i = 0; i < 5; i++) await errorOf(attempt(throws(new AttemptError("connect_failed"))));
     clock.advance(10_000);
-    const shared: Quota = Object.assign(new MemoryQuota(clock), {
+    const shared: Quota = Object.assign(new MemoryQuota({ clock, wait: clock.wait }), {
       take: (...args: Parameters<MemoryQuota["take"]>) => Promise.resolve(limits.quota.take(...args)),
-      giveBack: (ticket: Ticket) => limits.quota.giveBack(ticket),
-      settle: (ticket: Ticket) => limits.quota.settle(ticket, null),
     });
     const layer = pace({ quota: shared, breakers: limits.breakers, backoff: limits.backoff, clock });
     const race = [chosenFor(provider), chosenFor(provider)].map((chosen) => errorOf(layer(ends("ok"))(chosen)));
@@ -404,6 +510,7 @@ describe("the breaker", () => {
       state: "closed",
       backoff_until: null,
       limits: {},
+      waiting: 0,
       models: {},
     });
     limits.configure([]);

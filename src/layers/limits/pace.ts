@@ -1,10 +1,12 @@
 import type { Clock } from "../../clock.ts";
-import { AttemptError } from "../../errors.ts";
+import { AttemptError, GatewayError } from "../../errors.ts";
+import { patienceMs } from "../../patience.ts";
 import type { Chosen, Finish, GatewayResponse, Layer, Paced, Permit } from "../../request.ts";
 import { classifyFailure, type Failure } from "../../wire/failure-table.ts";
 import type { Backoff } from "./backoff.ts";
 import type { Breakers, Passes } from "./breakers.ts";
-import type { Need, Quota, Ticket, Used } from "./quota.ts";
+import { limitScopeOf } from "./limit-scope.ts";
+import type { Ask, Quota, Ticket, Used } from "./quota.ts";
 import { modelRestKey } from "./rest-key.ts";
 import { toldWaitMs, waitInText } from "./told-wait.ts";
 import { endOfAnswer, endOfError, type End } from "./verdict.ts";
@@ -26,8 +28,13 @@ const GONE_MS = 60_000;
 /** Timers may fire a little early; who waited as long as it was told must not be sent away for a fraction. */
 const TIMER_SLACK_MS = 5;
 
+/** Somebody else can answer: a person at an agent's prompt would notice a longer wait more than another model. */
+const SHORT_PATIENCE_MS = 2_000;
+/** Nobody else can: a limit by the minute gives something back within seconds. */
+const LONG_PATIENCE_MS = 10_000;
+
 /**
- * Asks the provider's breaker, backoff and quotas, and hands on a permit; waits only for a place at a local server. Throws AttemptError
+ * Asks the provider's breaker, backoff and quotas, and hands on a permit. What will be there in a moment is waited for. Throws AttemptError
  * `skipped_breaker` or `skipped_limit`, with `retryAfterMs` and a note, where the candidate may not be used now.
  */
 export function pace(parts: PaceParts): Layer<Chosen, Paced> {
@@ -42,6 +49,8 @@ export function pace(parts: PaceParts): Layer<Chosen, Paced> {
         candidate: chosen.candidate,
         attempt: chosen.attempt,
         signal: chosen.signal,
+        handOver: chosen.handOver,
+        begun: chosen.begun,
         permit: attempt,
       });
     } catch (error) {
@@ -63,22 +72,21 @@ function accountOf(chosen: Chosen): string {
 
 async function start(parts: PaceParts, chosen: Chosen, account: string): Promise<Attempt> {
   const { provider, model } = chosen.candidate;
-  const { name, local, timeouts } = provider;
+  const { name } = provider;
   const check = (): void => checkRests(parts, chosen, account, TIMER_SLACK_MS);
   check();
-  const need = needOf(chosen);
-  // A local model serves one after the other and costs nothing: its turn comes. In the cloud somebody else is free.
-  const taking = local
-    ? parts.quota.takeInTurn(account, name, need, { signal: chosen.signal, ms: timeouts.firstByteMs })
-    : parts.quota.take(account, name, need);
+  const patience = { signal: chosen.signal, ms: patienceOf(chosen, parts.clock) };
+  const since = parts.clock.monotonic();
+  const taking = parts.quota.take(account, name, askOf(chosen), patience);
   const ticket = taking instanceof Promise ? await taking : taking;
-  if ("refusedBy" in ticket) throw refusal("skipped_limit", ticket.refusedBy, ticket.waitMs);
-  if (taking instanceof Promise) recheck(parts, ticket, check);
+  const waitedMs = taking instanceof Promise ? Math.round(parts.clock.monotonic() - since) : 0;
+  if ("refusedBy" in ticket) throw refusal("skipped_limit", ticket.refusedBy, ticket.waitMs, { waitedMs });
+  if (taking instanceof Promise) recheck(parts, ticket, chosen, check);
   // Last, because a probe that is claimed must be made.
   const passes = parts.breakers.enter(name, model);
-  if (typeof passes !== "number") return new Attempt(parts, chosen, account, ticket, passes);
+  if (typeof passes !== "number") return new Attempt(parts, chosen, account, ticket, passes, waitedMs);
   parts.quota.giveBack(ticket);
-  throw refusal("skipped_breaker", "open", passes);
+  throw refusal("skipped_breaker", "open", passes, { waitedMs });
 }
 
 /** Throws while the provider, its account, or the model there is left alone. */
@@ -93,16 +101,32 @@ function checkRests(parts: PaceParts, chosen: Chosen, account: string, slackMs: 
   if (accountMs > 0 && backoff.isExhausted(account, now))
     throw refusal("skipped_limit", "out of credit", accountMs, { outOfCredit: true });
   refuseWhile("skipped_limit", "backing off", accountMs);
-  const modelKey = modelRestKey(account, provider, model);
-  const modelMs = backoff.waitMs(modelKey, now) - slackMs;
-  if (modelMs > 0 && backoff.isGone(modelKey))
-    throw refusal("skipped_limit", "no such model", modelMs, { failure: gone });
-  refuseWhile("skipped_limit", "the model is left alone", modelMs);
+  const goneMs = backoff.waitMs(modelRestKey(account, model), now) - slackMs;
+  if (goneMs > 0 && backoff.isGone(modelRestKey(account, model)))
+    throw refusal("skipped_limit", "no such model", goneMs, { failure: gone });
+  const limitMs = backoff.waitMs(modelRestKey(account, scopeOf(chosen)), now) - slackMs;
+  refuseWhile("skipped_limit", "the model is left alone", limitMs);
+}
+
+/**
+ * How long this request would rather wait than go elsewhere. A local model serves one after the other and costs nothing: its
+ * turn comes. In the cloud it depends on whether somebody else is free. Never longer than the client waits.
+ */
+function patienceOf({ request, candidate, attempt }: Chosen, clock: Clock): number {
+  const { limits, local, timeouts } = candidate.provider;
+  const isLast = request.candidates.at(-1)?.name === candidate.name;
+  const usual = local ? timeouts.firstByteMs : isLast ? LONG_PATIENCE_MS : SHORT_PATIENCE_MS;
+  const ownMs = limits.maxWaitMs ?? usual;
+  const clientMs = patienceMs(request.headers);
+  if (clientMs === undefined) return ownMs;
+  const sinceMs = clock.monotonic() - (request.record.attempts[0] ?? attempt).startedAt;
+  return Math.min(ownMs, Math.max(0, clientMs - sinceMs));
 }
 
 /** What was true before the wait may not be any more. */
-function recheck(parts: PaceParts, ticket: Ticket, check: () => void): void {
+function recheck(parts: PaceParts, ticket: Ticket, { signal }: Chosen, check: () => void): void {
   try {
+    if (signal.aborted) throw new GatewayError("CLIENT_GONE");
     check();
   } catch (error) {
     parts.quota.giveBack(ticket);
@@ -135,18 +159,38 @@ function refusal(
   outcome: "skipped_breaker" | "skipped_limit",
   why: string,
   waitMs: number,
-  facts: { readonly outOfCredit?: boolean; readonly failure?: Failure } = {},
+  facts: { readonly waitedMs?: number; readonly outOfCredit?: boolean; readonly failure?: Failure } = {},
 ): AttemptError {
+  const { waitedMs = 0, ...told } = facts;
   const retryAfterMs = Math.ceil(waitMs);
-  return new AttemptError(outcome, { ...facts, retryAfterMs, note: `${why} for another ${retryAfterMs} ms` });
+  return new AttemptError(outcome, {
+    ...told,
+    retryAfterMs,
+    note: withWait(waitedMs, `${why} for another ${retryAfterMs} ms`),
+  });
 }
 
-function needOf(chosen: Chosen): Need {
-  const { facts, operation } = chosen.request;
+/** The milliseconds of the attempt count its wait; the note says how much of them it was. */
+function withWait(waitedMs: number, note: string | null | undefined): string | undefined {
+  const waited = waitedMs > 0 ? `waited ${waitedMs} ms in line` : undefined;
+  return [waited, note ?? undefined].filter((part) => part !== undefined).join("; ") || undefined;
+}
+
+function askOf(chosen: Chosen): Ask {
+  const { facts, operation, agent } = chosen.request;
   const { context, maxOutput } = chosen.candidate;
-  const inputTokens = Math.min(facts.inputTokenBound, context ?? Infinity);
   const asked = Math.min(facts.maxOutputTokens ?? MAX_OUTPUT_GUESS, maxOutput ?? Infinity, MAX_OUTPUT_GUESS);
-  return { inputTokens, outputTokens: operation === "generate" ? asked * facts.choices : 0 };
+  return {
+    agent: agent.name,
+    scope: scopeOf(chosen),
+    inputTokens: Math.min(facts.inputTokenBound, context ?? Infinity),
+    outputTokens: operation === "generate" ? asked * facts.choices : 0,
+  };
+}
+
+/** Under which name the limits of its model are counted. */
+function scopeOf({ request, candidate }: Chosen): string {
+  return limitScopeOf(candidate.provider, candidate.model, request.body["speed"] === "fast");
 }
 
 /** Tokens as the provider counts them: Anthropic leaves out what was read from its cache ("Rate limits"). */
@@ -167,22 +211,24 @@ class Attempt implements Permit {
   readonly #account: string;
   readonly #ticket: Ticket;
   readonly #passes: Passes;
+  readonly #waitedMs: number;
   /** It is the one that finds out whether the account has credit again. */
   readonly #findsOut: boolean;
   #toldRetryAfterMs: number | undefined;
 
-  constructor(parts: PaceParts, chosen: Chosen, account: string, ticket: Ticket, passes: Passes) {
+  constructor(parts: PaceParts, chosen: Chosen, account: string, ticket: Ticket, passes: Passes, waitedMs: number) {
     this.#parts = parts;
     this.#chosen = chosen;
     this.#account = account;
     this.#ticket = ticket;
     this.#passes = passes;
+    this.#waitedMs = waitedMs;
     this.#findsOut = parts.backoff.enter(account, parts.clock.monotonic());
   }
 
   learn(headers: Headers, status: number): void {
-    this.#parts.quota.learn(this.#account, this.#chosen.candidate.provider.name, headers);
     if (status >= 400) this.#toldRetryAfterMs = toldWaitMs({ headers, status }, "", this.#parts.clock.now());
+    this.#parts.quota.learn(this.#ticket, headers, status === 429 ? this.#toldRetryAfterMs : undefined);
   }
 
   fail(error: unknown): void {
@@ -191,6 +237,8 @@ class Attempt implements Permit {
       this.#close(failed, undefined);
       return;
     }
+    if (error.otherKey) this.#parts.quota.forget(this.#ticket);
+    error.note = withWait(this.#waitedMs, error.note);
     const told = error.retryAfterMs ?? waitInText(error.fault?.message ?? "") ?? this.#toldRetryAfterMs;
     // One key is at its limit, not the provider: its other key is asked at once.
     const end: End = error.otherKey ? { ...failed, rest: "none" } : failed;
@@ -206,6 +254,7 @@ class Attempt implements Permit {
     const finished = response.finished.then(
       (finish: Finish) => {
         const { attempt, candidate } = this.#chosen;
+        attempt.note = withWait(this.#waitedMs, attempt.note) ?? null;
         this.#close(endOfAnswer(attempt, finish, candidate), this.#toldRetryAfterMs);
         return finish;
       },
@@ -217,13 +266,11 @@ class Attempt implements Permit {
     return { status: response.status, headers: response.headers, body: response.body, finished };
   }
 
-  #restKey({ scope }: End): string {
-    return scope === "model" ? this.#modelKey() : this.#account;
-  }
-
-  #modelKey(): string {
-    const { provider, model } = this.#chosen.candidate;
-    return modelRestKey(this.#account, provider, model);
+  /** A model that is not there rests alone, a limit with all models that it is counted for. */
+  #restKey({ scope, rest }: End): string {
+    if (scope !== "model") return this.#account;
+    const { model } = this.#chosen.candidate;
+    return modelRestKey(this.#account, rest === "gone" ? model : scopeOf(this.#chosen));
   }
 
   #close(end: End, retryAfterMs: number | undefined, regainMs?: number): void {
@@ -243,7 +290,8 @@ class Attempt implements Permit {
     else if (end.rest === "asked") backoff.refused(this.#restKey(end), provider, retryAfterMs, now);
     else if (end.verdict === "success" && !backoff.isEmpty) {
       backoff.succeeded(this.#account, now, this.#findsOut);
-      backoff.succeeded(this.#modelKey(), now);
+      backoff.succeeded(modelRestKey(this.#account, scopeOf(this.#chosen)), now);
+      backoff.succeeded(modelRestKey(this.#account, this.#chosen.candidate.model), now);
     } else if (end.unsent && this.#findsOut) backoff.foundNothing(this.#account, now);
   }
 }

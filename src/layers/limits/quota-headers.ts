@@ -2,29 +2,40 @@
 // plain number or time is ignored, and no reset is believed beyond 300 s.
 //
 // Anthropic ("Rate limits", response headers): anthropic-ratelimit-{requests,input-tokens,output-tokens,tokens}-{limit,
-// remaining,reset}, resets in RFC 3339. OpenAI ("Rate limits in headers", also Groq, Azure, Mistral): x-ratelimit-{limit,
-// remaining,reset}-{requests,tokens}, resets as `1s`, `6m0s`, `20ms`. OpenRouter: x-ratelimit-{limit,remaining,reset},
-// reset in milliseconds since the epoch. Others: ratelimit-{limit,remaining,reset} (draft-ietf-httpapi-ratelimit-headers
-// up to 07), reset in seconds.
+// remaining,reset}, resets in RFC 3339; anthropic-fast-* for fast mode; anthropic-ratelimit-unified-* for subscriptions.
+// Its priority tier's headers (anthropic-priority-*) are not read: beyond that tier's capacity a request is served by the
+// standard one. OpenAI ("Rate limits in headers", also Groq, Azure): x-ratelimit-{limit,remaining,reset}-{requests,tokens},
+// resets as `1s`, `6m0s`, `20ms`. Mistral and Cerebras name the window: x-ratelimit-remaining-{req,tokens}-minute.
+// OpenRouter: x-ratelimit-{limit,remaining,reset}, reset in milliseconds since the epoch. Others:
+// ratelimit-{limit,remaining,reset} (draft-ietf-httpapi-ratelimit-headers up to 06), reset in seconds, or `ratelimit` and
+// `ratelimit-policy` (from 07 on).
 
+import { readRateLimitFields } from "./rate-limit-fields.ts";
+import { duration, untilEpoch, untilTimestamp } from "./reset-forms.ts";
 import { clampWait } from "./retry-after.ts";
 
-export type LimitKind = "requests" | "input_tokens" | "output_tokens";
-export const limitKinds: readonly LimitKind[] = ["requests", "input_tokens", "output_tokens"];
+/** `tokens`: where a provider counts both directions together, or tells the tightest of several counts. */
+export type LimitKind = "requests" | "tokens" | "input_tokens" | "output_tokens";
+export const limitKinds: readonly LimitKind[] = ["requests", "tokens", "input_tokens", "output_tokens"];
 
-/** One quota as told: `resetMs` is a duration from now, 0…300,000. */
+/** One quota as told. */
 export interface Reading {
   readonly limit: number | undefined;
   readonly remaining: number;
+  /** From now, 0…300,000: when all of it is there again. */
   readonly resetMs: number | undefined;
+  /** How much comes back each millisecond until then; 0: nothing before the reset, and then all of it. */
+  readonly perMs: number;
+  /** How long a window lasts; undefined: not told. */
+  readonly windowMs: number | undefined;
 }
+
+export type ToldKinds = { readonly [kind in LimitKind]?: Reading | undefined };
 
 export interface Readings {
   /** Which header family it was: asking for that one first next time saves the look-ups. */
   readonly family: number;
-  readonly requests: Reading | undefined;
-  readonly input_tokens: Reading | undefined;
-  readonly output_tokens: Reading | undefined;
+  readonly kinds: ToldKinds;
 }
 
 interface Names {
@@ -33,34 +44,50 @@ interface Names {
   readonly reset: string;
 }
 
-interface Family {
-  readonly requests: Names;
-  readonly input_tokens?: Names;
-  readonly output_tokens?: Names;
-  /** Where a provider counts both directions together, it is read as input: that is what a prompt runs into. */
-  readonly tokens?: Names;
-  readonly resetMs: (text: string, nowMs: number) => number | undefined;
-}
+type ResetForm = (text: string, nowMs: number) => number | undefined;
+type Family = (headers: Headers, nowMs: number) => ToldKinds | null;
+
+/**
+ * Anthropic and OpenAI fill their buckets all the time, and tell when they will be full ("continuously replenished";
+ * "resets to its initial state"). With the others nothing comes back before the window is over.
+ */
+type Refill = "steady" | "windows";
+
+/** All of them count by the minute or by longer: what would come back faster is a rounded reset. */
+const SHORTEST_REFILL_MS = 60_000;
+/** A subscription tells that it may be used, not how often. */
+const UNTOLD = Number.MAX_SAFE_INTEGER;
+
+/** Asked only for requests in fast mode, which have limits of their own. */
+export const fastFamily = 0;
 
 const families: readonly Family[] = [
-  {
-    requests: anthropic("requests"),
-    input_tokens: anthropic("input-tokens"),
-    output_tokens: anthropic("output-tokens"),
-    tokens: anthropic("tokens"),
-    resetMs: untilTimestamp,
-  },
-  { requests: openai("requests"), tokens: openai("tokens"), resetMs: duration },
-  { requests: plain("x-ratelimit"), resetMs: untilEpoch },
-  { requests: plain("ratelimit"), resetMs: untilEpoch },
+  table("steady", untilTimestamp, {
+    input_tokens: [infixed("anthropic-fast-input-tokens")],
+    output_tokens: [infixed("anthropic-fast-output-tokens")],
+  }),
+  table("steady", untilTimestamp, {
+    requests: [infixed("anthropic-ratelimit-requests")],
+    tokens: [infixed("anthropic-ratelimit-tokens")],
+    input_tokens: [infixed("anthropic-ratelimit-input-tokens")],
+    output_tokens: [infixed("anthropic-ratelimit-output-tokens")],
+  }),
+  table("steady", duration, { requests: [suffixed("requests")], tokens: [suffixed("tokens")] }),
+  subscription,
+  table("steady", duration, {
+    requests: [suffixed("req-minute"), suffixed("requests-minute"), suffixed("requests-day")],
+    tokens: [suffixed("tokens-minute")],
+  }),
+  table("windows", untilEpoch, { requests: [infixed("x-ratelimit")] }),
+  table("windows", untilEpoch, { requests: [infixed("ratelimit")] }),
+  standard,
 ];
 
-function anthropic(what: string): Names {
-  const prefix = `anthropic-ratelimit-${what}`;
+function infixed(prefix: string): Names {
   return { limit: `${prefix}-limit`, remaining: `${prefix}-remaining`, reset: `${prefix}-reset` };
 }
 
-function openai(what: string): Names {
+function suffixed(what: string): Names {
   return {
     limit: `x-ratelimit-limit-${what}`,
     remaining: `x-ratelimit-remaining-${what}`,
@@ -68,46 +95,110 @@ function openai(what: string): Names {
   };
 }
 
-function plain(prefix: string): Names {
-  return { limit: `${prefix}-limit`, remaining: `${prefix}-remaining`, reset: `${prefix}-reset` };
-}
-
 /** Null where the headers say nothing. `nowMs` is the wall clock; `familyHint` is the last answer's `family`. */
 export function readQuotaHeaders(headers: Headers, nowMs: number, familyHint: number | undefined): Readings | null {
   if (familyHint !== undefined) {
-    const readings = readFamily(headers, nowMs, familyHint);
-    if (readings !== null) return readings;
+    const kinds = families[familyHint]?.(headers, nowMs);
+    if (kinds !== undefined && kinds !== null) return { family: familyHint, kinds };
   }
-  for (let family = 0; family < families.length; family++) {
+  for (let family = fastFamily + 1; family < families.length; family++) {
     if (family === familyHint) continue;
-    const readings = readFamily(headers, nowMs, family);
-    if (readings !== null) return readings;
+    const kinds = families[family]!(headers, nowMs);
+    if (kinds !== null) return { family, kinds };
   }
   return null;
 }
 
-function readFamily(headers: Headers, nowMs: number, index: number): Readings | null {
-  const family = families[index];
-  if (family === undefined) return null;
-  const requests = read(headers, family.requests, family, nowMs);
-  const input = read(headers, family.input_tokens, family, nowMs) ?? read(headers, family.tokens, family, nowMs);
-  const output = read(headers, family.output_tokens, family, nowMs);
-  if (requests === undefined && input === undefined && output === undefined) return null;
-  return { family: index, requests, input_tokens: input, output_tokens: output };
+function table(
+  refill: Refill,
+  resetForm: ResetForm,
+  names: { readonly [kind in LimitKind]?: readonly Names[] },
+): Family {
+  const rows = limitKinds.flatMap((kind) => (names[kind] ?? []).map((row) => [kind, row] as const));
+  return (headers, nowMs) => {
+    let kinds: { [kind in LimitKind]?: Reading } | null = null;
+    for (const [kind, row] of rows) {
+      if (kinds?.[kind] !== undefined) continue;
+      const reading = read(headers, row, refill, resetForm, nowMs);
+      if (reading !== undefined) (kinds ??= {})[kind] = reading;
+    }
+    return kinds;
+  };
 }
 
-function read(headers: Headers, names: Names | undefined, family: Family, nowMs: number): Reading | undefined {
-  if (names === undefined) return undefined;
+function read(
+  headers: Headers,
+  names: Names,
+  refill: Refill,
+  resetForm: ResetForm,
+  nowMs: number,
+): Reading | undefined {
   const remaining = count(headers.get(names.remaining));
   if (remaining === undefined) return undefined;
-  const limit = count(headers.get(names.limit));
-  const reset = headers.get(names.reset);
-  const resetMs = reset === null || reset.length > 64 ? undefined : family.resetMs(reset.trim(), nowMs);
+  const text = headers.get(names.reset);
+  const resetMs =
+    text === null || text.length > 64 ? undefined : resetForm(text.trim(), serverTime(headers.get("date"), nowMs));
+  return readingOf({ limit: count(headers.get(names.limit)), remaining, resetMs, windowMs: undefined }, refill);
+}
+
+interface Told {
+  readonly limit: number | undefined;
+  readonly remaining: number;
+  readonly resetMs: number | undefined;
+  readonly windowMs: number | undefined;
+}
+
+function readingOf({ limit, remaining: told, resetMs: raw, windowMs }: Told, refill: Refill): Reading {
+  const remaining = limit === undefined ? told : Math.min(told, limit);
+  const inMs = raw === undefined || Number.isNaN(raw) ? undefined : raw;
   return {
     limit,
-    remaining: limit === undefined ? remaining : Math.min(remaining, limit),
-    resetMs: resetMs === undefined || Number.isNaN(resetMs) ? undefined : clampWait(resetMs),
+    remaining,
+    resetMs: inMs === undefined ? undefined : clampWait(inMs),
+    perMs: refill === "steady" && limit !== undefined ? refillOf(limit, remaining, inMs) : 0,
+    windowMs: windowMs === undefined ? undefined : clampWait(windowMs),
   };
+}
+
+/** What is missing comes back until the reset, evenly. */
+function refillOf(limit: number, remaining: number, resetMs: number | undefined): number {
+  const fastest = limit / SHORTEST_REFILL_MS;
+  if (resetMs === undefined || resetMs <= 0 || remaining >= limit) return fastest;
+  return Math.min(fastest, (limit - remaining) / resetMs);
+}
+
+/**
+ * Subscriptions (seen with the vendor's own clients, in no manual): `allowed`, `allowed_warning` or `rejected`, and since
+ * when again in seconds since the epoch. Who pays for what goes beyond is not rejected.
+ */
+function subscription(headers: Headers, nowMs: number): ToldKinds | null {
+  const status = headers.get("anthropic-ratelimit-unified-status");
+  if (status === null) return null;
+  const paysBeyond = headers.get("anthropic-ratelimit-unified-overage-status")?.startsWith("allowed") === true;
+  const rejected = status.trim() === "rejected" && !paysBeyond;
+  const reset = headers.get("anthropic-ratelimit-unified-reset");
+  const resetMs =
+    reset === null || reset.length > 64 ? undefined : untilEpoch(reset.trim(), serverTime(headers.get("date"), nowMs));
+  const remaining = rejected ? 0 : UNTOLD;
+  return { requests: readingOf({ limit: undefined, remaining, resetMs, windowMs: undefined }, "windows") };
+}
+
+function standard(headers: Headers): ToldKinds | null {
+  const state = headers.get("ratelimit");
+  if (state === null) return null;
+  const told = readRateLimitFields(state, headers.get("ratelimit-policy"));
+  return told === null ? null : { requests: readingOf(told, "windows") };
+}
+
+const httpDate = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
+/** `date` has whole seconds, and the answer was under way. */
+const DATE_SLACK_MS = 2_000;
+
+/** A moment that the server names is one of its clock: where ours differs, `date` says by how much. */
+function serverTime(date: string | null, nowMs: number): number {
+  if (date === null || !httpDate.test(date)) return nowMs;
+  const told = Date.parse(date);
+  return Number.isNaN(told) || Math.abs(told - nowMs) <= DATE_SLACK_MS ? nowMs : told;
 }
 
 /** `100`, or the first item of `100, 100;w=60`. */
@@ -117,41 +208,4 @@ function count(text: string | null): number | undefined {
   if (text === null) return undefined;
   const digits = countForm.exec(text)?.[1];
   return digits === undefined ? undefined : Number(digits);
-}
-
-const timestampForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
-
-function untilTimestamp(text: string, nowMs: number): number | undefined {
-  return timestampForm.test(text) ? Date.parse(text) - nowMs : undefined;
-}
-
-const numberForm = /^\d{1,15}(?:\.\d{1,9})?$/;
-const durationForm = /^(?:\d{1,9}(?:\.\d{1,9})?(?:d|h|ms|m|s|us|µs|ns))+$/;
-const durationPart = /(\d{1,9}(?:\.\d{1,9})?)(d|h|ms|m|s|us|µs|ns)/g;
-const unitMs: Readonly<Record<string, number>> = {
-  d: 86_400_000,
-  h: 3_600_000,
-  m: 60_000,
-  s: 1_000,
-  ms: 1,
-  us: 0.001,
-  µs: 0.001,
-  ns: 0.000_001,
-};
-
-/** Go's notation, as OpenAI and Groq send it; a bare number is seconds. */
-function duration(text: string): number | undefined {
-  if (numberForm.test(text)) return Number(text) * 1_000;
-  if (!durationForm.test(text)) return undefined;
-  let ms = 0;
-  for (const [, amount, unit] of text.matchAll(durationPart)) ms += Number(amount) * (unitMs[unit ?? ""] ?? 0);
-  return ms;
-}
-
-/** Milliseconds or seconds since the epoch, or seconds from now: told apart by size (1e11 ms is 1973, 1e8 s is too). */
-function untilEpoch(text: string, nowMs: number): number | undefined {
-  if (!numberForm.test(text)) return duration(text);
-  const value = Number(text);
-  if (value >= 1e11) return value - nowMs;
-  return value >= 1e8 ? value * 1_000 - nowMs : value * 1_000;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { ProviderLimits } from "../../request.ts";
-import { MemoryQuota, type QuotaRefusal, type Ticket } from "./quota.ts";
 import { ManualClock } from "./manual-clock.ts";
+import { MemoryQuota, type Ask, type QuotaRefusal, type Ticket } from "./quota.ts";
 import { seededRandom } from "./seeded-random.ts";
 
 const none: ProviderLimits = {
@@ -11,28 +11,38 @@ const none: ProviderLimits = {
   concurrent: undefined,
 };
 const small = { inputTokens: 100, outputTokens: 100 };
+const noPatience = { signal: new AbortController().signal, ms: 0 };
 
 function setUp(limits: Partial<ProviderLimits> = {}): { clock: ManualClock; quota: MemoryQuota } {
   const clock = new ManualClock();
-  const quota = new MemoryQuota(clock);
+  const quota = new MemoryQuota({ clock, wait: clock.wait });
   quota.configure(new Map([["anthropic", { ...none, ...limits }]]));
   return { clock, quota };
 }
 
-function take(quota: MemoryQuota, need = small, account = "anthropic"): Ticket {
-  const result = quota.take(account, "anthropic", need);
+function ask(quota: MemoryQuota, some: Partial<Ask>, account: string): Ticket | QuotaRefusal {
+  const result = quota.take(account, "anthropic", { agent: "windu", scope: "model", ...small, ...some }, noPatience);
+  if (result instanceof Promise) throw new Error("the quota lets somebody without patience wait");
+  return result;
+}
+
+function take(quota: MemoryQuota, some: Partial<Ask> = {}, account = "anthropic"): Ticket {
+  const result = ask(quota, some, account);
   if ("refusedBy" in result) throw new Error(`refused by ${result.refusedBy}`);
   return result;
 }
 
-function refused(quota: MemoryQuota, need = small, account = "anthropic"): QuotaRefusal {
-  const result = quota.take(account, "anthropic", need);
+function refused(quota: MemoryQuota, some: Partial<Ask> = {}, account = "anthropic"): QuotaRefusal {
+  const result = ask(quota, some, account);
   if ("refusedBy" in result) return result;
   throw new Error("the quota gave a ticket");
 }
 
-function tell(quota: MemoryQuota, headers: Record<string, string>, account = "anthropic"): void {
-  quota.learn(account, "anthropic", new Headers(headers));
+/** An answer with these headers, to a question of its own. */
+function tell(quota: MemoryQuota, headers: Record<string, string>, scope = "model"): void {
+  const ticket = take(quota, { scope });
+  quota.learn(ticket, new Headers(headers));
+  quota.settle(ticket, small);
 }
 
 describe("configured limits", () => {
@@ -115,6 +125,7 @@ describe("configured limits", () => {
     quota.settle(ticket, null);
     take(quota);
     quota.configure(new Map());
+    tell(quota, {});
     for (let i = 0; i < 50; i++) take(quota);
   });
 
@@ -130,7 +141,7 @@ describe("configured limits", () => {
     const { clock, quota } = setUp({ concurrent: 7 });
     const open: Ticket[] = [];
     for (let step = 0; step < 5_000; step++) {
-      const result = quota.take("anthropic", "anthropic", small);
+      const result = ask(quota, {}, "anthropic");
       expect("refusedBy" in result).toBe(open.length === 7);
       if (!("refusedBy" in result)) open.push(result);
       while (open.length > 0 && random.next() < 0.5) {
@@ -145,13 +156,17 @@ describe("configured limits", () => {
 });
 
 describe("limits that a provider tells", () => {
-  const empty = {
-    "anthropic-ratelimit-requests-limit": "50",
-    "anthropic-ratelimit-requests-remaining": "0",
-    "anthropic-ratelimit-requests-reset": "2026-11-23T18:00:20Z",
-  };
+  /** All of it comes back at the reset. */
+  const empty = { "x-ratelimit-limit": "50", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "20" };
+  const anthropic = (remaining: number): Record<string, string> => ({
+    "anthropic-ratelimit-requests-limit": "60",
+    "anthropic-ratelimit-requests-remaining": `${remaining}`,
+    "anthropic-ratelimit-requests-reset": new Date(
+      Date.parse("2026-11-23T18:01:00Z") - remaining * 1_000,
+    ).toISOString(),
+  });
 
-  test("nothing remaining means: not before the reset", () => {
+  test("nothing remaining means: not before the reset, where it is one", () => {
     const { clock, quota } = setUp();
     tell(quota, empty);
     expect(refused(quota)).toEqual({ refusedBy: "requests", waitMs: 20_000 });
@@ -161,15 +176,117 @@ describe("limits that a provider tells", () => {
     take(quota);
   });
 
+  test("nothing remaining means: as soon as one has come back, where they do so all the time", () => {
+    const { clock, quota } = setUp();
+    tell(quota, anthropic(0));
+    expect(refused(quota)).toEqual({ refusedBy: "requests", waitMs: 1_000 });
+    clock.advance(1_000);
+    quota.settle(take(quota), null);
+    expect(refused(quota).waitMs).toBe(1_000);
+  });
+
   test("each request takes one of those that remain, until an answer tells more", () => {
     const { quota } = setUp();
-    tell(quota, { ...empty, "anthropic-ratelimit-requests-remaining": "3" });
-    take(quota);
-    take(quota);
+    tell(quota, { ...empty, "x-ratelimit-remaining": "3" });
+    const before = [take(quota), take(quota)];
     quota.giveBack(take(quota));
+    const last = take(quota);
+    refused(quota);
+    for (const ticket of before) quota.settle(ticket, small);
+    quota.learn(last, new Headers({ ...empty, "x-ratelimit-remaining": "1" }));
     take(quota);
     refused(quota);
-    tell(quota, { ...empty, "anthropic-ratelimit-requests-remaining": "1" });
+  });
+
+  test("what is in flight and not answered yet is counted against an older answer's figure", () => {
+    const { quota } = setUp();
+    const first = take(quota);
+    for (let i = 0; i < 7; i++) take(quota);
+    quota.learn(first, new Headers({ ...empty, "x-ratelimit-remaining": "10" }));
+    for (let i = 0; i < 3; i++) take(quota);
+    refused(quota);
+  });
+
+  test("what was sent a moment before counts as well, until its answer shows that it was known", () => {
+    for (const [known, left] of [
+      ["11", 10],
+      ["9", 9],
+    ] as const) {
+      const { quota } = setUp();
+      const [one, other] = [take(quota), take(quota)];
+      quota.learn(other, new Headers({ ...empty, "x-ratelimit-remaining": "10" }));
+      expect(quota.status("anthropic").requests?.remaining).toBe(9);
+      quota.learn(one, new Headers({ ...empty, "x-ratelimit-remaining": known }));
+      expect(quota.status("anthropic").requests?.remaining).toBe(left);
+    }
+  });
+
+  test("an answer that was overtaken by a later question's changes nothing", () => {
+    const { quota } = setUp();
+    const [slow, quick] = [take(quota), take(quota)];
+    quota.learn(quick, new Headers({ ...empty, "x-ratelimit-remaining": "0" }));
+    quota.learn(slow, new Headers({ ...empty, "x-ratelimit-remaining": "30" }));
+    refused(quota);
+  });
+
+  test("one model's exhaustion does not stop another", () => {
+    const { quota } = setUp();
+    tell(quota, empty, "claude-opus-4");
+    refused(quota, { scope: "claude-opus-4" });
+    take(quota, { scope: "claude-sonnet-4" });
+    expect(quota.status("anthropic").models).toEqual({
+      "claude-opus-4": { requests: { limit: 50, remaining: 0, resets_at: "2026-11-23T18:00:20.000Z" } },
+    });
+  });
+
+  test("prompts are weighed by what they turned into before, not by their bytes", () => {
+    const { quota } = setUp();
+    const limit = { "x-ratelimit-limit-tokens": "30000", "x-ratelimit-remaining-tokens": "10000" };
+    tell(quota, limit);
+    // 28,000 bytes are 8,000 tokens, and a few of output.
+    quota.giveBack(take(quota, { inputTokens: 28_000, outputTokens: 100 }));
+    expect(refused(quota, { inputTokens: 42_000, outputTokens: 100 }).refusedBy).toBe("tokens");
+    // Ten to one: an agent that reads nearly all from its cache.
+    for (let i = 0; i < 40; i++) {
+      quota.settle(take(quota, { inputTokens: 1_000 }), { inputTokens: 20, outputTokens: 20 });
+    }
+    tell(quota, limit);
+    take(quota, { inputTokens: 42_000, outputTokens: 100 });
+  });
+
+  test("output that is being written is reserved, at most half of what there is", () => {
+    const { quota } = setUp();
+    const told = {
+      "anthropic-ratelimit-output-tokens-limit": "8000",
+      "anthropic-ratelimit-output-tokens-remaining": "8000",
+    };
+    tell(quota, told);
+    const running = Array.from({ length: 7 }, () => take(quota, { outputTokens: 1_000 }));
+    for (const ticket of running.slice(0, 6)) quota.learn(ticket, new Headers());
+    quota.learn(running[6]!, new Headers({ ...told, "anthropic-ratelimit-output-tokens-remaining": "4000" }));
+    expect(refused(quota, { outputTokens: 1_000 }).refusedBy).toBe("output_tokens");
+    for (const ticket of running) quota.settle(ticket, { inputTokens: 10, outputTokens: 100 });
+    take(quota, { outputTokens: 1_000 });
+  });
+
+  test("a refusal says when to come back, and a later question's answer that it is over", () => {
+    const { clock, quota } = setUp();
+    tell(quota, {});
+    const [one, other] = [take(quota), take(quota)];
+    quota.learn(one, new Headers(), 7_000);
+    expect(refused(quota)).toEqual({ refusedBy: "requests", waitMs: 7_000 });
+    take(quota, { scope: "another" });
+    clock.advance(1_000);
+    quota.learn(other, new Headers());
+    take(quota);
+  });
+
+  test("what was told about one key is forgotten when another one is asked", () => {
+    const { quota } = setUp();
+    const ticket = take(quota);
+    quota.learn(ticket, new Headers(empty), 20_000);
+    refused(quota);
+    quota.forget(ticket);
     take(quota);
   });
 
@@ -184,11 +301,11 @@ describe("limits that a provider tells", () => {
 
   test("a lying reset keeps the provider out for five minutes at most, a missing one for a second", () => {
     const { clock, quota } = setUp();
-    tell(quota, { ...empty, "anthropic-ratelimit-requests-reset": "2099-01-01T00:00:00Z" });
+    tell(quota, { ...empty, "x-ratelimit-reset": "4070908800" });
     expect(refused(quota).waitMs).toBe(300_000);
     clock.advance(300_000);
-    take(quota);
-    tell(quota, { "ratelimit-remaining": "0" });
+    const next = take(quota);
+    quota.learn(next, new Headers({ "ratelimit-remaining": "0" }));
     expect(refused(quota).waitMs).toBe(1_000);
   });
 
@@ -198,6 +315,7 @@ describe("limits that a provider tells", () => {
       "ratelimit-remaining": "NaN",
       "x-ratelimit-remaining": "-4",
       "x-ratelimit-remaining-requests": "1e99",
+      ratelimit: "r=r;r",
     });
     expect(quota.status("anthropic")).toEqual({});
     take(quota);
@@ -212,16 +330,51 @@ describe("limits that a provider tells", () => {
     expect(refused(quota).waitMs).toBe(20_000);
   });
 
-  test("the status shows the tighter one, and the limit again after the reset", () => {
-    const { clock, quota } = setUp({ requestsPerMinute: 100 });
-    tell(quota, { ...empty, "anthropic-ratelimit-requests-remaining": "10" });
-    expect(quota.status("anthropic").requests).toEqual({
-      limit: 50,
-      remaining: 10,
-      resets_at: "2026-11-23T18:00:20.000Z",
+  test("invented models do not grow the memory without bound, and do not push out what was told", () => {
+    const { quota } = setUp();
+    tell(quota, empty, "real");
+    for (let i = 0; i < 3_000; i++) quota.giveBack(take(quota, { scope: `invented-${i}` }));
+    refused(quota, { scope: "real" });
+  });
+});
+
+describe("the status", () => {
+  const told = { "x-ratelimit-limit": "50", "x-ratelimit-remaining": "11", "x-ratelimit-reset": "20" };
+
+  test("shows the tightest of each kind, and where it comes from", () => {
+    const { clock, quota } = setUp({ requestsPerMinute: 100, concurrent: 3 });
+    const running = take(quota);
+    tell(quota, told, "one");
+    tell(quota, { ...told, "x-ratelimit-remaining": "30" }, "other");
+    const one = { limit: 50, remaining: 11, resets_at: "2026-11-23T18:00:20.000Z" };
+    expect(quota.status("anthropic")).toEqual({
+      requests: one,
+      configured: {
+        requests: { limit: 100, remaining: 97, resets_at: "2026-11-23T18:00:01.800Z" },
+        concurrent: { limit: 3, remaining: 2, resets_at: null },
+      },
+      models: { one: { requests: one }, other: { requests: { ...one, remaining: 30 } } },
     });
+    quota.settle(running, null);
     clock.advance(20_000);
     expect(quota.status("anthropic").requests).toEqual({ limit: 50, remaining: 50, resets_at: null });
-    expect(quota.status("nobody")).toEqual({});
+  });
+
+  test("of nobody, and where nothing is limited, is empty", () => {
+    const { quota } = setUp();
+    take(quota);
+    expect([quota.status("nobody"), quota.status("anthropic"), quota.waiting("anthropic")]).toEqual([{}, {}, 0]);
+  });
+
+  test("of callers with keys of their own stands by agent", () => {
+    const { quota } = setUp();
+    const ticket = take(quota, {}, "anthropic\nwindu");
+    quota.learn(ticket, new Headers(told));
+    take(quota, {}, "anthropic\nmothma");
+    const requests = { limit: 50, remaining: 11, resets_at: "2026-11-23T18:00:20.000Z" };
+    expect(quota.status("anthropic")).toEqual({
+      requests,
+      agents: { windu: { requests, models: { model: { requests } } }, mothma: {} },
+    });
   });
 });

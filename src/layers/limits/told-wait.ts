@@ -51,13 +51,16 @@ export function waitInText(text: string): number | undefined {
   return seconds === undefined ? undefined : clampWait(Number(seconds) * 1_000);
 }
 
-/** Of what is used up the reset that comes last: until then the same request fails again. */
+/**
+ * Of what is used up the reset that comes last: until then the same request fails again. What comes back bit by bit is there
+ * before it is whole again: for that requests stand in line (`quota.ts`).
+ */
 function waitInQuotas(headers: Headers, nowMs: number): number | undefined {
   const told = readQuotaHeaders(headers, nowMs, undefined);
   let waitMs: number | undefined;
   for (const kind of limitKinds) {
-    const reading = told?.[kind];
-    if (reading?.remaining !== 0 || reading.resetMs === undefined) continue;
+    const reading = told?.kinds[kind];
+    if (reading?.remaining !== 0 || reading.resetMs === undefined || reading.perMs > 0) continue;
     waitMs = Math.max(waitMs ?? 0, reading.resetMs);
   }
   return waitMs ?? untilUnifiedReset(headers, nowMs);

@@ -28,8 +28,8 @@ export function endOfError(error: unknown, candidate: Candidate): End {
 
 /** The answer is over. `outcome` is filled in by whoever sent the attempt; without it, the way the answer ended decides. */
 export function endOfAnswer(attempt: AttemptRecord, finish: Finish, candidate: Candidate): End {
-  // We cut it ourselves: the agent's budget was used up.
-  if (finish.outcome === "refused_budget") return nothing;
+  // The cap is the house's own: the provider was still answering when it was cut.
+  if (finish.outcome === "refused_budget") return { ...nothing, verdict: "answered" };
   const outcome = attempt.outcome ?? (finish.outcome === "upstream_error" ? "cut_stream" : undefined);
   if (outcome === undefined) return finish.outcome === "ok" ? good : nothing;
   if (outcome === "ok") return good;

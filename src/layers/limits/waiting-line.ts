@@ -4,47 +4,44 @@ export interface Patience {
   readonly ms: number;
 }
 
-/** Who stands in it is called in the order in which they came, and can leave at any time. */
-export class WaitingLine<T> {
-  readonly #most: number;
-  /** Few enough that taking one out of the middle costs nothing. */
-  readonly #waiting: { readonly what: T; readonly leave: () => void }[] = [];
+/** Who stands in a line. */
+export interface Standing {
+  /** The smaller, the sooner; equal places keep the order in which they came. */
+  readonly place: number;
+}
 
-  constructor(most: number) {
-    this.#most = most;
-  }
+/** Sorted by place. A line is bounded by whoever lets others join it: few enough that a step through it costs nothing. */
+export class WaitingLine<T extends Standing> {
+  readonly #standing: T[] = [];
 
   get length(): number {
-    return this.#waiting.length;
+    return this.#standing.length;
   }
 
-  /**
-   * Stands in line until `call` gets to it, or its patience ends: then `left` is called. False: the line is full, or the
-   * signal has aborted already, and nothing will be called.
-   */
-  join(what: T, { signal, ms }: Patience, left: () => void): boolean {
-    if (signal.aborted || this.#waiting.length >= this.#most) return false;
-    const leave = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", giveUp);
-    };
-    const giveUp = (): void => {
-      const at = this.#waiting.findIndex((one) => one.what === what);
-      if (at === -1) return;
-      this.#waiting.splice(at, 1);
-      leave();
-      left();
-    };
-    const timer = setTimeout(giveUp, ms);
-    signal.addEventListener("abort", giveUp, { once: true });
-    this.#waiting.push({ what, leave });
+  join(one: T): void {
+    let at = this.#standing.length;
+    while (at > 0 && this.#standing[at - 1]!.place > one.place) at--;
+    this.#standing.splice(at, 0, one);
+  }
+
+  /** False: it was not in line any more. */
+  leave(one: T): boolean {
+    const at = this.#standing.indexOf(one);
+    if (at === -1) return false;
+    this.#standing.splice(at, 1);
     return true;
   }
 
-  /** The first in line leaves it; undefined: nobody waits. */
-  call(): T | undefined {
-    const first = this.#waiting.shift();
-    first?.leave();
-    return first?.what;
+  /** Those who would be served before somebody at that place. */
+  *ahead(place: number): Generator<T> {
+    for (const one of this.#standing) {
+      if (one.place > place) return;
+      yield one;
+    }
+  }
+
+  /** As it stands now: whoever joins or leaves meanwhile does not change it. */
+  inOrder(): readonly T[] {
+    return this.#standing.slice();
   }
 }

@@ -60,6 +60,7 @@ function layerOver(next: Handler<Chosen>, around: Around = {}): Setting {
     limits: around.limits ?? { deadlineMs: 600_000, costFactor: 3 },
     learnWindow: async () => undefined,
     answerAlone: () => (around.alone === true ? answerOf("counted here") : null),
+    takesOver: false,
   });
   const run = layer(next);
   return { waits, run: (request) => run({ ...request, line: request.signal }) };

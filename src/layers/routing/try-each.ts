@@ -10,9 +10,10 @@ import type {
   Planned,
 } from "../../request.ts";
 import type { Clock } from "../../clock.ts";
+import { patienceMs } from "../../patience.ts";
 import { Chain, type ChainLimits } from "./chain.ts";
 import { classOf, exhausted, overBudget, relayOf, type Failed } from "./exhausted.ts";
-import { patienceMs } from "./patience.ts";
+import { HandOver } from "./hand-over.ts";
 import type { ResponseTimes } from "./response-times.ts";
 import { firstReady, isQuicker, retryWaitMs, type Waiting } from "./retry-choice.ts";
 import { fitted, isTooLong, type LearnWindow } from "./window-fit.ts";
@@ -30,6 +31,8 @@ interface Parts {
   readonly learnWindow: LearnWindow;
   /** The answer where every candidate failed and the gateway can answer by itself (a token count); null: it can't. */
   readonly answerAlone: (request: Planned) => GatewayResponse | null;
+  /** A stream that breaks off is carried on by a local candidate (`stream.takeover: text`). */
+  readonly takesOver: boolean;
 }
 
 /**
@@ -125,7 +128,7 @@ class Tries {
     this.#tries.set(candidate, tries + 1);
     for (;;) {
       const answer = await this.#attempt(candidate);
-      const sent = !("error" in answer) || !answer.error.outcome.startsWith("skipped_");
+      const sent = !("error" in answer) || isSent(answer.error);
       if (tries === 0 && sent) this.#parts.retries.asked(candidate.provider.name);
       // Each such failure puts one key behind, so this ends with the keys.
       if (!("error" in answer) || !answer.error.otherKey || !this.#chain.mayBeginIn(0)) return answer;
@@ -140,12 +143,13 @@ class Tries {
     const guard = this.#chain.guard(candidate, request.record.attempts.length === 1);
     try {
       const fitting = await fitted(learnWindow, request, candidate, this.#failures);
-      const response = await this.#next({ request, candidate: fitting, attempt, signal: guard.signal });
+      const handOver = this.#handOver(candidate, attempt);
+      const response = await this.#next({ request, candidate: fitting, attempt, signal: guard.signal, handOver });
       guard.begun(response);
       request.record.served = attempt;
       const { ttftMs } = attempt;
       if (ttftMs !== null) this.#parts.times.answered(candidate, request.facts.stream, ttftMs);
-      return response;
+      return handOver?.joined(response) ?? response;
     } catch (error) {
       guard.end();
       if (request.line.aborted) {
@@ -160,6 +164,31 @@ class Tries {
         throw overBudget([failed], error);
       return failed;
     }
+  }
+
+  /** Undefined: the answer can't be handed over. */
+  #handOver(candidate: Candidate, attempt: AttemptRecord): HandOver | undefined {
+    const request = this.#request;
+    const { clock, learnWindow, takesOver } = this.#parts;
+    const { facts, operation } = request;
+    // Several answers in one stream would break off at several places.
+    if (!takesOver || !facts.stream || operation !== "generate" || facts.choices > 1) return undefined;
+    const tried = new Set(this.#failures.filter(({ error }) => isSent(error)).map((failed) => failed.candidate));
+    return new HandOver(request, candidate, attempt, tried, async (other, begun) => {
+      const follower = openAttempt(other, clock);
+      request.record.attempts.push(follower);
+      try {
+        const fitting = await fitted(learnWindow, request, other, []);
+        const chosen = { request, candidate: fitting, attempt: follower, signal: request.line, begun };
+        const response = await this.#next(chosen);
+        request.record.served = follower;
+        return response;
+      } catch (error) {
+        if (error instanceof AttemptError) closeAttempt(follower, error, clock);
+        else if (request.line.aborted) closeAttempt(follower, new AttemptError("client_gone"), clock);
+        throw error;
+      }
+    });
   }
 
   #failed(attempt: AttemptRecord, failed: Failed): Failed {
@@ -195,6 +224,10 @@ class Tries {
     const { times } = this.#parts;
     return isQuicker(waitMs, times.expectedMs(candidate, stream), times.expectedMs(next, stream));
   }
+}
+
+function isSent({ outcome }: AttemptError): boolean {
+  return !outcome.startsWith("skipped_");
 }
 
 /** Whether anything was billed is known by the one who was cut. */

@@ -46,6 +46,8 @@ export function unlock({ keys, onMissing }: UnlockParts): Layer<Funded, Keyed> {
         candidate: funded.candidate,
         attempt: funded.attempt,
         signal: funded.signal,
+        handOver: funded.handOver,
+        begun: funded.begun,
         permit: funded.permit,
         allowance: funded.allowance,
         key,

@@ -8,6 +8,7 @@ import { formatEvent } from "../sse.ts";
 import { chatAnswerFromNeutral, chatAnswerToNeutral, chatUsageOf } from "./answer.ts";
 import { chatFacts } from "./facts.ts";
 import { chatFromNeutral } from "./from-neutral.ts";
+import { ChatFollower } from "./stream-follower.ts";
 import { ChatReader } from "./stream-reader.ts";
 import { ChatWriter } from "./stream-writer.ts";
 import { chatToNeutral } from "./to-neutral.ts";
@@ -22,6 +23,7 @@ export const chatCodec: Codec = {
   usageOf: chatUsageOf,
   createReader: () => new ChatReader(),
   createWriter: (context) => new ChatWriter(context),
+  createFollower: () => new ChatFollower(),
   patchRequest,
   patchEvent,
   patchAnswer: (text, model) => replaceAt(text, ["model"], JSON.stringify(model)),

@@ -25,6 +25,12 @@ interface Call {
   ended: boolean;
 }
 
+/** What all chunks of an answer share that another upstream began. */
+export interface ResumedCompletion {
+  readonly id: string | undefined;
+  readonly created: number | undefined;
+}
+
 export class ChatWriter implements StreamWriter {
   readonly #context: AnswerContext;
   readonly #ids: ToolIds;
@@ -41,12 +47,15 @@ export class ChatWriter implements StreamWriter {
   #stopped = false;
   #finished = false;
 
-  constructor(context: AnswerContext) {
+  /** `resumed`: the client has the beginning of the answer from somebody else, under this name. */
+  constructor(context: AnswerContext, resumed?: ResumedCompletion) {
     this.#context = context;
     this.#ids = new ToolIds(`call_${context.id}`);
-    const id = JSON.stringify(`chatcmpl-${context.id}`);
+    this.#started = resumed !== undefined;
+    const id = JSON.stringify(resumed?.id ?? `chatcmpl-${context.id}`);
+    const created = resumed?.created ?? context.createdAt;
     const model = JSON.stringify(context.model);
-    this.#head = `{"id":${id},"object":"chat.completion.chunk","created":${context.createdAt},"model":${model},"choices":[`;
+    this.#head = `{"id":${id},"object":"chat.completion.chunk","created":${created},"model":${model},"choices":[`;
     this.#tail = context.includeUsage ? '],"usage":null}' : "]}";
   }
 

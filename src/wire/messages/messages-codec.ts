@@ -6,6 +6,7 @@ import { formatEvent } from "../sse.ts";
 import { messagesAnswerFromNeutral, messagesAnswerToNeutral, messagesUsageOf } from "./answer.ts";
 import { messagesFacts } from "./facts.ts";
 import { messagesFromNeutral } from "./from-neutral.ts";
+import { MessagesFollower } from "./stream-follower.ts";
 import { MessagesReader } from "./stream-reader.ts";
 import { MessagesWriter } from "./stream-writer.ts";
 import { messagesToNeutral } from "./to-neutral.ts";
@@ -22,6 +23,7 @@ export const messagesCodec: Codec = {
   usageOf: messagesUsageOf,
   createReader: () => new MessagesReader(),
   createWriter: (context) => new MessagesWriter(context),
+  createFollower: () => new MessagesFollower(),
   patchRequest(text, body, patch) {
     return setTopLevel(withoutUnsignedThinking(text, body), {
       model: patch.model === undefined ? undefined : JSON.stringify(patch.model),

@@ -27,6 +27,13 @@ interface Block {
   ended: boolean;
 }
 
+/** Where an answer stands that another upstream began. */
+export interface ResumedMessage {
+  /** Of the open block, or of the next one. */
+  readonly index: number;
+  readonly open: "text" | "thinking" | null;
+}
+
 export class MessagesWriter implements StreamWriter {
   readonly #context: AnswerContext;
   readonly #ids: ToolIds;
@@ -41,9 +48,16 @@ export class MessagesWriter implements StreamWriter {
   #stop: StopReason | undefined;
   #stopSequence: string | undefined;
 
-  constructor(context: AnswerContext) {
+  /** `resumed`: the client has the beginning of the answer from somebody else. */
+  constructor(context: AnswerContext, resumed?: ResumedMessage) {
     this.#context = context;
     this.#ids = new ToolIds(`toolu_${context.id}`);
+    if (resumed === undefined) return;
+    this.#started = true;
+    this.#index = resumed.index;
+    if (resumed.open !== null) {
+      this.#blocks.push({ kind: resumed.open, start: "", waiting: [], signature: "", ended: false });
+    }
   }
 
   write(event: NeutralEvent): string {

@@ -5,6 +5,7 @@ import { parseError } from "./faults.ts";
 import { patchAnswer, patchEvent, patchRequest } from "./passthrough.ts";
 import { fromNeutral } from "./request-from-neutral.ts";
 import { toNeutral } from "./request-to-neutral.ts";
+import { ResponsesFollower } from "./stream-follower.ts";
 import { createReader } from "./stream-reader.ts";
 import { createWriter } from "./stream-writer.ts";
 
@@ -18,7 +19,8 @@ export const responsesCodec: Codec = {
   answerFromNeutral,
   usageOf,
   createReader,
-  createWriter,
+  createWriter: (context) => createWriter(context),
+  createFollower: () => new ResponsesFollower(),
   patchRequest,
   patchEvent,
   patchAnswer,

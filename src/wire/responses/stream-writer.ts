@@ -28,6 +28,9 @@ import { sealThinking } from "./reasoning-envelope.ts";
 import { argumentsObject, type ClientCall, clientCall, customText } from "./tools.ts";
 import { usageToWire } from "./usage.ts";
 
+/** How far the one part of an item has got. */
+export type PartStage = "none" | "open" | "told" | "done";
+
 interface OpenMessage {
   readonly kind: "message";
   readonly id: string;
@@ -35,6 +38,7 @@ interface OpenMessage {
   /** Everything between sequence number and text of a delta event: the same for the whole part. */
   readonly deltaFields: string;
   text: string;
+  part: PartStage;
 }
 
 interface OpenReasoning {
@@ -44,7 +48,26 @@ interface OpenReasoning {
   readonly deltaFields: string;
   text: string;
   signature: string | undefined;
-  hasSummary: boolean;
+  part: PartStage;
+}
+
+/** Where an answer stands that another upstream began. */
+export interface ResumedResponse {
+  /** As `response.created` told it; undefined: it did not. */
+  readonly response: JsonObject | undefined;
+  /** Of the next event. */
+  readonly sequence: number;
+  /** The finished items by their output index. */
+  readonly output: readonly JsonObject[];
+  readonly open:
+    | {
+        readonly kind: "message" | "reasoning";
+        readonly id: string;
+        readonly index: number;
+        readonly text: string;
+        readonly part: PartStage;
+      }
+    | undefined;
 }
 
 interface OpenCall {
@@ -55,8 +78,8 @@ interface OpenCall {
   json: string;
 }
 
-export function createWriter(context: AnswerContext): StreamWriter {
-  return new ResponsesWriter(context);
+export function createWriter(context: AnswerContext, resumed?: ResumedResponse): StreamWriter {
+  return new ResponsesWriter(context, resumed);
 }
 
 class ResponsesWriter implements StreamWriter {
@@ -64,16 +87,30 @@ class ResponsesWriter implements StreamWriter {
   #sequence = 0;
   #state: "new" | "started" | "ended" = "new";
   /** By output index; an item that is still open has no entry. */
-  readonly #output: JsonObject[] = [];
+  readonly #output: JsonObject[];
   #nextIndex = 0;
   #open: OpenMessage | OpenReasoning | undefined;
   readonly #calls = new Map<number, OpenCall>();
   readonly #callIds = new Set<string>();
   readonly #usage: Partial<Usage> = {};
+  readonly #begun: JsonObject | undefined;
   #stop: StopReason | undefined;
 
-  constructor(context: AnswerContext) {
+  constructor(context: AnswerContext, resumed?: ResumedResponse) {
     this.#context = context;
+    this.#begun = resumed?.response;
+    this.#output = [...(resumed?.output ?? [])];
+    if (resumed === undefined) return;
+    this.#state = "started";
+    this.#sequence = resumed.sequence;
+    this.#nextIndex = resumed.output.length;
+    const { open } = resumed;
+    if (open === undefined) return;
+    this.#nextIndex = Math.max(this.#nextIndex, open.index + 1);
+    this.#open =
+      open.kind === "message"
+        ? { ...open, kind: "message", deltaFields: messageDeltaFields(open) }
+        : { ...open, kind: "reasoning", deltaFields: reasoningDeltaFields(open), signature: undefined };
   }
 
   write(event: NeutralEvent): string {
@@ -125,7 +162,7 @@ class ResponsesWriter implements StreamWriter {
     if (this.#state === "ended") return "";
     const head = this.#begin();
     this.#state = "ended";
-    const response = responseObject(this.#context, {
+    const response = this.#response({
       status: "failed",
       output: this.#allItems(),
       usage: usageToWire(this.#usage),
@@ -141,20 +178,32 @@ class ResponsesWriter implements StreamWriter {
   }
 
   #lifecycle(type: string, status: "in_progress"): string {
-    return this.#event(type, { response: responseObject(this.#context, { status, output: [], usage: null }) });
+    return this.#event(type, { response: this.#response({ status, output: [], usage: null }) });
+  }
+
+  /** Who began the answer has told what else belongs to it. */
+  #response(state: Parameters<typeof responseObject>[1]): JsonObject {
+    const own = responseObject(this.#context, state);
+    if (this.#begun === undefined) return own;
+    const response: JsonObject = { ...own, ...this.#begun };
+    for (const name of ["model", "status", "error", "incomplete_details", "output", "usage"])
+      response[name] = own[name]!;
+    return response;
   }
 
   #text(text: string): string {
     let head = "";
     let open = this.#open;
-    if (open?.kind !== "message") {
+    if (open?.kind !== "message" || isOver(open)) {
       head = this.#begin() + this.#close();
       const index = this.#nextIndex++;
       const id = itemId("msg", this.#context, index);
-      const deltaFields = `"item_id":${JSON.stringify(id)},"output_index":${index},"content_index":0,"logprobs":[]`;
-      open = { kind: "message", id, index, deltaFields, text: "" };
+      open = { kind: "message", id, index, deltaFields: messageDeltaFields({ id, index }), text: "", part: "none" };
       this.#open = open;
       head += this.#added(index, messageItem(id, "in_progress", []));
+    }
+    if (open.part === "none") {
+      open.part = "open";
       head += this.#partEvent("response.content_part.added", open, { content_index: 0, part: textPart("") });
     }
     open.text += text;
@@ -164,12 +213,12 @@ class ResponsesWriter implements StreamWriter {
   #thinking(text: string): string {
     const open = this.#open;
     // What follows a signature is another block.
-    const fresh = open?.kind !== "reasoning" || open.signature !== undefined;
+    const fresh = open?.kind !== "reasoning" || open.signature !== undefined || isOver(open);
     let out = fresh ? this.#openReasoning() : "";
     const reasoning = this.#open;
     if (reasoning?.kind !== "reasoning") return out;
-    if (!reasoning.hasSummary) {
-      reasoning.hasSummary = true;
+    if (reasoning.part === "none") {
+      reasoning.part = "open";
       const fields = { summary_index: 0, part: summaryPart("") };
       out += this.#partEvent("response.reasoning_summary_part.added", reasoning, fields);
     }
@@ -188,8 +237,8 @@ class ResponsesWriter implements StreamWriter {
     const head = this.#begin() + this.#close();
     const index = this.#nextIndex++;
     const id = itemId("rs", this.#context, index);
-    const deltaFields = `"item_id":${JSON.stringify(id)},"output_index":${index},"summary_index":0`;
-    this.#open = { kind: "reasoning", id, index, deltaFields, text: "", signature: undefined, hasSummary: false };
+    const deltaFields = reasoningDeltaFields({ id, index });
+    this.#open = { kind: "reasoning", id, index, deltaFields, text: "", signature: undefined, part: "none" };
     return head + this.#added(index, reasoningItem(id, "", null));
   }
 
@@ -256,18 +305,20 @@ class ResponsesWriter implements StreamWriter {
 
   #closeMessage(open: OpenMessage, status: "completed" | "incomplete"): string {
     const part = textPart(open.text);
-    return (
-      this.#partEvent("response.output_text.done", open, { content_index: 0, text: open.text, logprobs: [] }) +
-      this.#partEvent("response.content_part.done", open, { content_index: 0, part }) +
-      this.#done(open.index, messageItem(open.id, status, [part]))
-    );
+    let out = "";
+    if (open.part === "open")
+      out += this.#partEvent("response.output_text.done", open, { content_index: 0, text: open.text, logprobs: [] });
+    if (open.part === "open" || open.part === "told")
+      out += this.#partEvent("response.content_part.done", open, { content_index: 0, part });
+    return out + this.#done(open.index, messageItem(open.id, status, open.part === "none" ? [] : [part]));
   }
 
   #closeReasoning(open: OpenReasoning): string {
+    const { text } = open;
     let out = "";
-    if (open.hasSummary) {
-      const { text } = open;
+    if (open.part === "open")
       out += this.#partEvent("response.reasoning_summary_text.done", open, { summary_index: 0, text });
+    if (open.part === "open" || open.part === "told") {
       const fields = { summary_index: 0, part: summaryPart(text) };
       out += this.#partEvent("response.reasoning_summary_part.done", open, fields);
     }
@@ -283,7 +334,7 @@ class ResponsesWriter implements StreamWriter {
       out += this.#completeCall(open);
     }
     this.#state = "ended";
-    const response = responseObject(this.#context, {
+    const response = this.#response({
       status,
       output: this.#allItems(),
       usage: usageToWire(this.#usage),
@@ -327,6 +378,19 @@ class ResponsesWriter implements StreamWriter {
     const data = `{"type":"${type}","sequence_number":${this.#sequence++},${fields},"delta":${JSON.stringify(delta)}}`;
     return formatEvent(type, data);
   }
+}
+
+/** Its text is closed: what follows is another item. */
+function isOver({ part }: OpenMessage | OpenReasoning): boolean {
+  return part === "told" || part === "done";
+}
+
+function messageDeltaFields({ id, index }: { id: string; index: number }): string {
+  return `"item_id":${JSON.stringify(id)},"output_index":${index},"content_index":0,"logprobs":[]`;
+}
+
+function reasoningDeltaFields({ id, index }: { id: string; index: number }): string {
+  return `"item_id":${JSON.stringify(id)},"output_index":${index},"summary_index":0`;
 }
 
 function reasoningSnapshot(open: OpenReasoning, origin: string | undefined): JsonObject {
