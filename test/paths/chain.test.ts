@@ -97,7 +97,7 @@ describe("a model", () => {
     ]);
     expect(await attempts(house, "claude-sonnet-4-5")).toEqual(["anthropic/claude-sonnet-4-5:ok"]);
     expect((await providerOf(house)).models).toEqual({
-      "claude-opus": { state: "closed", backoff_until: expect.any(String) },
+      "claude-opus-4": { state: "closed", backoff_until: expect.any(String) },
     });
   });
 
