@@ -39,6 +39,7 @@ test("the demo shows every scene with its way, its money and its lesson, and lea
   const ways = [...out.matchAll(/^ {3}way {4}(.*)$/gm)].map((match) => match[1]);
   expect(ways).toEqual([
     "anthropic/claude-sonnet-4-5 ok",
+    "anthropic/claude-sonnet-4-5 taken_over → coder-14b ok",
     "anthropic/claude-sonnet-4-5 upstream_429 → coder-14b ok",
     expect.stringMatching(/^openai\/gpt-4\.1 cut_stream → .*ok$/),
     expect.stringMatching(/^openai\/gpt-4\.1 timeout_first_byte → .*ok$/),
@@ -47,7 +48,7 @@ test("the demo shows every scene with its way, its money and its lesson, and lea
     "refused_identity",
   ]);
   expect(out).toContain("no agent's token");
-  expect(out).toContain("7 requests, 7 lines; the hash chain verifies");
+  expect(out).toContain("8 requests, 8 lines; the hash chain verifies");
   expect(left).toEqual([]);
   // Plain text where no terminal reads it.
   expect(out).not.toContain("\u001b");

@@ -29,6 +29,14 @@ export const scenes: readonly Scene[] = [
   },
   {
     agent: "windu",
+    client: "Anthropic SDK, streaming",
+    path: "/v1/messages",
+    body: { ...messages, stream: true },
+    cloud: "break_in_the_middle",
+    lesson: "the cloud died in mid-sentence; the local model finished it, inside the same answer",
+  },
+  {
+    agent: "windu",
     client: "Anthropic SDK",
     path: "/v1/messages",
     body: messages,

@@ -1,7 +1,7 @@
 // The two actors of `sanctum demo`: a cloud that answers, refuses, breaks off and stalls, and a local model that answers.
 
 /** What the cloud does with its next request. */
-export type Act = "answer" | "refuse" | "break_off" | "stall";
+export type Act = "answer" | "refuse" | "break_off" | "break_in_the_middle" | "stall";
 
 export interface ScriptedModels {
   readonly cloudUrl: string;
@@ -28,6 +28,7 @@ export function startScriptedModels(): ScriptedModels {
       if (act === "refuse") return Response.json(overloaded, { status: 429 });
       if (act === "stall") return new Promise<Response>(() => undefined);
       if (act === "break_off") return brokenStream();
+      if (act === "break_in_the_middle") return halfAStream(body.model);
       return pathname.endsWith("/messages")
         ? messagesAnswer(body)
         : chatAnswer(body.model, "Hello from the cloud.", body.stream);
@@ -38,8 +39,11 @@ export function startScriptedModels(): ScriptedModels {
     hostname: "127.0.0.1",
     async fetch(request) {
       if (request.method === "GET") return Response.json({ object: "list", data: [{ id: "qwen2.5-coder:14b" }] });
-      const body = (await request.json()) as { model: string; stream?: boolean };
-      return chatAnswer(body.model, "Hello from your own machine.", body.stream);
+      const body = (await request.json()) as { model: string; stream?: boolean; messages: { role: string }[] };
+      // Behind an answer that was begun there is the half of it, and perhaps a turn that asks for the rest.
+      const begun = body.messages.some(({ role }) => role === "assistant");
+      const text = begun ? "and the rest from your own machine." : "Hello from your own machine.";
+      return chatAnswer(body.model, text, body.stream);
     },
   });
   return {
@@ -69,6 +73,18 @@ function brokenStream(): Response {
     },
   });
   return new Response(body, { headers: { "content-type": "text/event-stream" } });
+}
+
+/** The body ends well, the answer does not. */
+function halfAStream(model: string): Response {
+  const message = { id: "msg_demo", type: "message", role: "assistant", model, content: [], stop_reason: null };
+  const usage = { input_tokens: 1_000, output_tokens: 1 };
+  const delta = { type: "text_delta", text: "Hello from the cloud, " };
+  return events([
+    ["message_start", { type: "message_start", message: { ...message, stop_sequence: null, usage } }],
+    ["content_block_start", { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } }],
+    ["content_block_delta", { type: "content_block_delta", index: 0, delta }],
+  ]);
 }
 
 function messagesAnswer({ model, stream }: { model: string; stream?: boolean }): Response {
