@@ -76,6 +76,8 @@ const attemptOutcomes: Readonly<Record<Exclude<AttemptOutcome, `upstream_${numbe
   timeout_first_byte: "No answer within `timeouts.first_byte`.",
   timeout_first_content: "No content within `timeouts.first_content`.",
   timeout_idle: "Silence of `timeouts.idle` in the middle of a stream.",
+  timeout_total: "Longer than `timeouts.total` from the first byte sent to the end.",
+  timeout_deadline: "All attempts of the request together took `attempts.deadline`; this one was running then.",
   cut_stream: "The answer broke off.",
   error_event: "An error inside an answer that began as a success.",
   skipped_budget: "Not sent: the caps do not cover its worst case.",

@@ -195,6 +195,7 @@ export function sampleStats(full = false): { readonly stats: StatsDocument; read
           ...(full && {
             server: { state: "ready", since: noon - 60 * second, loaded: ["qwen2.5-coder:14b"], concurrent: 4 },
           }),
+          ...(full && { models: { "claude-opus-4": { state: "closed", backoff_until: "2026-11-23T11:01:12.000Z" } } }),
         },
       ],
     ],

@@ -161,13 +161,25 @@ function providerRows(stats: StatsDocument): Cell[][] {
       provider.errors > 0 ? { text: String(provider.errors), colour: "red" } : "0",
       ms(provider.latency_ms.p50),
       ms(provider.latency_ms.p95),
-      provider.backoff_until === null ? "" : clockTime(provider.backoff_until),
+      untilText(provider.backoff_until, stats.now),
     ]);
+    for (const [model, { state, backoff_until }] of Object.entries(provider.models ?? {})) {
+      rows.push([
+        `  ${printable(model)}`,
+        breakerCell({ state }),
+        "",
+        "",
+        "",
+        "",
+        "",
+        untilText(backoff_until, stats.now),
+      ]);
+    }
   }
   return rows;
 }
 
-function breakerCell(provider: ProviderStats): Cell {
+function breakerCell(provider: Pick<ProviderStats, "state">): Cell {
   if (provider.state === "closed") return { text: "closed", colour: "green" };
   return { text: provider.state, colour: provider.state === "open" ? "red" : "yellow" };
 }
@@ -327,6 +339,13 @@ function ms(value: number | null): string {
 /** `18:00:05` of an ISO time in its own zone. */
 function clockTime(iso: string): string {
   return /T(\d\d:\d\d:\d\d)/.exec(iso)?.[1] ?? printable(iso);
+}
+
+/** The day, too, where it is not within the next one. */
+function untilText(at: string | null, now: string): string {
+  if (at === null) return "";
+  const soon = Date.parse(at) - Date.parse(now) < 86_400_000;
+  return soon ? clockTime(at) : printable(at.slice(0, 16).replace("T", " "));
 }
 
 function duration(seconds: number): string {

@@ -8,6 +8,7 @@ import { parseListen, parseProviderUrl } from "./addresses.ts";
 import {
   builtInProviders,
   cloudTimeouts,
+  defaultAttempts,
   defaultKeepAliveMs,
   defaultListen,
   defaultRetry,
@@ -54,6 +55,10 @@ export function buildConfig(content: ConfigFile, file: string, surroundings: Sur
     routes: (content.routes ?? []).map((route, index) => buildRoute(route, index)),
     takeover: content.stream?.takeover ?? "text",
     keepAliveMs: sure(parseDuration, content.stream?.keep_alive) ?? defaultKeepAliveMs,
+    attempts: {
+      deadlineMs: sure(parseDuration, content.attempts?.deadline) ?? defaultAttempts.deadlineMs,
+      costFactor: content.attempts?.cost_factor ?? defaultAttempts.costFactor,
+    },
     vault: { identityFile: content.vault?.identity === undefined ? undefined : toPath(content.vault.identity) },
     keys: { dialog: content.keys?.dialog ?? true },
     namedProviders: namedProviders(content),
@@ -174,6 +179,12 @@ function buildProvider(
       firstContentMs: sure(parseDuration, file.timeouts?.first_content) ?? usual.firstContentMs,
       idleMs: sure(parseDuration, file.timeouts?.idle) ?? usual.idleMs,
       ...(local ? { loadingMs: sure(parseDuration, file.timeouts?.loading) ?? localTimeouts.loadingMs } : {}),
+      totalMs: sure(parseDuration, file.timeouts?.total) ?? usual.totalMs,
+      elastic: {
+        firstByte: file.timeouts?.first_byte === undefined,
+        firstContent: file.timeouts?.first_content === undefined,
+        idle: file.timeouts?.idle === undefined,
+      },
     },
     limits: {
       requestsPerMinute: file.limits?.requests_per_minute,

@@ -102,11 +102,12 @@ const headerValue = v.pipe(v.string(headerValueMessage), v.regex(/^[\x20-\x7e]{0
 const dialect = choice("A wire format.", ["messages", "chat", "responses"]);
 
 const timeouts = keys("How long each step of an attempt may take.", {
-  connect: v.optional(duration("Until the connection is open.")),
+  connect: v.optional(duration("Until the connection is open, its TLS handshake included.")),
   first_byte: v.optional(duration("Until the answer's headers.")),
   first_content: v.optional(duration("Until the first content of the answer.")),
   idle: v.optional(duration("Between two pieces of a stream.")),
   loading: v.optional(duration("Until a local server has loaded its model.")),
+  total: v.optional(duration("Until the end of the answer.")),
 });
 
 const limits = keys("What the account allows; the gateway keeps below it.", {
@@ -294,6 +295,14 @@ export const configSchema = keys("Configuration of Sanctum Cloud Proxy.", {
     keys("Streams that die.", {
       takeover: v.optional(choice("text: a local model carries on inside the same answer.", ["off", "text"])),
       keep_alive: v.optional(duration("The client of a stream hears something at least this often.")),
+    }),
+  ),
+  attempts: v.nullish(
+    keys("All attempts of one request together.", {
+      deadline: v.optional(duration("Until an answer has begun; after it no candidate is asked any more.")),
+      cost_factor: v.optional(
+        count("What they may be charged, failed ones included, in times of the dearest of them.", 100),
+      ),
     }),
   ),
   vault: v.nullish(

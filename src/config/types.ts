@@ -24,6 +24,8 @@ export interface Config {
   readonly takeover: "off" | "text";
   /** Milliseconds of silence after which the client of a stream gets a sign of life. */
   readonly keepAliveMs: number;
+  /** All attempts of one request together: until an answer has begun, and times the dearest of them. */
+  readonly attempts: { readonly deadlineMs: number; readonly costFactor: number };
   /** `identityFile`: absolute path of an age identity. */
   readonly vault: { readonly identityFile: string | undefined };
   /** `dialog`: a missing key may be asked for on the desktop. */

@@ -30,6 +30,7 @@ import { openSqliteLedger, RoomLine, type Ledger, type SqliteLedgerOptions } fro
 import { RunTokens, digestOf } from "../layers/identity/index.ts";
 import { AgentLimiter, BucketShelf, Limits } from "../layers/limits/index.ts";
 import { AnswerStore } from "../layers/replay/index.ts";
+import { ResponseTimes } from "../layers/routing/index.ts";
 import {
   AskedMarks,
   KeyFault,
@@ -368,6 +369,7 @@ export class Daemon {
       answers: new AnswerStore(clock),
       ratios: new TokenRatios(),
       windows: new WindowLearner(clock),
+      times: new ResponseTimes(clock),
       roomLine: new RoomLine({ patienceMs: roomPatienceMs, wait }),
       home: this.#home,
       report,
@@ -411,6 +413,8 @@ export class Daemon {
         reload: () => this.reload(),
         refreshKey: async (provider) => {
           await this.#keys.refresh(provider);
+          // A new key may belong to an account that has credit.
+          this.#limits.backoff.forgive(provider);
           return this.#keys.describe().find((one) => one.provider === provider)?.keys ?? 0;
         },
         lendToken: (agent, onRevoked) => this.#lendToken(agent, onRevoked),

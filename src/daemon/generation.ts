@@ -5,9 +5,24 @@ import type { Config } from "../config/types.ts";
 import { audit, openRequestFacts, outcomeOf, type AuditSink, type Tally } from "../layers/audit/index.ts";
 import { fund, type Ledger, type RoomLine } from "../layers/budget/index.ts";
 import { createAuthenticator, identify, type Caller, type Claim, type RunTokens } from "../layers/identity/index.ts";
-import { backoffDelayMs, pace, parseRetryAfter, type AgentLimiter, type Limits } from "../layers/limits/index.ts";
+import {
+  backoffDelayMs,
+  pace,
+  toldRegainMs,
+  toldWaitMs,
+  type AgentLimiter,
+  type Limits,
+} from "../layers/limits/index.ts";
 import { replay, type AnswerStore } from "../layers/replay/index.ts";
-import { candidateOf, Directory, keepOpen, plan, tryEach, understand } from "../layers/routing/index.ts";
+import {
+  candidateOf,
+  Directory,
+  keepOpen,
+  plan,
+  tryEach,
+  understand,
+  type ResponseTimes,
+} from "../layers/routing/index.ts";
 import { createRedactor, unlock, type KeyRing } from "../layers/vault/index.ts";
 import { createPipeline } from "../pipeline.ts";
 import type { Arrived, Candidate, Handler, Provider } from "../request.ts";
@@ -46,6 +61,7 @@ export interface Shared {
   readonly answers: AnswerStore;
   readonly ratios: TokenRatios;
   readonly windows: WindowLearner;
+  readonly times: ResponseTimes;
   readonly roomLine: RoomLine;
   readonly home: HomeServers;
   /** One line for the operational log. */
@@ -150,6 +166,7 @@ export class Generation implements AsyncDisposable {
       answers,
       ratios,
       windows,
+      times,
       roomLine,
       home,
       report,
@@ -191,6 +208,9 @@ export class Generation implements AsyncDisposable {
         wait,
         health: home.health,
         retryDelayMs: (failures, retry) => backoffDelayMs(failures, retry, random),
+        retries: limits.retries,
+        times,
+        limits: config.attempts,
         learnWindow: (candidate) => windows.learn(candidate),
         takesOver: config.takeover === "text",
         answerAlone: (request) => (request.operation === "count_tokens" ? countLocally(request, ratios) : null),
@@ -206,7 +226,10 @@ export class Generation implements AsyncDisposable {
             dispatcher,
             clock,
             holdsCalls: config.takeover === "text",
-            retryAfterMs: (headers) => parseRetryAfter(headers, clock.now()),
+            told: (answer, body) => ({
+              retryAfterMs: toldWaitMs(answer, body, clock.now()),
+              regainMs: toldRegainMs(body, clock.now()),
+            }),
             redact,
             keepAliveMs: config.keepAliveMs,
             continuations: home.continuations,

@@ -42,7 +42,7 @@ async function sent(sample: Sample, respond: () => Response, base = "/v1"): Prom
     clock,
     holdsCalls: true,
     keepAliveMs: 10_000,
-    retryAfterMs: () => 7,
+    told: () => ({ retryAfterMs: 7, regainMs: undefined }),
     continuations: { of: () => undefined },
     redact: (text) => text,
   });

@@ -137,6 +137,7 @@ const base = {
   keys: {},
   stats: {},
   stream: {},
+  attempts: {},
 };
 
 function configWith(path: string, yaml: string | undefined): unknown {

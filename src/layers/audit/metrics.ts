@@ -93,6 +93,18 @@ function providerFamilies(stats: StatsDocument): string[] {
       of((p) => (p.state === "closed" ? 1 : 0)),
     ),
     family(
+      "sanctum_provider_models_down",
+      "gauge",
+      "Models of it that are left alone: broken, at their limit, or not there.",
+      of((p) => Object.keys(p.models ?? {}).length),
+    ),
+    family(
+      "sanctum_provider_backoff_seconds",
+      "gauge",
+      "Until it, or a model of it, is asked again after a refusal; 0: it is not left alone.",
+      of(({ backoff_until }) => secondsUntil(backoff_until, stats.now)),
+    ),
+    family(
       "sanctum_provider_requests",
       "gauge",
       "Attempts sent in the day.",
@@ -119,6 +131,10 @@ function providerFamilies(stats: StatsDocument): string[] {
     family("sanctum_provider_limit_remaining", "gauge", "What is left of it.", limitSamples(stats, "remaining")),
     family("sanctum_provider_latency_seconds", "gauge", "Quantiles of the last good attempts.", latencies),
   ];
+}
+
+function secondsUntil(at: string | null, now: string): number {
+  return at === null ? 0 : Math.max(0, Math.ceil((Date.parse(at) - Date.parse(now)) / 1_000));
 }
 
 const limitKinds = ["requests", "tokens", "input_tokens", "output_tokens"] as const;

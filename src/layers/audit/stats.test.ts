@@ -30,6 +30,19 @@ function newStage(changes: Partial<StatsParts> = {}) {
 const none = { spentNanos: 0, heldNanos: 0 };
 
 describe("the /stats document", () => {
+  test("names the models that are left alone where there are any, and /metrics counts them", () => {
+    const models = { "claude-opus": { state: "open", backoff_until: "2026-11-23T17:00:30.500Z" } } as const;
+    const backoffUntil = "2026-11-23T17:00:30.500Z";
+    const { stats, tally } = newStage({
+      providers: () => [["anthropic", { state: "closed", key: "ok", limits: {}, waiting: 0, backoffUntil, models }]],
+    });
+    expect(stats().providers["anthropic"]).toMatchObject({ backoff_until: backoffUntil, models });
+    const text = metricsText(stats(), tally, 0);
+    expect(text).toContain('sanctum_provider_models_down{provider="anthropic"} 1\n');
+    expect(text).toContain('sanctum_provider_backoff_seconds{provider="anthropic"} 31\n');
+    expect(text).not.toContain("claude-opus");
+  });
+
   test("has the members of the contract in its order", () => {
     const { stats, tally, clock } = newStage();
     tally.opened();
@@ -252,6 +265,8 @@ describe("/metrics", () => {
     expect(text).toContain("sanctum_holds_exceeded_total 2\n");
     expect(text).toContain('sanctum_requests_total{agent="odd\\"\\\\\\nname",outcome="ok"} 1\n');
     expect(text).toContain('sanctum_spent_usd{agent="windu"} 0.312345\n');
+    expect(text).toContain('sanctum_provider_models_down{provider="anthropic"} 0\n');
+    expect(text).toContain('sanctum_provider_backoff_seconds{provider="anthropic"} 0\n');
     expect(text).toContain('sanctum_provider_up{provider="anthropic"} 1\n');
     expect(text).toContain('sanctum_provider_latency_seconds{provider="anthropic",quantile="0.5"} 0.21\n');
     expect(text).toContain("sanctum_audit_entries 24\n");

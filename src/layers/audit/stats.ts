@@ -44,6 +44,14 @@ export interface ProviderStatus {
   readonly backoffUntil: string | null;
   /** Absent: it is not local. */
   readonly server?: ServerStatus;
+  /** Those that are left alone, by the provider's own names. */
+  readonly models?: Readonly<Record<string, ModelStatus>>;
+}
+
+export interface ModelStatus {
+  readonly state: "closed" | "open" | "half_open";
+  /** ISO 8601. */
+  readonly backoff_until: string | null;
 }
 
 /** How a local server was seen last. */
@@ -157,6 +165,8 @@ export interface ProviderStats {
   readonly backoff_until: string | null;
   /** Only where it is local. */
   readonly server?: ServerStats;
+  /** Those of its models that are left alone, where any is; the others are as the provider is. */
+  readonly models?: Readonly<Record<string, ModelStatus>>;
 }
 
 export interface ServerStats {
@@ -324,6 +334,7 @@ function providerStats(parts: StatsParts, zoned: (ms: number) => string): Record
         waiting: status.waiting,
         backoff_until: status.backoffUntil,
         ...(status.server !== undefined && { server: { ...status.server, since: zoned(status.server.since) } }),
+        ...(Object.keys(status.models ?? {}).length > 0 && { models: status.models }),
       },
     ]);
   }
