@@ -1,5 +1,6 @@
 import { createOperations, type OperationsParts } from "../../src/server/operations.ts";
 import { dataRoutes, modelsPath, prefixes } from "../../src/server/routes.ts";
+import { dashboardPaths } from "../../src/dashboard/dashboard.ts";
 import { code, page, sentences, table } from "./page.ts";
 
 const dataSentences: Readonly<Record<string, string>> = {
@@ -109,5 +110,6 @@ const silent: OperationsParts = {
   notReady: () => [],
   access: () => "loopback",
   requireToken: () => undefined,
+  dashboard: { paths: dashboardPaths, streams: [], answer: () => new Response() },
   listModels: () => [],
 };
