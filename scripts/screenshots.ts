@@ -101,7 +101,11 @@ async function today(gateway: Gateway): Promise<AbortController[]> {
   }
   await rested(gateway);
   models.next("answer");
-  await fetch(`${gateway.url}/v1/messages`, { method: "POST", headers: { authorization: "Bearer sk-sanctum-windu-made-up" }, body: "{}" });
+  await fetch(`${gateway.url}/v1/messages`, {
+    method: "POST",
+    headers: { authorization: "Bearer sk-sanctum-windu-made-up" },
+    body: "{}",
+  });
   models.next("stall");
   const waiting = (["messages", "chat"] as const).map((kind, i) => {
     const gone = new AbortController();
@@ -137,7 +141,12 @@ async function ask(
   const body =
     kind === "messages"
       ? { model: "claude-sonnet-4-5", max_tokens: 3_000, messages: [user], stream: true }
-      : { model: kind === "local" ? "coder-14b" : "gpt-4.1", max_completion_tokens: 2_000, messages: [user], stream: true };
+      : {
+          model: kind === "local" ? "coder-14b" : "gpt-4.1",
+          max_completion_tokens: 2_000,
+          messages: [user],
+          stream: true,
+        };
   return fetch(`${gateway.url}${kind === "messages" ? "/v1/messages" : "/v1/chat/completions"}`, {
     method: "POST",
     headers: {

@@ -12,7 +12,8 @@ const agents = ["windu", "windu", "windu", "mothma", "mothma", "jocasta", "defau
 
 /** Ends with the last full day (UTC) before `nowMs`. */
 export function earlierDays(nowMs: number): string {
-  const { next: random } = createSeededRandom(4040);
+  const seeded = createSeededRandom(4040);
+  const random = (): number => seeded.next();
   const midnight = Math.floor(nowMs / dayMs) * dayMs;
   let text = "";
   let seq = 0;

@@ -118,8 +118,7 @@ export class DashboardFeed implements RequestTally {
       const newest = files.at(-1);
       if (newest !== undefined) this.#live.remember(lastLines(newest, 50, recentBytes).filter(isBefore(this.#before)));
       if (from >= this.#before) return;
-      const sinceMs =
-        from === 0 ? clock.now() - longestHistoryMs : Math.max(0, this.#history.savedAt - catchUpSlackMs);
+      const sinceMs = from === 0 ? clock.now() - longestHistoryMs : Math.max(0, this.#history.savedAt - catchUpSlackMs);
       await this.#history.catchUp(from, this.#before, (take) =>
         readTrail(files, {
           sinceMs,

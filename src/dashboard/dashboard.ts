@@ -31,6 +31,7 @@ export interface Assets {
 
 export const dashboardPaths = [
   "/dashboard",
+  "/dashboard/",
   "/dashboard/open",
   "/dashboard/app.js",
   "/dashboard/app.css",
@@ -75,6 +76,7 @@ export function createDashboard(parts: DashboardParts): Pages {
     paths: dashboardPaths,
     streams: ["/dashboard/events"],
     async answer(path, request, open) {
+      if (path === "/dashboard/") return new Response(null, { status: 308, headers: { location: "/dashboard" } });
       if (path === "/dashboard/open") return redeem(parts.access, request);
       const asset = assets[path];
       if (asset !== undefined) {

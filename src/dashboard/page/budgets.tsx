@@ -7,7 +7,7 @@ import { cap, clockOf, count, counted, percent, span, usd } from "./format.ts";
 import { Bar, Card, Empty, Money } from "./parts.tsx";
 import { now } from "./state.ts";
 
-/** Up to so many stand as they are configured; more are sorted, and who did nothing today is folded away. */
+/** Up to so many stand as they are configured; of more, those that have used most are shown, and the rest is folded away. */
 const FEW = 12;
 
 export function Budgets(props: { readonly document: Document }): JSX.Element {
@@ -16,8 +16,7 @@ export function Budgets(props: { readonly document: Document }): JSX.Element {
   const list = Object.entries(agents);
   const many = list.length > FEW;
   const sorted = many ? list.toSorted(([, a], [, b]) => usedShare(b) - usedShare(a) || b.requests - a.requests) : list;
-  const shown = many && !all ? sorted.filter(([, agent]) => isActive(agent)) : sorted;
-  const idle = list.length - list.filter(([, agent]) => isActive(agent)).length;
+  const shown = many && !all ? sorted.slice(0, FEW) : sorted;
   const over = list.filter(([, agent]) => agent.over_budget && agent.daily_usd > 0).length;
   return (
     <Card
@@ -42,10 +41,9 @@ export function Budgets(props: { readonly document: Document }): JSX.Element {
           <AgentRow key={name} name={name} agent={agent} />
         ))}
       </ul>
-      {many && shown.length === 0 && !all && <Empty>No agent has asked for anything today.</Empty>}
-      {many && idle > 0 && (
+      {many && (
         <button type="button" class="more" aria-expanded={all} onClick={() => setAll(!all)}>
-          {all ? "Hide agents without requests" : `Show ${counted(idle, "agent")} without requests today`}
+          {all ? `Show the ${FEW} that have used most` : `Show all ${count(list.length)} agents`}
         </button>
       )}
     </Card>
@@ -60,9 +58,7 @@ function AgentRow(props: { readonly name: string; readonly agent: Agent }): JSX.
         <a href={`#/requests?agent=${encodeURIComponent(name)}`} title={`Requests of ${name}`}>
           {name}
         </a>
-        <span class="num used">
-          {agent.daily_usd > 0 ? percent(usedShare(agent)) : "no budget"}
-        </span>
+        <span class="num used">{agent.daily_usd > 0 ? percent(usedShare(agent)) : "no budget"}</span>
       </p>
       <WindowBar name={name} of="today" window={{ ...agent, cap_usd: agent.daily_usd }} />
       {agent.hour !== undefined && <WindowBar name={name} of="this hour" window={agent.hour} small />}
@@ -126,8 +122,4 @@ function countsOf(agent: Agent): string {
 
 function usedShare({ daily_usd: capped, remaining_usd: left }: Agent): number {
   return capped > 0 ? 1 - left / capped : 0;
-}
-
-function isActive(agent: Agent): boolean {
-  return agent.requests > 0 || agent.spent_usd > 0 || agent.held_usd > 0;
 }

@@ -28,25 +28,29 @@ function open(): void {
   clearTimeout(retry);
   source?.close();
   source = new EventSource("/dashboard/events");
-  source.onmessage = (event: MessageEvent<string>) => {
-    const document = JSON.parse(event.data) as Document;
-    if (connection.value !== "live" && stats.value !== null) void readHistory();
-    reloadIfNewer(document.page);
-    clockOffset.value = Date.parse(document.now) - Date.now();
-    delayMs = firstDelayMs;
-    stats.value = document;
-    connection.value = "live";
-    now.value = Date.now() + clockOffset.value;
-    // Sums that are still being read grow.
-    if (history.value?.reading === true && !document.history.reading) void readHistory();
-  };
-  source.onerror = () => {
-    source?.close();
-    if (connection.value !== "locked") connection.value = stats.value === null ? "connecting" : "lost";
-    void askWhy();
-    retry = setTimeout(open, delayMs);
-    delayMs = Math.min(longestDelayMs, delayMs * 2);
-  };
+  source.addEventListener("message", (event: MessageEvent<string>) => take(JSON.parse(event.data) as Document));
+  source.addEventListener("error", openLater);
+}
+
+function take(next: Document): void {
+  // While the line was down, hours may have passed.
+  if (connection.value !== "live" && stats.value !== null) void readHistory();
+  reloadIfNewer(next.page);
+  clockOffset.value = Date.parse(next.now) - Date.now();
+  delayMs = firstDelayMs;
+  stats.value = next;
+  connection.value = "live";
+  now.value = Date.now() + clockOffset.value;
+  // Sums that were still being read have grown.
+  if (history.value?.reading === true && !next.history.reading) void readHistory();
+}
+
+function openLater(): void {
+  source?.close();
+  if (connection.value !== "locked") connection.value = stats.value === null ? "connecting" : "lost";
+  void askWhy();
+  retry = setTimeout(open, delayMs);
+  delayMs = Math.min(longestDelayMs, delayMs * 2);
 }
 
 /** An event source does not tell a gateway that is gone from one that refuses. */

@@ -21,12 +21,20 @@ const attempts: Readonly<Record<string, Told>> = {
   timeout_idle: told("bad", "stalled", "Its answer stalled for too long."),
   cut_stream: told("bad", "cut off", "Its answer broke off before it was complete."),
   error_event: told("bad", "error", "It sent an error in place of an answer."),
-  skipped_budget: told("passed", "no budget", "Not asked: what is left of the agent's budget does not cover the worst case."),
+  skipped_budget: told(
+    "passed",
+    "no budget",
+    "Not asked: what is left of the agent's budget does not cover the worst case.",
+  ),
   skipped_limit: told("passed", "at its limit", "Not asked: the provider's quota is used up for now."),
   skipped_breaker: told("passed", "resting", "Not asked: it failed too often and is left alone for a while."),
   skipped_key: told("passed", "no key", "Not asked: there is no key for this provider, or it is locked."),
   skipped_context: told("passed", "too long", "Not asked: the prompt does not fit its window."),
-  skipped_policy: told("passed", "unsuited", "Not asked: it cannot do what the request needs, or the agent may not use it."),
+  skipped_policy: told(
+    "passed",
+    "unsuited",
+    "Not asked: it cannot do what the request needs, or the agent may not use it.",
+  ),
   client_gone: told("left", "client left", "The client went away while it was asked."),
 };
 
@@ -55,15 +63,27 @@ export function attemptTold(attempt: Attempt, runs: boolean): Told {
   const named = statuses[status];
   if (named !== undefined) return { ...named, short: `${named.short} ${status}` };
   const fault = status.startsWith("5") ? "failed" : "refused";
-  return told("bad", `${fault} ${status}`, `The provider ${fault === "failed" ? "failed" : "refused the request"} (${status}).`);
+  return told(
+    "bad",
+    `${fault} ${status}`,
+    `The provider ${fault === "failed" ? "failed" : "refused the request"} (${status}).`,
+  );
 }
 
 const outcomes: Readonly<Record<string, Told>> = {
   ok: told("good", "answered", "The client got a complete answer."),
   client_error: told("bad", "client's fault", "The request itself was at fault; the client was told so."),
-  client_gone: told("left", "client left", "The client went away before the answer was complete. What was generated is paid."),
+  client_gone: told(
+    "left",
+    "client left",
+    "The client went away before the answer was complete. What was generated is paid.",
+  ),
   upstream_error: told("bad", "failed", "No candidate could answer."),
-  refused_identity: told("bad", "unknown caller", "The caller's token is not known, or not that of the agent it claimed to be."),
+  refused_identity: told(
+    "bad",
+    "unknown caller",
+    "The caller's token is not known, or not that of the agent it claimed to be.",
+  ),
   refused_budget: told("bad", "over budget", "The agent's budget is used up, and no local model could serve."),
   refused_limit: told("bad", "limited", "A limit on requests was reached: the agent's own, or that of every provider."),
   interrupted: told("bad", "interrupted", "The gateway was stopped in the middle of it; its hold was charged."),

@@ -33,8 +33,12 @@ export function counted(value: number, one: string, many = `${one}s`): string {
 /** `1,234`, `12.3k`, `4.56M`. */
 export function tokens(value: number): string {
   if (value < 10_000) return count(value);
-  const [unit, size] = value < 999_500 ? ["k", 1e3] : value < 999_500_000 ? ["M", 1e6] : (["G", 1e9] as const);
-  return `${Number((value / (size as number)).toPrecision(3))}${unit}`;
+  if (value < 999_500) return scaled(value, 1e3, "k");
+  return value < 999_500_000 ? scaled(value, 1e6, "M") : scaled(value, 1e9, "G");
+}
+
+function scaled(value: number, size: number, unit: string): string {
+  return `${Number((value / size).toPrecision(3))}${unit}`;
 }
 
 /** `412 ms`, `2.14 s`, `1 min 20 s`. */

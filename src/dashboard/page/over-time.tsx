@@ -120,19 +120,35 @@ function PeriodTable(props: {
         <thead>
           <tr>
             <th scope="col">Period</th>
-            <th scope="col" class="num">Requests</th>
-            <th scope="col" class="num">Cloud</th>
-            <th scope="col" class="num">Local</th>
-            <th scope="col" class="num">Tokens in</th>
-            <th scope="col" class="num">out</th>
-            <th scope="col" class="num">Paid</th>
-            <th scope="col" class="num">Saved</th>
+            <th scope="col" class="num">
+              Requests
+            </th>
+            <th scope="col" class="num">
+              Cloud
+            </th>
+            <th scope="col" class="num">
+              Local
+            </th>
+            <th scope="col" class="num">
+              Tokens in
+            </th>
+            <th scope="col" class="num">
+              out
+            </th>
+            <th scope="col" class="num">
+              Paid
+            </th>
+            <th scope="col" class="num">
+              Saved
+            </th>
           </tr>
         </thead>
         <tbody>
           {props.rows.toReversed().map((row) => (
             <tr key={row.key}>
-              <th scope="row" class="num">{props.span === "hours" ? row.key.slice(0, 16) : labelOf(props.span, row.key)}</th>
+              <th scope="row" class="num">
+                {props.span === "hours" ? row.key.slice(0, 16) : labelOf(props.span, row.key)}
+              </th>
               <td class="num">{count(row.requests)}</td>
               <td class="num">{count(row.cloud)}</td>
               <td class="num">{count(row.local)}</td>

@@ -81,7 +81,11 @@ function providerProblems({ providers }: Document): Problem[] {
       problems.push({ title: `${name} refuses its key`, remedy: `sanctum keys set ${name}`, grave: true });
     }
     if (key === "locked") {
-      problems.push({ title: `The key of ${name} is locked`, remedy: "Unlock the keychain or the vault.", grave: false });
+      problems.push({
+        title: `The key of ${name} is locked`,
+        remedy: "Unlock the keychain or the vault.",
+        grave: false,
+      });
     }
     if (state === "open") {
       problems.push({

@@ -37,7 +37,9 @@ export function Providers(props: { readonly document: Document }): JSX.Element {
 function ProviderRow(props: { readonly name: string; readonly provider: Provider }): JSX.Element {
   const { name, provider } = props;
   const keyless = provider.key === "missing";
-  const state = keyless ? { words: "not in use", tone: "" } : (states[provider.state] ?? { words: provider.state, tone: "passed" });
+  const state = keyless
+    ? { words: "not in use", tone: "" }
+    : (states[provider.state] ?? { words: provider.state, tone: "passed" });
   const key = keys[provider.key] ?? { words: `key ${provider.key}`, tone: "passed" };
   const { p50, p95, p99 } = provider.latency_ms;
   const rests = provider.backoff_until === null ? 0 : Date.parse(provider.backoff_until) - now.value;
@@ -85,7 +87,10 @@ function Latency(props: { readonly name: string; readonly ms: number | null }): 
   );
 }
 
-function Quotas(props: { readonly name: string; readonly limits: Readonly<Record<string, Limit>> }): JSX.Element | null {
+function Quotas(props: {
+  readonly name: string;
+  readonly limits: Readonly<Record<string, Limit>>;
+}): JSX.Element | null {
   const known = Object.entries(props.limits).filter(([, limit]) => typeof limit?.limit === "number");
   if (known.length === 0) return null;
   return (
@@ -126,10 +131,18 @@ export function Models(props: { readonly document: Document }): JSX.Element {
             <thead>
               <tr>
                 <th scope="col">Model</th>
-                <th scope="col" class="num">Asked</th>
-                <th scope="col" class="num">Tokens in</th>
-                <th scope="col" class="num">out</th>
-                <th scope="col" class="num">Cost</th>
+                <th scope="col" class="num">
+                  Asked
+                </th>
+                <th scope="col" class="num">
+                  Tokens in
+                </th>
+                <th scope="col" class="num">
+                  out
+                </th>
+                <th scope="col" class="num">
+                  Cost
+                </th>
               </tr>
             </thead>
             <tbody>

@@ -59,7 +59,7 @@ export function Search(): JSX.Element {
       <Filters />
       <section class="card" aria-labelledby="found">
         <header class="card-head">
-          <h2 id="found">{state === "reading" && entries.length === 0 ? "Searching" : counted(entries.length, "request")}</h2>
+          <h2 id="found">{headingOf(result.value)}</h2>
           <p class="aside num" role="status">
             <Reached />
           </p>
@@ -74,7 +74,12 @@ export function Search(): JSX.Element {
         )}
         {state === "failed" && <Empty>The trail could not be read now. Try again in a moment.</Empty>}
         {result.value.next !== null && (
-          <button type="button" class="more" disabled={state === "reading"} onClick={() => void look(result.value.next)}>
+          <button
+            type="button"
+            class="more"
+            disabled={state === "reading"}
+            onClick={() => void look(result.value.next)}
+          >
             Look further back
           </button>
         )}
@@ -133,6 +138,11 @@ function Filters(): JSX.Element {
       </button>
     </form>
   );
+}
+
+function headingOf({ entries, state, next }: Result): string {
+  if (state === "reading" && entries.length === 0) return "Searching";
+  return next === null ? counted(entries.length, "request") : `${count(entries.length)} newest`;
 }
 
 /** How far the search has come. */

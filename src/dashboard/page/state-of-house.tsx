@@ -18,7 +18,11 @@ export function StateOfHouse(props: { readonly document: Document }): JSX.Elemen
             <span class="mark bad">cannot be written</span>
           )}{" "}
           <span class="num">
-            {audit.entries === 0 ? "no line yet" : <a href={`#/requests/${audit.entries}`}>line {count(audit.entries)}</a>}
+            {audit.entries === 0 ? (
+              "no line yet"
+            ) : (
+              <a href={`#/requests/${audit.entries}`}>line {count(audit.entries)}</a>
+            )}
           </span>
           {audit.last_written_at !== null && (
             <span class="dim">
@@ -33,14 +37,22 @@ export function StateOfHouse(props: { readonly document: Document }): JSX.Elemen
           <code>sanctum audit verify</code> <span class="dim">follows every link of the chain</span>
         </Fact>
         <Fact name="Configuration">
-          {config.fault === null ? <span class="mark good">in force</span> : <span class="mark bad">new file refused</span>}{" "}
+          {config.fault === null ? (
+            <span class="mark good">in force</span>
+          ) : (
+            <span class="mark bad">new file refused</span>
+          )}{" "}
           <span class="num">number {count(config.generation)}</span>
           <span class="dim">
             , loaded <Ago iso={config.loaded_at} />
           </span>
         </Fact>
         <Fact name="Books">
-          {ledger.fault === null ? <span class="mark good">being kept</span> : <span class="mark bad">standing still</span>}
+          {ledger.fault === null ? (
+            <span class="mark good">being kept</span>
+          ) : (
+            <span class="mark bad">standing still</span>
+          )}
         </Fact>
         <Fact name="Gateway">
           <span class="num">

@@ -19,9 +19,7 @@ export const now = signal(Date.now());
 export const place = signal(placeOf());
 
 export type Place =
-  | { readonly view: "overview" }
-  | { readonly view: "requests" }
-  | { readonly view: "request"; readonly seq: number };
+  { readonly view: "overview" } | { readonly view: "requests" } | { readonly view: "request"; readonly seq: number };
 
 export function placeOf(): Place {
   const path = globalThis.location?.hash.replace(/^#\/?/, "") ?? "";

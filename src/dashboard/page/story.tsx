@@ -29,7 +29,9 @@ export function Story(props: { readonly seq: number }): JSX.Element {
         Request <span class="num">{count(seq)}</span>
       </h1>
       {loaded === undefined && <Empty>Reading the trail …</Empty>}
-      {loaded === null && <Empty>The trail has no such line: it was never written, or its file was rotated away.</Empty>}
+      {loaded === null && (
+        <Empty>The trail has no such line: it was never written, or its file was rotated away.</Empty>
+      )}
       {loaded === "failed" && <Empty>The trail could not be read now. Try again in a moment.</Empty>}
       {typeof loaded === "object" && loaded !== null && <Told place={loaded} seq={seq} />}
     </>
@@ -96,7 +98,8 @@ function Told(props: { readonly place: Place; readonly seq: number }): JSX.Eleme
             {entry.agent ?? "unknown"} <span class="dim">{authWords(entry.auth)}</span>
           </Fact>
           <Fact name="Asked for">
-            {entry.requested_model ?? "–"} <span class="dim">{entry.stream === true ? "as a stream" : "in one piece"}</span>
+            {entry.requested_model ?? "–"}{" "}
+            <span class="dim">{entry.stream === true ? "as a stream" : "in one piece"}</span>
           </Fact>
           <Fact name="Arrived">
             <When iso={entry.ts} />
@@ -108,7 +111,9 @@ function Told(props: { readonly place: Place; readonly seq: number }): JSX.Eleme
           <Fact name="Id">
             <code class="break">{entry.id}</code>
           </Fact>
-          {entry.client_retry !== undefined && <Fact name="Tried before">{count(entry.client_retry)} times, says the client</Fact>}
+          {entry.client_retry !== undefined && (
+            <Fact name="Tried before">{count(entry.client_retry)} times, says the client</Fact>
+          )}
           {entry.replay_of !== undefined && (
             <Fact name="Repeat of">
               <code class="break">{entry.replay_of}</code>
@@ -192,10 +197,14 @@ function Step(props: {
 function UsageFacts(props: { readonly usage: Entry["usage"] }): JSX.Element | null {
   if (props.usage === null) return null;
   const { source, ...counts } = props.usage;
-  const shown = Object.entries(counts).filter(([name, value]) => Number(value) > 0 || name === "input" || name === "output");
+  const shown = Object.entries(counts).filter(
+    ([name, value]) => Number(value) > 0 || name === "input" || name === "output",
+  );
   return (
     <Fact name="Tokens">
-      <span class="num">{shown.map(([name, value]) => `${count(Number(value))} ${name.replaceAll("_", " ")}`).join(", ")}</span>{" "}
+      <span class="num">
+        {shown.map(([name, value]) => `${count(Number(value))} ${name.replaceAll("_", " ")}`).join(", ")}
+      </span>{" "}
       <span class="dim">{source === "counted" ? "counted by the gateway" : "as the provider says"}</span>
     </Fact>
   );

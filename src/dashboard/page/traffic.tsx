@@ -14,7 +14,6 @@ function rowsBeside(agents: number): number {
   return agents > 12 ? 12 : Math.max(6, Math.round(agents * 1.7));
 }
 
-
 export function Traffic(props: { readonly document: Document }): JSX.Element {
   const { live, recent, in_flight: running } = props.document;
   const hidden = running - Math.min(MAX_LIVE, live.length);
@@ -98,7 +97,10 @@ export function EntryRow(props: { readonly entry: Entry }): JSX.Element {
         )}
       </p>
       <p class="took">
-        <span class="num">{duration(entry.ms)}</span> <span class="dim"><Ago iso={entry.ts} /></span>
+        <span class="num">{duration(entry.ms)}</span>{" "}
+        <span class="dim">
+          <Ago iso={entry.ts} />
+        </span>
       </p>
     </li>
   );

@@ -19,8 +19,14 @@ export function Welcome(props: { readonly document: Document }): JSX.Element {
           title="Claude Code, Anthropic SDKs"
           lines={[`export ANTHROPIC_BASE_URL=${base}`, "export ANTHROPIC_AUTH_TOKEN=anonymous"]}
         />
-        <Way title="OpenAI SDKs, Codex, most others" lines={[`export OPENAI_BASE_URL=${base}/v1`, "export OPENAI_API_KEY=anonymous"]} />
-        <Way title="A client as an agent with a budget of its own" lines={["sanctum agents add windu", "sanctum run windu -- claude"]} />
+        <Way
+          title="OpenAI SDKs, Codex, most others"
+          lines={[`export OPENAI_BASE_URL=${base}/v1`, "export OPENAI_API_KEY=anonymous"]}
+        />
+        <Way
+          title="A client as an agent with a budget of its own"
+          lines={["sanctum agents add windu", "sanctum run windu -- claude"]}
+        />
       </div>
       <p class="dim">
         {usable.length === 0
