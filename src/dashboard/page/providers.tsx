@@ -126,7 +126,7 @@ export function Models(props: { readonly document: Document }): JSX.Element {
       {list.length === 0 ? (
         <Empty>No model was asked today.</Empty>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-labelledby="models">
+        <div class="scroll" tabIndex={0} role="region" aria-label="Table of models">
           <table>
             <thead>
               <tr>
