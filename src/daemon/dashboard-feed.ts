@@ -77,6 +77,7 @@ export class DashboardFeed implements RequestTally {
     this.#savedRevision = this.#history.revision;
     this.#before = parts.sink.health().entries;
     this.#counted = this.#history.seq;
+    if (this.#counted < this.#before) this.#history.awaitCatchUp();
     this.#live = new LiveRequests({ clock, lineOf: (seq, facts) => entryLine(seq, "", facts) });
     this.access = new DashboardAccess({
       clock,

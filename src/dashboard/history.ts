@@ -89,6 +89,11 @@ export class History {
     this.#add(shareOfFacts(facts));
   }
 
+  /** Lines are missing until `catchUp` has read them. */
+  awaitCatchUp(): void {
+    this.#reading = true;
+  }
+
   /**
    * Adds what the trail holds and nobody has counted: the lines of `(from, to]`. `read` hands them over one by one, as
    * `readTrail` does. Rejects as `read` does; then the next start reads again.
@@ -98,7 +103,7 @@ export class History {
     to: number,
     read: (take: (entry: TrailEntry) => void) => Promise<unknown>,
   ): Promise<void> {
-    this.#reading = true;
+    this.awaitCatchUp();
     await read((entry) => {
       if (entry.seq > from && entry.seq <= to) this.#add(shareOfEntry(entry));
     });
