@@ -58,6 +58,12 @@ export class History {
   #savedAt = 0;
   #reading = false;
   #revision = 0;
+  /** Where the last request was counted: the next one most likely belongs there, too. */
+  #last: { readonly quarter: number; readonly calendar: Calendar | null; readonly sums: readonly Sums[] } = {
+    quarter: Number.NaN,
+    calendar: null,
+    sums: [],
+  };
 
   /** `calendar` names the days of the zone that is in force. */
   constructor(calendar: () => Calendar) {
@@ -160,8 +166,13 @@ export class History {
 
   #add(share: Share): void {
     this.#revision++;
-    const keys = this.#keysOf(share.at);
-    for (const span of spans) count(this.#sums(span, keys[span]), share);
+    const calendar = this.#calendar();
+    const quarter = Math.floor(share.at / quarterMs);
+    if (quarter !== this.#last.quarter || calendar !== this.#last.calendar) {
+      const keys = this.#keysOf(share.at);
+      this.#last = { quarter, calendar, sums: spans.map((span) => this.#sums(span, keys[span])) };
+    }
+    for (const sums of this.#last.sums) count(sums, share);
   }
 
   #sums(span: Span, key: string): Sums {
@@ -176,6 +187,8 @@ export class History {
   }
 }
 
+/** No zone changes within it. */
+const quarterMs = 900_000;
 const NANOS_PER_MICRO = 1_000;
 const noSums = (): Sums => Object.fromEntries(fields.map((field) => [field, 0])) as Sums;
 

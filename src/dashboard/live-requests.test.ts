@@ -99,11 +99,11 @@ describe("requests that run", () => {
 });
 
 describe("requests that have ended", () => {
-  test("are the newest fifty, newest first, in the words of the trail", () => {
+  test("are the newest twenty-four, newest first, in the words of the trail", () => {
     const { live } = newStage();
     for (let seq = 1; seq <= 170; seq++) live.closed(sampleFacts({ id: `req_${seq}` }), seq);
     const recent = live.recent();
-    expect(ids(recent)).toEqual(Array.from({ length: 50 }, (_, i) => `req_${170 - i}`));
+    expect(ids(recent)).toEqual(Array.from({ length: 24 }, (_, i) => `req_${170 - i}`));
     expect(recent[0]).toMatchObject({ seq: 170, agent: "windu", outcome: "ok", usd: 0.0087 });
     expect(recent[0]).not.toHaveProperty("prev");
   });

@@ -43,7 +43,8 @@ export interface LiveRequestsParts {
 
 /** More are counted, not shown. */
 const MAX_SHOWN = 100;
-const MAX_RECENT = 50;
+/** As many as the page has rows for. */
+const MAX_RECENT = 24;
 /** Names come from clients. */
 const MAX_NAME = 256;
 
