@@ -32,14 +32,29 @@ export interface Limit {
   readonly resets_at: string | null;
 }
 
-export interface Provider {
+/** A model, or a provider, that is left alone for a while. */
+export interface Resting {
   readonly state: string;
+  readonly backoff_until: string | null;
+}
+
+export interface Provider extends Resting {
   readonly requests: number;
   readonly errors: number;
   readonly key: string;
   readonly latency_ms: { readonly p50: number | null; readonly p95: number | null; readonly p99: number | null };
-  readonly limits: Readonly<Record<string, Limit>>;
-  readonly backoff_until: string | null;
+  /** By kind (`requests`, `tokens` …), and what else a gateway knows of them. */
+  readonly limits: Readonly<Record<string, unknown>>;
+  /** Those of its models that are left alone. */
+  readonly models?: Readonly<Record<string, Resting>>;
+  /** Requests that stand in line for it. */
+  readonly waiting?: number;
+  /** Of a local one: how its server was seen last. */
+  readonly server?: {
+    readonly state: string;
+    readonly since?: string;
+    readonly loaded?: readonly string[] | null;
+  };
 }
 
 export interface Model {
@@ -147,7 +162,12 @@ export interface Document {
     readonly last_written_at: string | null;
     readonly fault: { readonly since: string; readonly message: string } | null;
     readonly notes?: readonly string[];
+    readonly seal?: { readonly key: string | null; readonly seq: number; readonly fault: string | null };
+    /** What was done to the trail from outside. */
+    readonly alarms?: readonly { readonly at: string; readonly text: string }[];
   };
+  readonly overload?: { readonly level: string; readonly reasons: readonly string[]; readonly shed: number };
+  readonly missing_models?: readonly { readonly name: string; readonly message: string }[];
   readonly totals: {
     readonly requests: number;
     readonly spent_usd: number;

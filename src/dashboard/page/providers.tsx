@@ -1,7 +1,7 @@
 // Who answers, how well, and how much of the quotas is left.
 
 import type { JSX } from "preact";
-import type { Document, Limit, Model, Provider } from "./document.ts";
+import type { Document, Limit, Model, Provider, Resting } from "./document.ts";
 import { count, duration, percent, tokens } from "./format.ts";
 import { Bar, Card, Empty, ModelName, Money } from "./parts.tsx";
 import { now } from "./state.ts";
@@ -49,6 +49,8 @@ function ProviderRow(props: { readonly name: string; readonly provider: Provider
         <strong>{name}</strong>
         <span class={`mark ${state.tone}`}>{state.words}</span>
         <span class={`mark ${key.tone}`}>{key.words}</span>
+        <ServerMark server={provider.server} />
+        {(provider.waiting ?? 0) > 0 && <span class="mark runs num">{count(provider.waiting ?? 0)} in line</span>}
         {rests > 0 && <span class="mark passed num">asked again in {duration(rests)}</span>}
       </p>
       <p class="provider-words num">
@@ -73,8 +75,39 @@ function ProviderRow(props: { readonly name: string; readonly provider: Provider
           <Latency name="p99" ms={p99} />
         </dl>
       )}
+      <RestingModels models={provider.models ?? {}} />
       <Quotas name={name} limits={provider.limits ?? {}} />
     </li>
+  );
+}
+
+const servers: Readonly<Record<string, string>> = { loading: "loading a model", down: "server is down" };
+
+/** Of a local server that does not stand ready; a model that is loaded already is worth a word too. */
+function ServerMark(props: { readonly server: Provider["server"] }): JSX.Element | null {
+  const { server } = props;
+  if (server === undefined || server.state === "unknown") return null;
+  const words = servers[server.state];
+  if (words !== undefined) return <span class={`mark ${server.state === "down" ? "bad" : "passed"}`}>{words}</span>;
+  const [loaded] = server.loaded ?? [];
+  return loaded === undefined ? null : <span class="mark">{loaded} loaded</span>;
+}
+
+function RestingModels(props: { readonly models: Readonly<Record<string, Resting>> }): JSX.Element | null {
+  const list = Object.entries(props.models);
+  if (list.length === 0) return null;
+  return (
+    <ul class="resting">
+      {list.map(([name, { state, backoff_until: until }]) => {
+        const rests = until === null ? 0 : Date.parse(until) - now.value;
+        return (
+          <li key={name}>
+            {name} <span class="mark passed">{(states[state] ?? { words: state }).words}</span>
+            {rests > 0 && <span class="dim num"> asked again in {duration(rests)}</span>}
+          </li>
+        );
+      })}
+    </ul>
   );
 }
 
@@ -87,11 +120,29 @@ function Latency(props: { readonly name: string; readonly ms: number | null }): 
   );
 }
 
+/** Of the provider as a whole, and of single models where they are counted apart. */
+function limitsOf(limits: Readonly<Record<string, unknown>>): (readonly [what: string, limit: Limit])[] {
+  const own = Object.entries(limits).flatMap(([what, limit]) => (isLimit(limit) ? [[what, limit] as const] : []));
+  const byModel = Object.entries(
+    (limits["models"] ?? {}) as Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+  );
+  const ofModels = byModel.flatMap(([model, kinds]) =>
+    Object.entries(kinds).flatMap(([what, limit]) => (isLimit(limit) ? [[`${model}: ${what}`, limit] as const] : [])),
+  );
+  return [...own, ...ofModels].slice(0, MAX_QUOTAS);
+}
+
+const MAX_QUOTAS = 8;
+
+function isLimit(value: unknown): value is Limit {
+  return typeof value === "object" && value !== null && typeof (value as Partial<Limit>).limit === "number";
+}
+
 function Quotas(props: {
   readonly name: string;
-  readonly limits: Readonly<Record<string, Limit>>;
+  readonly limits: Readonly<Record<string, unknown>>;
 }): JSX.Element | null {
-  const known = Object.entries(props.limits).filter(([, limit]) => typeof limit?.limit === "number");
+  const known = limitsOf(props.limits);
   if (known.length === 0) return null;
   return (
     <ul class="quotas">

@@ -33,6 +33,17 @@ export function StateOfHouse(props: { readonly document: Document }): JSX.Elemen
         <Fact name="Head">
           <code title={audit.head}>{shortHash(audit.head)}</code>
         </Fact>
+        {audit.seal !== undefined && (
+          <Fact name="Seal">
+            {audit.seal.fault === null ? (
+              <span class="mark good">sealed</span>
+            ) : (
+              <span class="mark bad">not sealed</span>
+            )}{" "}
+            <span class="num">to line {count(audit.seal.seq)}</span>
+            {audit.seal.key !== null && <span class="dim">, its key in the {audit.seal.key}</span>}
+          </Fact>
+        )}
         <Fact name="Check it">
           <code>sanctum audit verify</code> <span class="dim">follows every link of the chain</span>
         </Fact>
