@@ -242,7 +242,7 @@ function greeting(request: Request): Response {
   if (request.method !== "GET" && request.method !== "HEAD") {
     throw new GatewayError("DOOR_METHOD", { allow: "GET, HEAD" });
   }
-  return new Response("Sanctum Cloud Proxy. See /stats and the documentation.\n", {
+  return new Response("Sanctum Cloud Proxy. See /dashboard, /stats and the documentation.\n", {
     headers: { "content-type": "text/plain; charset=utf-8" },
   });
 }

@@ -95,6 +95,21 @@ describe("a link", () => {
     expect(second.complaints).toEqual([]);
   });
 
+  test("is what `sanctum dashboard --print` prints", async () => {
+    const { home, url } = await newStage();
+    const child = Bun.spawn(["sh", join(import.meta.dir, "../../bin/sanctum"), "dashboard", "--print"], {
+      cwd: home,
+      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: home, SANCTUM_HOME: home },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [here] = (await new Response(child.stdout).text()).split("\n");
+    expect(await child.exited).toBe(0);
+    expect(here).toStartWith(`${url}/dashboard/open?code=`);
+    await using visited = await visit(browser, { url: here! });
+    await shown(visited.page);
+    expect(visited.complaints).toEqual([]);
+  });
+
   test("works no more after two minutes", async () => {
     const { link, later } = await newStage();
     const address = await link();
