@@ -28,6 +28,7 @@ const quiet: AdminActions = {
   lendToken: () => null,
   agents: () => ["windu", "default"],
   unlockVault: async () => ({ ok: true, text: "the vault is open" }),
+  dashboard: { isOpen: () => true, invite: () => "code", revokeAll: () => 0 },
   stop: () => undefined,
 };
 

@@ -67,6 +67,7 @@ describe("how to connect a client", () => {
       lendToken: () => null,
       agents: () => [],
       unlockVault: async () => ({ ok: true, text: "the vault is open" }),
+      dashboard: { isOpen: () => true, invite: () => "code", revokeAll: () => 0 },
       stop: () => undefined,
     });
     return await run("claude-code");

@@ -7,6 +7,7 @@ import { agentsCommand } from "./agents.ts";
 import { auditCommand } from "./audit.ts";
 import { checkCommand } from "./check.ts";
 import { connectCommand } from "./connect.ts";
+import { dashboardCommand } from "./dashboard.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import type { Io } from "./io.ts";
@@ -64,6 +65,7 @@ export function createProgram(io: Io): Command {
       },
     }),
     reconcileCommand(io, { settings: () => loadSettings(io) }),
+    dashboardCommand(io),
     demoCommand(io),
     doctorCommand(io),
     serviceCommand(io),

@@ -39,6 +39,7 @@ async function run(
     lendToken: () => null,
     agents: () => [],
     unlockVault: async () => ({ ok: true, text: "the vault is open" }),
+    dashboard: { isOpen: () => true, invite: () => "code", revokeAll: () => 0 },
     stop: () => undefined,
   };
   const admin = actions === undefined ? null : serveAdmin(join(home, "run/admin.sock"), { ...quiet, ...actions });

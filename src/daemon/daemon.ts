@@ -57,6 +57,7 @@ import { checkKeyAt } from "../upstream/check-key.ts";
 import { Dispatcher } from "../upstream/dispatch.ts";
 import { TokenRatios } from "../upstream/token-ratios.ts";
 import { WindowLearner } from "../upstream/window-learner.ts";
+import { DashboardFeed } from "./dashboard-feed.ts";
 import { Generation, type Shared } from "./generation.ts";
 import { HomeServers } from "./home-servers.ts";
 import type { LocalServers } from "./local-servers.ts";
@@ -118,6 +119,7 @@ export class Daemon {
   readonly #stats: () => StatsDocument;
   readonly #statsText: () => string;
   readonly #changes: StatsChanges;
+  readonly #dashboard: DashboardFeed;
   readonly #runTokens = new RunTokens();
   readonly #firstConfig: Config;
   /** Absent only while the daemon opens. */
@@ -201,6 +203,17 @@ export class Daemon {
     // What changes without a request (a reload, a key) shows within the text's own age.
     this.#statsText = createStatsText({ clock, build: this.#stats, revision: () => this.#tally.revision });
     this.#changes = new StatsChanges(this.#stats);
+    this.#dashboard = new DashboardFeed({
+      clock,
+      tally: this.#tally,
+      ledger,
+      sink,
+      trail: config.audit.file,
+      zone: () => this.config.timezone,
+      stats: this.#stats,
+      requireToken: (headers) => this.#requireToken(headers),
+      report: options.report,
+    });
   }
 
   /** Opens everything and listens. Throws ConfigurationError, or an Error that says what is in the way. */
@@ -345,6 +358,7 @@ export class Daemon {
     for (const part of this.#disposables.toReversed()) await part[Symbol.asyncDispose]();
     this.#saveCounters();
     this.#shelf.saveAll();
+    this.#dashboard.close();
     await this.#sink[Symbol.asyncDispose]();
     await this.#ledger.close();
     this.#keys.close();
@@ -359,7 +373,7 @@ export class Daemon {
       random,
       ledger: this.#ledger,
       sink: this.#sink,
-      tally: this.#tally,
+      tally: this.#dashboard,
       limits: this.#limits,
       agentLimiter: new AgentLimiter(clock, this.#shelf),
       runTokens: this.#runTokens,
@@ -420,10 +434,16 @@ export class Daemon {
         lendToken: (agent, onRevoked) => this.#lendToken(agent, onRevoked),
         agents: () => [...this.config.agents.keys()],
         unlockVault: (kind, secret, acceptOlder) => this.unlockVault(vaultKey(kind, secret), acceptOlder),
+        dashboard: {
+          isOpen: () => this.config.stats.access === "loopback",
+          invite: () => this.#dashboard.access.invite(),
+          revokeAll: () => this.#dashboard.access.revokeAll(),
+        },
         stop: () => this.#stopRequested(),
       }),
     );
     this.#timers.push(setInterval(() => this.#saveCounters(), saveCountersEveryMs));
+    void this.#dashboard.readTrail();
     if (this.#onDesktop) void this.#missing?.askAtStart(this.#startProviders());
   }
 
@@ -495,7 +515,7 @@ export class Daemon {
   /** Requests that the last process left open get their line before the first new one is served. */
   async #reconcile(): Promise<void> {
     const open = this.#ledger.openRequests();
-    const parts = { sink: this.#sink, journal: this.#ledger, tally: this.#tally, clock: this.#options.clock };
+    const parts = { sink: this.#sink, journal: this.#ledger, tally: this.#dashboard, clock: this.#options.clock };
     const lines = await recordInterrupted(
       parts,
       open.map(({ requestId, facts, attempts }) => ({
@@ -558,19 +578,20 @@ export class Daemon {
           keys: this.#keys,
         }),
       access: () => this.config.stats.access,
-      requireToken: (headers) => {
-        const { agent } = this.#generations.current.value.authenticate({
-          headers,
-          claimedAgent: undefined,
-          fromLoopback: false,
-        });
-        if (agent.auth !== "token") throw new GatewayError("IDENTITY_REQUIRED");
-      },
+      requireToken: (headers) => this.#requireToken(headers),
+      dashboard: this.#dashboard.pages,
       listModels: (question) => modelsFor(question, this.#generations.current.value, this.#keys),
     });
   }
 
+  #requireToken(headers: Headers): void {
+    const claim = { headers, claimedAgent: undefined, fromLoopback: false };
+    const { agent } = this.#generations.current.value.authenticate(claim);
+    if (agent.auth !== "token") throw new GatewayError("IDENTITY_REQUIRED");
+  }
+
   #saveCounters(): void {
+    this.#dashboard.save();
     if (this.#tally.revision === this.#savedRevision) return;
     this.#savedRevision = this.#tally.revision;
     this.#ledger.saveCounters("tally", JSON.stringify(this.#tally.snapshot()));

@@ -2,7 +2,7 @@
 
 import type { Clock, Random } from "../clock.ts";
 import type { Config } from "../config/types.ts";
-import { audit, openRequestFacts, outcomeOf, type AuditSink, type Tally } from "../layers/audit/index.ts";
+import { audit, openRequestFacts, outcomeOf, type AuditSink, type RequestTally } from "../layers/audit/index.ts";
 import { fund, type Ledger, type RoomLine } from "../layers/budget/index.ts";
 import { createAuthenticator, identify, type Caller, type Claim, type RunTokens } from "../layers/identity/index.ts";
 import {
@@ -50,7 +50,7 @@ export interface Shared {
   readonly random: Random;
   readonly ledger: Ledger;
   readonly sink: AuditSink;
-  readonly tally: Tally;
+  readonly tally: RequestTally;
   readonly limits: Limits;
   readonly agentLimiter: AgentLimiter;
   readonly runTokens: RunTokens;

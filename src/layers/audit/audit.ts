@@ -12,9 +12,17 @@ export interface RequestJournal {
   closeRequest(requestId: string): void;
 }
 
+/** A request in progress. The record is filled in as it goes. */
+export interface OpenedRequest {
+  readonly record: AuditRecord;
+  readonly dialect: Dialect;
+  readonly path: string;
+}
+
 /** Counts what passes, for `/stats`. */
 export interface RequestTally {
-  opened(): void;
+  /** Absent: it was open when the last process ended, and is closed at once. */
+  opened(request?: OpenedRequest): void;
   closed(facts: AuditFacts): void;
 }
 
@@ -41,7 +49,7 @@ export function audit(parts: AuditParts): Layer<Arrived, Recorded> {
     if (refuse && sink.faulty) throw new GatewayError("AUDIT_UNAVAILABLE", { retryAfterSeconds: 2 });
     const startedAt = clock.monotonic();
     const record = openRecord(request.id, clock.now());
-    tally.opened();
+    tally.opened({ record, dialect: request.dialect, path: request.path });
     let response: GatewayResponse;
     try {
       response = await next({ ...request, record });

@@ -1,8 +1,9 @@
 export { audit, outcomeOf } from "./audit.ts";
-export type { AuditParts, RequestJournal, RequestTally } from "./audit.ts";
-export { CHAIN_START, GENESIS } from "./chain.ts";
+export type { AuditParts, OpenedRequest, RequestJournal, RequestTally } from "./audit.ts";
+export { CHAIN_START, GENESIS, hashLine, parseLineHead } from "./chain.ts";
 export type { ChainPosition } from "./chain.ts";
 export { DRIFT_TOLD, driftOf, hasDrifted } from "./drift.ts";
+export { entryLine } from "./entry.ts";
 export { FileSink } from "./file-sink.ts";
 export type { FileSinkOptions } from "./file-sink.ts";
 export { openRequestFacts, recordInterrupted } from "./interrupted.ts";
