@@ -199,6 +199,7 @@ export function sampleStats(full = false): { readonly stats: StatsDocument; read
       ],
     ],
     ledger: () => ({ fault: null, exceeded: 0, expired: 0, notes: [] }),
+    seal: () => ({ place: "keychain", seq: 3, fault: null, alarms: [] }),
     audit: () => ({
       entries: lines.length,
       head: hashLine(lines.at(-1)!),

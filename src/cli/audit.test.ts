@@ -3,9 +3,9 @@ import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFil
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
-import { FileSink, type ChainPosition } from "../layers/audit/index.ts";
+import { FileSink, withoutSeals, type ChainPosition } from "../layers/audit/index.ts";
 import { sampleFacts } from "../layers/audit/sample-facts.ts";
-import { auditCommand } from "./audit.ts";
+import { auditCommand, type AuditCommandParts } from "./audit.ts";
 import type { Io } from "./io.ts";
 import type { Settings } from "./settings.ts";
 
@@ -56,8 +56,19 @@ function settingsFor(auditFile: string): Settings {
   return { auditFile, timezone: "UTC", config: null };
 }
 
+/** Without a gateway, and without seals. */
+function partsFor(file: string, changes: Partial<AuditCommandParts> = {}): AuditCommandParts {
+  return {
+    settings: async () => settingsFor(file),
+    anchor: async () => null,
+    vault: { seals: async () => withoutSeals(file), contentKey: async () => ({ state: "none" }) },
+    accept: async () => ({ ok: false, text: "not running" }),
+    ...changes,
+  };
+}
+
 async function run(io: CapturedIo, file: string, args: string[], anchor: ChainPosition | null = null): Promise<void> {
-  const command = auditCommand(io, { settings: async () => settingsFor(file), anchor: async () => anchor });
+  const command = auditCommand(io, partsFor(file, { anchor: async () => anchor }));
   await command.parseAsync(args, { from: "user" });
 }
 
@@ -139,11 +150,7 @@ describe("sanctum audit tail", () => {
     const { file } = await trail(1);
     const io = new CapturedIo();
     const stop = new AbortController();
-    const command = auditCommand(io, {
-      settings: async () => settingsFor(file),
-      anchor: async () => null,
-      signal: stop.signal,
-    });
+    const command = auditCommand(io, partsFor(file, { signal: stop.signal }));
     io.onOut = () => {
       appendFileSync(file, '{"id":"before"}\n');
       renameSync(file, `${file}.1`);
@@ -160,11 +167,7 @@ describe("sanctum audit tail", () => {
     const { file } = await trail(1);
     const io = new CapturedIo();
     const stop = new AbortController();
-    const command = auditCommand(io, {
-      settings: async () => settingsFor(file),
-      anchor: async () => null,
-      signal: stop.signal,
-    });
+    const command = auditCommand(io, partsFor(file, { signal: stop.signal }));
     await using sink = new FileSink({ path: file, clock: systemClock, rotate: { sizeBytes: 2_000, keep: 100 } });
     const ids = (): string[] => [...io.written.matchAll(/"id":"(\w+)"/g)].map((match) => match[1]!);
     let next = 0;

@@ -11,6 +11,7 @@ import {
   defaultKeepAliveMs,
   defaultListen,
   defaultRetry,
+  defaultContentKeepMs,
   defaultRotate,
   localTimeouts,
   namedDailyUsd,
@@ -20,6 +21,7 @@ import type { BuiltInProvider } from "./defaults.ts";
 import {
   parseDuration,
   parseShareBounds,
+  parseRetention,
   parseSize,
   parseTimeRange,
   parseTokenBounds,
@@ -66,6 +68,11 @@ export function buildConfig(content: ConfigFile, file: string, surroundings: Sur
       rotate: {
         sizeBytes: sure(parseSize, content.audit?.rotate?.size) ?? defaultRotate.sizeBytes,
         keep: content.audit?.rotate?.keep ?? defaultRotate.keep,
+        every: content.audit?.rotate?.every,
+      },
+      contentFiles: {
+        keepMs: sure(parseRetention, content.audit?.content_files?.keep) ?? defaultContentKeepMs,
+        recipient: content.audit?.content_files?.recipient,
       },
       onFailure: content.audit?.on_failure ?? "refuse",
     },

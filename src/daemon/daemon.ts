@@ -15,6 +15,9 @@ import type { Config, Fault } from "../config/types.ts";
 import { GatewayError } from "../errors.ts";
 import {
   FileSink,
+  ContentStore,
+  contentFolder,
+  Sealer,
   StatsChanges,
   Tally,
   createStats,
@@ -24,6 +27,7 @@ import {
   recordedCosts,
   trailSince,
   type PriceDrift,
+  type Rotation,
   type StatsDocument,
 } from "../layers/audit/index.ts";
 import { openSqliteLedger, RoomLine, type Ledger, type SqliteLedgerOptions } from "../layers/budget/index.ts";
@@ -56,6 +60,7 @@ import { checkKeyAt } from "../upstream/check-key.ts";
 import { Dispatcher } from "../upstream/dispatch.ts";
 import { TokenRatios } from "../upstream/token-ratios.ts";
 import { WindowLearner } from "../upstream/window-learner.ts";
+import { checkpointFile, createSealKeeper, houseSecret } from "./audit-places.ts";
 import { Generation, type Shared } from "./generation.ts";
 import { HomeServers } from "./home-servers.ts";
 import type { LocalServers } from "./local-servers.ts";
@@ -89,6 +94,14 @@ export class ConfigurationError extends Error {
   }
 }
 
+/** What is written to disk, opened in this order. */
+interface Books {
+  readonly ledger: Ledger;
+  readonly sink: FileSink;
+  readonly sealer: Sealer;
+  readonly vault: VaultStore;
+}
+
 /** How often the local ports are asked again: a model server that is started later is found by itself. */
 const discoverEveryMs = 30_000;
 /** How long the start waits for the keys and for the local servers, so that it can say which are there. */
@@ -106,6 +119,8 @@ export class Daemon {
   readonly #options: DaemonOptions;
   readonly #ledger: Ledger;
   readonly #sink: FileSink;
+  readonly #sealer: Sealer;
+  readonly #contents: ContentStore;
   readonly #tally: Tally;
   readonly #limits: Limits;
   readonly #shelf: BucketShelf;
@@ -137,7 +152,7 @@ export class Daemon {
     this.#stopRequested = resolve;
   });
 
-  private constructor(given: DaemonOptions, config: Config, ledger: Ledger, sink: FileSink) {
+  private constructor(given: DaemonOptions, config: Config, { ledger, sink, sealer, vault }: Books) {
     const { clock, random } = given;
     // What is unforeseen is told with its cause, which may hold what an upstream wrote.
     const redact = createRedactor(() => this.#keys.secrets());
@@ -146,6 +161,7 @@ export class Daemon {
     this.#options = options;
     this.#ledger = ledger;
     this.#sink = sink;
+    this.#sealer = sealer;
     this.#tally = new Tally(
       () => ledger.day().key,
       (drift) => options.report(driftText(drift)),
@@ -158,11 +174,14 @@ export class Daemon {
       save: (key, json) => ledger.saveCounters(key, json),
     });
     this.#limits = new Limits({ clock, random, wait, shelf: this.#shelf });
-    this.#vault = new VaultStore({
-      file: join(options.home, "vault.age"),
-      marksFile: join(options.home, "state/vault.json"),
-      cipher: createVaultCipher(),
+    this.#vault = vault;
+    const trail = config.audit.file;
+    this.#contents = new ContentStore({
+      folder: contentFolder(trail),
       clock,
+      keeper: houseSecret("audit-content", { home: options.home, trail, vault, now: () => clock.now() }),
+      redact,
+      note: (note) => options.report(`audit: ${note}`),
     });
     this.#keys = new KeyRing({ clock, sourceOf: createKeySources({ vault: this.#vault }) });
     this.#dispatcher = new Dispatcher(clock);
@@ -195,6 +214,7 @@ export class Daemon {
         ),
       missingModels: () => this.#home.missing,
       audit: () => sink.health(),
+      seal: () => sealer.status(),
       ledger: () => ledger.health(),
     });
     // What changes without a request (a reload, a key) shows within the text's own age.
@@ -228,10 +248,33 @@ export class Daemon {
     });
     let daemon: Daemon | null = null;
     try {
-      const { file, rotate } = config.audit;
+      const { file } = config.audit;
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-      sink = new FileSink({ path: file, clock, rotate, onNote: (note) => report(`audit: ${note}`) });
-      daemon = new Daemon(options, config, ledger, sink);
+      const vault = new VaultStore({
+        file: join(home, "vault.age"),
+        marksFile: join(home, "state/vault.json"),
+        cipher: createVaultCipher(),
+        clock,
+      });
+      const sealer = new Sealer({
+        trail: file,
+        file: checkpointFile(home, file),
+        keeper: createSealKeeper({ home, trail: file, vault, now: () => clock.now() }),
+        clock,
+        durable: () => sink?.durable() ?? null,
+        note: (note) => report(`audit: ${note}`),
+        onAlarm: (alarm) => report(`audit: ALARM: ${alarm}`),
+      });
+      sink = new FileSink({
+        path: file,
+        clock,
+        rotate: rotationOf(config),
+        sealed: sealer.sealed,
+        watcher: sealer,
+        onNote: (note) => report(`audit: ${note}`),
+        onAlarm: (alarm) => sealer.alarm(alarm),
+      });
+      daemon = new Daemon(options, config, { ledger, sink, sealer, vault });
       await daemon.#open(config, source);
       return daemon;
     } catch (error) {
@@ -275,6 +318,7 @@ export class Daemon {
       if (!(error instanceof KeyFault)) throw error;
       return { ok: false, text: error.message };
     }
+    void this.#sealer.retry();
     const waiting = this.#keys.describe().filter(({ state }) => state === "locked" || state === "missing");
     await Promise.all(waiting.map(({ provider }) => this.#keys.refresh(provider)));
     return { ok: true, text: "the vault is open" };
@@ -344,7 +388,9 @@ export class Daemon {
     for (const part of this.#disposables.toReversed()) await part[Symbol.asyncDispose]();
     this.#saveCounters();
     this.#shelf.saveAll();
+    await this.#contents[Symbol.asyncDispose]();
     await this.#sink[Symbol.asyncDispose]();
+    await this.#sealer[Symbol.asyncDispose]();
     await this.#ledger.close();
     this.#keys.close();
     this.#vault.lock();
@@ -358,6 +404,7 @@ export class Daemon {
       random,
       ledger: this.#ledger,
       sink: this.#sink,
+      contents: this.#contents,
       tally: this.#tally,
       limits: this.#limits,
       agentLimiter: new AgentLimiter(clock, this.#shelf),
@@ -388,8 +435,11 @@ export class Daemon {
       onDisposeFailed: (error, number) => report(`configuration ${number} did not close: ${String(error)}`),
     });
     this.#adopt(config);
-    await this.#reconcile();
     await this.#openVault(config);
+    await this.#openSeals();
+    // A vault that was closed a moment ago may hold the key.
+    await this.#contents.configure(config.audit.content === "full" ? config.audit.contentFiles : null);
+    await this.#reconcile();
     // A keychain that waits for a person must not keep the gateway from starting.
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, keysAtStartMs);
@@ -416,6 +466,7 @@ export class Daemon {
         lendToken: (agent, onRevoked) => this.#lendToken(agent, onRevoked),
         agents: () => [...this.config.agents.keys()],
         unlockVault: (kind, secret, acceptOlder) => this.unlockVault(vaultKey(kind, secret), acceptOlder),
+        acceptTrail: () => this.#acceptTrail(),
         stop: () => this.#stopRequested(),
       }),
     );
@@ -465,6 +516,14 @@ export class Daemon {
     }
   }
 
+  /** What was done to the trail is told before the first line follows it; a keychain that waits for a person is not waited for. */
+  async #openSeals(): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, keysAtStartMs);
+    await Promise.race([this.#sealer.open(), late.promise]);
+    clearTimeout(timer);
+  }
+
   async #applySource(source: ConfigText): Promise<void> {
     const { configFile, home } = this.#options;
     await this.#generations.apply(await loadConfigApart(configFile, { home }, source));
@@ -485,7 +544,19 @@ export class Daemon {
     void this.#keys.loadAll();
     this.#ledger.setZone(config.timezone);
     this.#runTokens.retain(config.agents);
-    this.#sink.configure(config.audit.rotate);
+    this.#sink.configure(rotationOf(config));
+    void this.#contents.configure(config.audit.content === "full" ? config.audit.contentFiles : null);
+  }
+
+  #acceptTrail(): { readonly ok: boolean; readonly text: string } {
+    const { alarms, fault } = this.#sealer.status();
+    if (!this.#sealer.accept())
+      return { ok: false, text: `the trail is not sealed: ${fault ?? "there is no key yet"}` };
+    const from = this.#sink.health().entries;
+    return {
+      ok: true,
+      text: `accepted: ${alarms.length} alarms are closed, and the trail is verified from line ${from} on`,
+    };
   }
 
   /** Requests that the last process left open get their line before the first new one is served. */
@@ -548,7 +619,7 @@ export class Daemon {
       notReady: () =>
         whyNotReady({
           stopping: this.#stopping,
-          auditFault: this.#sink.health().fault?.message ?? null,
+          auditFault: this.#sink.health().fault?.message ?? this.#contents.fault,
           ledgerFault: this.#ledger.health().fault,
           generation: this.#generations.current.value,
           keys: this.#keys,
@@ -576,6 +647,10 @@ export class Daemon {
     const saved = this.#ledger.loadCounters("tally").get("tally");
     if (saved !== undefined) this.#tally.restore(JSON.parse(saved));
   }
+}
+
+function rotationOf({ audit, timezone }: Config): Rotation {
+  return { ...audit.rotate, timezone };
 }
 
 function restartText(keys: readonly string[]): string {

@@ -39,6 +39,7 @@ class Stage {
     clock: this.clock,
     errorStatus: (dialect, error) => (dialect === "chat" && error.code === "BUDGET_EXHAUSTED" ? 429 : error.status),
     onFailure: "refuse",
+    contents: null,
   };
 
   handle(next: Handler<Recorded>, request: Arrived = arrived()): Promise<GatewayResponse> {

@@ -3,6 +3,7 @@
 import type { AttemptRecord, Outcome } from "../../request.ts";
 import type { Dialect } from "../../wire/neutral.ts";
 import type { Nanos } from "../../money.ts";
+import type { ContentFacts } from "./content/recording.ts";
 
 /** Everything a line says about one request, before it has a place in the chain. */
 export interface AuditFacts {
@@ -35,6 +36,8 @@ export interface AuditFacts {
   readonly replayOf?: string | undefined;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** What is kept of prompt and answer; absent: nothing is to be. */
+  readonly content?: ContentFacts | undefined;
 }
 
 export interface AuditHealth {
