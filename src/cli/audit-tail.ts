@@ -108,7 +108,7 @@ function newest(file: string, count: number, wanted: (line: string) => boolean, 
     const entry = sinceMs === Number.NEGATIVE_INFINITY ? null : parseTrailEntry(line);
     if (entry !== null && entry.at + entry.ms + clockSlackMs < sinceMs) break;
   }
-  return found.reverse();
+  return found.toReversed();
 }
 
 interface ShownEntry {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,10 @@ import type { Io } from "./io.ts";
 import type { Settings } from "./settings.ts";
 
 const folders: string[] = [];
+
+beforeEach(() => {
+  process.exitCode = 0;
+});
 
 afterEach(() => {
   process.exitCode = 0;
