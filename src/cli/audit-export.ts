@@ -60,7 +60,8 @@ export function auditExportCommand(io: Io, settings: () => Promise<Settings>, cl
 
 /** Takes rows; nothing of it is seen before `finish`. */
 interface RowWriter {
-  add(row: TrailRow, line: string): void;
+  /** `row` reads the line's members, which costs as much as reading the line again. */
+  add(line: string, row: () => TrailRow): void;
   /** Lets a slow reader catch up. */
   drained?(): Promise<void>;
   finish(): Promise<void>;
@@ -85,7 +86,7 @@ async function exportTrail(io: Io, settings: Settings, clock: Clock, options: Ex
     const take = (entry: TrailEntry, line: string): void => {
       if (!wanted(entry)) return;
       rows++;
-      writer.add({ entry, fields: JSON.parse(line) as Record<string, unknown>, providerOf }, line);
+      writer.add(line, () => ({ entry, fields: JSON.parse(line) as Record<string, unknown>, providerOf }));
     };
     const onProgress = (lines: number, bytes: number): void | Promise<void> => {
       progress.show(lines, bytes);
@@ -117,7 +118,7 @@ async function toFile(file: string, format: Format): Promise<RowWriter> {
   if (format === "parquet") {
     closeSync(fd);
     const rows = await createParquetRows(file, trailColumns);
-    return { add: (row) => rows.add(cellsOf(row)), finish: () => rows.finish() };
+    return { add: (_line, row) => rows.add(cellsOf(row())), finish: () => rows.finish() };
   }
   return textWriter(
     format,
@@ -148,8 +149,8 @@ const bufferChars = 65_536;
 function textWriter(format: Format, write: (text: string) => void, close: () => void): RowWriter {
   let buffer = format === "csv" ? csvLine(trailColumns.map(({ name }) => name)) : "";
   return {
-    add(row, line) {
-      buffer += format === "csv" ? csvLine(csvCells(row)) : `${line}\n`;
+    add(line, row) {
+      buffer += format === "csv" ? csvLine(csvCells(row())) : `${line}\n`;
       if (buffer.length < bufferChars) return;
       write(buffer);
       buffer = "";

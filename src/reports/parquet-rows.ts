@@ -2,7 +2,7 @@
 
 import type { Cell, ColumnType, TrailColumn } from "./trail-columns.ts";
 
-const ROWS_PER_GROUP = 50_000;
+const ROWS_PER_GROUP = 20_000;
 
 /** Parquet's words for our types; an instant is in milliseconds of UTC. */
 const schemaTypes = {
