@@ -16,6 +16,13 @@ class MemorySink implements AuditSink {
     return this.durable;
   }
 
+  /** What `written` resolves with. */
+  out: Promise<void> = Promise.resolve();
+
+  async written(): Promise<void> {
+    await this.out;
+  }
+
   health(): AuditHealth {
     return { entries: this.lines.length, head: "", lastWrittenAt: null, fault: null, pending: 0, lost: 0, notes: [] };
   }

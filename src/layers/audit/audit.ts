@@ -2,7 +2,7 @@
 
 import type { Clock } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
-import type { Arrived, AuditRecord, Finish, GatewayResponse, Layer, Outcome, Recorded } from "../../request.ts";
+import type { Arrived, AttemptRecord, AuditRecord, Finish, GatewayResponse, Layer, Outcome, Recorded } from "../../request.ts";
 import type { Dialect } from "../../wire/neutral.ts";
 import { recordAnswer, recordingBody } from "./content/record-answer.ts";
 import type { ContentFacts, ContentRecorder } from "./content/recording.ts";
@@ -35,8 +35,9 @@ export interface AuditParts {
 
 /**
  * Refuses with AUDIT_UNAVAILABLE, without a line, while the trail cannot be written. Otherwise every request ends in one
- * line: after the last byte of its answer, or when a layer throws. The answer is not delayed; its `finished` resolves
- * after the line was handed over.
+ * line: after the last byte of its answer, or when a layer throws. Its `finished` resolves after the line was handed over.
+ * The answer is not delayed, but for one that no hold stands for (a refusal, a repeat, a count): that one follows its line,
+ * a turn of the event loop later, so that a kill leaves no answer without one.
  */
 export function audit(parts: AuditParts): Layer<Arrived, Recorded> {
   const { sink, tally, clock, contents } = parts;
@@ -54,6 +55,8 @@ export function audit(parts: AuditParts): Layer<Arrived, Recorded> {
     } catch (error) {
       const ended = endOfFailure(parts, request, error);
       close(parts, request, record, { ...ended, startedAt, bytesOut: 0, content: recording?.finish() });
+      // The ledger may know nothing of it: what the client is told must be on record should the process die now.
+      await sink.written();
       throw error;
     }
     const { status } = response;
@@ -67,13 +70,19 @@ export function audit(parts: AuditParts): Layer<Arrived, Recorded> {
       recorded === null ? end(finish) : recorded.ended().then(() => end(finish));
     // `finished` never rejects; if a layer breaks that promise the line must still be written.
     const onBroken = (): Finish | Promise<Finish> => onFinish({ outcome: "internal_error", bytesOut: 0 });
-    return {
-      status,
-      headers: response.headers,
-      body: recorded?.body ?? response.body,
-      finished: response.finished.then(onFinish, onBroken),
-    };
+    const finished = response.finished.then(onFinish, onBroken);
+    const body = recorded?.body ?? response.body;
+    if (!(body instanceof ReadableStream) && !record.attempts.some(isInLedger)) {
+      await finished;
+      await sink.written();
+    }
+    return { status, headers: response.headers, body, finished };
   };
+}
+
+/** A hold is on disk before an attempt is sent, and what is found there at the next start gets its line. */
+function isInLedger({ outcome }: AttemptRecord): boolean {
+  return outcome?.startsWith("skipped_") !== true;
 }
 
 function openRecord(id: string, arrivedAt: number): AuditRecord {

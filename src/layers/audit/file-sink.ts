@@ -82,6 +82,8 @@ export class FileSink implements AuditSink, AsyncDisposable {
   /** Lines without newline, in order, that are not in the file yet. */
   #queue: string[] = [];
   #flushPlanned = false;
+  /** Whoever waits for the next flush. */
+  #out: PromiseWithResolvers<void> | null = null;
   /** When the file was last found to be in its place, monotonic milliseconds. */
   #ensuredAt = Number.NEGATIVE_INFINITY;
   /** What was written since the last successful sync, needed again if the next one fails. */
@@ -141,6 +143,12 @@ export class FileSink implements AuditSink, AsyncDisposable {
       setImmediate(this.#flushTurn);
     }
     return this.#group.promise;
+  }
+
+  written(): Promise<void> {
+    if (!this.#flushPlanned) return Promise.resolve();
+    this.#out ??= Promise.withResolvers<void>();
+    return this.#out.promise;
   }
 
   get faulty(): boolean {
@@ -204,9 +212,12 @@ export class FileSink implements AuditSink, AsyncDisposable {
 
   readonly #flushTurn = (): void => {
     this.#flushPlanned = false;
-    if (this.#closed) return;
-    this.#write();
-    if (this.#cooling === null) this.#startSync();
+    if (!this.#closed) {
+      this.#write();
+      if (this.#cooling === null) this.#startSync();
+    }
+    this.#out?.resolve();
+    this.#out = null;
   };
 
   /** Writes the queue; on failure what is not written stays queued and the sink is faulty. */

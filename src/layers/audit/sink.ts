@@ -63,6 +63,8 @@ export interface AuditSink {
    * durable, which after a fault may be much later, and to false when it was given up. Never rejects.
    */
   append(facts: AuditFacts): Promise<boolean>;
+  /** Resolves when the lines so far are out of the process, or cannot be for now. Never rejects. */
+  written(): Promise<void>;
   /** Lines cannot be written now. Cheap: asked for every request. */
   readonly faulty: boolean;
   health(): AuditHealth;
