@@ -2,7 +2,16 @@
 
 import type { Clock } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
-import type { Arrived, AttemptRecord, AuditRecord, Finish, GatewayResponse, Layer, Outcome, Recorded } from "../../request.ts";
+import type {
+  Arrived,
+  AttemptRecord,
+  AuditRecord,
+  Finish,
+  GatewayResponse,
+  Layer,
+  Outcome,
+  Recorded,
+} from "../../request.ts";
 import type { Dialect } from "../../wire/neutral.ts";
 import { recordAnswer, recordingBody } from "./content/record-answer.ts";
 import type { ContentFacts, ContentRecorder } from "./content/recording.ts";

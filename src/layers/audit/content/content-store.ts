@@ -83,7 +83,7 @@ export class ContentStore implements ContentRecorder, AsyncDisposable {
   async configure(rules: ContentRules | null): Promise<void> {
     const changed = rules?.recipient !== this.#rules?.recipient || rules === null;
     this.#rules = rules;
-    this.#timer ??= setInterval(() => this.#turn(), TURN_EVERY_MS);
+    this.#timer ??= setInterval(() => void this.turn(), TURN_EVERY_MS);
     this.#timer.unref();
     if (changed) this.#retire();
     this.#expire();
@@ -113,13 +113,13 @@ export class ContentStore implements ContentRecorder, AsyncDisposable {
     this.#leaving.clear();
   }
 
-  #turn(): void {
+  /** Once a second: begins a new file where the current one is full, deletes what has expired, syncs. Never rejects. */
+  async turn(): Promise<void> {
+    if (!this.#syncing) await this.#sync();
     if (this.#rules === null) return;
-    const now = this.#parts.clock.now();
-    const full = this.#current?.isFull(now) ?? true;
-    if (full || this.#fault !== null) void this.#begin();
+    const full = this.#current?.isFull(this.#parts.clock.now()) ?? true;
+    if (full || this.#fault !== null) await this.#begin();
     if (this.#parts.clock.monotonic() - this.#expiredAt >= EXPIRE_EVERY_MS) this.#expire();
-    if (!this.#syncing) void this.#sync();
   }
 
   /** Puts a new file in the place of the current one, which stays in use until it is there. */
