@@ -137,5 +137,5 @@ test("an empty file is no secret", async () => {
 
 test("accounts are no provider's, and one for each home", () => {
   expect(account).toStartWith(".audit-");
-  expect(accountOf("audit", "/home/y/.sanctum")).not.toBe(account);
+  expect(accountOf("audit", "/home/me/.sanctum")).not.toBe(account);
 });
