@@ -13,7 +13,11 @@ export interface CommandResult {
 }
 
 /** `sanctum ARGS`, with the gateway's home and nothing of our own surroundings. */
-export async function runArgs(gateway: Gateway, args: readonly string[]): Promise<CommandResult> {
+export async function runArgs(
+  gateway: Gateway,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CommandResult> {
   const child = Bun.spawn(["sh", join(root, "bin", "sanctum"), ...args], {
     cwd: gateway.home,
     env: {
@@ -21,6 +25,7 @@ export async function runArgs(gateway: Gateway, args: readonly string[]): Promis
       HOME: gateway.home,
       SANCTUM_HOME: gateway.home,
       SANCTUM_KEYCHAIN: "off",
+      ...env,
     },
     stdin: "ignore",
     stdout: "pipe",
