@@ -14,10 +14,6 @@ import { watchConfig } from "../config/watch.ts";
 import type { Config, Fault } from "../config/types.ts";
 import { GatewayError } from "../errors.ts";
 import {
-  FileSink,
-  ContentStore,
-  contentFolder,
-  Sealer,
   StatsChanges,
   Tally,
   createStats,
@@ -26,8 +22,10 @@ import {
   recordInterrupted,
   recordedCosts,
   trailSince,
+  type ContentStore,
+  type FileSink,
   type PriceDrift,
-  type Rotation,
+  type Sealer,
   type StatsDocument,
 } from "../layers/audit/index.ts";
 import { openSqliteLedger, RoomLine, type Ledger, type SqliteLedgerOptions } from "../layers/budget/index.ts";
@@ -60,7 +58,7 @@ import { checkKeyAt } from "../upstream/check-key.ts";
 import { Dispatcher } from "../upstream/dispatch.ts";
 import { TokenRatios } from "../upstream/token-ratios.ts";
 import { WindowLearner } from "../upstream/window-learner.ts";
-import { checkpointFile, createSealKeeper, houseSecret } from "./audit-places.ts";
+import { createContents, openTrail, rotationOf } from "./open-trail.ts";
 import { Generation, type Shared } from "./generation.ts";
 import { HomeServers } from "./home-servers.ts";
 import type { LocalServers } from "./local-servers.ts";
@@ -175,14 +173,7 @@ export class Daemon {
     });
     this.#limits = new Limits({ clock, random, wait, shelf: this.#shelf });
     this.#vault = vault;
-    const trail = config.audit.file;
-    this.#contents = new ContentStore({
-      folder: contentFolder(trail),
-      clock,
-      keeper: houseSecret("audit-content", { home: options.home, trail, vault, now: () => clock.now() }),
-      redact,
-      note: (note) => options.report(`audit: ${note}`),
-    });
+    this.#contents = createContents({ home: options.home, config, clock, vault, report: options.report }, redact);
     this.#keys = new KeyRing({ clock, sourceOf: createKeySources({ vault: this.#vault }) });
     this.#dispatcher = new Dispatcher(clock);
     this.#home = new HomeServers({
@@ -256,25 +247,9 @@ export class Daemon {
         cipher: createVaultCipher(),
         clock,
       });
-      const sealer = new Sealer({
-        trail: file,
-        file: checkpointFile(home, file),
-        keeper: createSealKeeper({ home, trail: file, vault, now: () => clock.now() }),
-        clock,
-        durable: () => sink?.durable() ?? null,
-        note: (note) => report(`audit: ${note}`),
-        onAlarm: (alarm) => report(`audit: ALARM: ${alarm}`),
-      });
-      sink = new FileSink({
-        path: file,
-        clock,
-        rotate: rotationOf(config),
-        sealed: sealer.sealed,
-        watcher: sealer,
-        onNote: (note) => report(`audit: ${note}`),
-        onAlarm: (alarm) => sealer.alarm(alarm),
-      });
-      daemon = new Daemon(options, config, { ledger, sink, sealer, vault });
+      const trail = openTrail({ home, config, clock, vault, report });
+      ({ sink } = trail);
+      daemon = new Daemon(options, config, { ledger, vault, ...trail });
       await daemon.#open(config, source);
       return daemon;
     } catch (error) {
@@ -319,6 +294,7 @@ export class Daemon {
       return { ok: false, text: error.message };
     }
     void this.#sealer.retry();
+    void this.#contents.turn();
     const waiting = this.#keys.describe().filter(({ state }) => state === "locked" || state === "missing");
     await Promise.all(waiting.map(({ provider }) => this.#keys.refresh(provider)));
     return { ok: true, text: "the vault is open" };
@@ -421,7 +397,11 @@ export class Daemon {
     };
     this.#opened = await Generations.start<Generation>(config, {
       clock,
-      build: (next) => new Generation(next, shared),
+      build: async (next) => {
+        // Before the first request of the new configuration, which may ask for contents to be kept.
+        if (next.audit.content === "full") await this.#contents.configure(next.audit.contentFiles);
+        return new Generation(next, shared);
+      },
       onFault: (faults, cause) => {
         report(`configuration refused, the old one stays: ${faults.map(formatFault).join(" | ")}`);
         if (cause !== undefined) report(cause instanceof Error ? (cause.stack ?? cause.message) : "unknown cause");
@@ -437,8 +417,8 @@ export class Daemon {
     this.#adopt(config);
     await this.#openVault(config);
     await this.#openSeals();
-    // A vault that was closed a moment ago may hold the key.
-    await this.#contents.configure(config.audit.content === "full" ? config.audit.contentFiles : null);
+    // The vault, which was closed a moment ago, may hold the key.
+    if (config.audit.content === "full") await this.#contents.configure(config.audit.contentFiles);
     await this.#reconcile();
     // A keychain that waits for a person must not keep the gateway from starting.
     const late = Promise.withResolvers<void>();
@@ -545,7 +525,7 @@ export class Daemon {
     this.#ledger.setZone(config.timezone);
     this.#runTokens.retain(config.agents);
     this.#sink.configure(rotationOf(config));
-    void this.#contents.configure(config.audit.content === "full" ? config.audit.contentFiles : null);
+    if (config.audit.content !== "full") void this.#contents.configure(null);
   }
 
   #acceptTrail(): { readonly ok: boolean; readonly text: string } {
@@ -647,10 +627,6 @@ export class Daemon {
     const saved = this.#ledger.loadCounters("tally").get("tally");
     if (saved !== undefined) this.#tally.restore(JSON.parse(saved));
   }
-}
-
-function rotationOf({ audit, timezone }: Config): Rotation {
-  return { ...audit.rotate, timezone };
 }
 
 function restartText(keys: readonly string[]): string {

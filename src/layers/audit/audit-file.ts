@@ -23,6 +23,7 @@ import {
 } from "node:fs";
 import { basename, dirname } from "node:path";
 import { promisify } from "node:util";
+import { syncFolder as syncFolderNow } from "../../durable-write.ts";
 import { CHAIN_START, type ChainPosition } from "./chain.ts";
 import { fateOf, saveDeleted } from "./file-fate.ts";
 import { auditFiles, foreignName, prune, readPruned, rotatedFiles, rotatedName } from "./segments.ts";
@@ -125,8 +126,9 @@ export class AuditFile {
       this.#options.note(`a line was torn; its ${this.#size - good} bytes were moved to ${side}`);
       this.#size = good;
     }
-    // A process that was killed has written what no sync has reached.
+    // A process that was killed has written what no sync has reached, and may have made the file.
     fsyncSync(this.#fd);
+    syncFolderNow(dirname(this.#options.path));
     this.#durableSize = this.#size;
     this.#needsNewline = false;
     return lastPosition(this.#fd, this.#size) ?? this.#positionOfOlderFiles();

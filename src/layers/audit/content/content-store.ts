@@ -1,37 +1,16 @@
 // Files of prompts and answers, for `content: full`: written as they go, encrypted with a key of each file's own, deleted
 // when their time is over. The trail does not need them: a line holds the hashes.
 
-import {
-  closeSync,
-  constants,
-  fdatasync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { basename, dirname, extname, join } from "node:path";
-import { promisify } from "node:util";
 import type { Clock } from "../../../clock.ts";
 import { Secret } from "../../../secret.ts";
 import { codeOf } from "../audit-file.ts";
 import type { SealKeeper } from "../sealer.ts";
-import {
-  headerLine,
-  KEY_BYTES,
-  MAX_FRAME_DATA,
-  newContentsName,
-  sealFrame,
-  wrapWithHouseKey,
-  type Part,
-  type WrappedKey,
-} from "./content-file.ts";
-import { FullRecording, type ContentRecorder, type ContentRecording, type FrameWriter } from "./recording.ts";
-
-const syncData = promisify(fdatasync);
+import { KEY_BYTES, MAX_FRAME_DATA, wrapWithHouseKey, type WrappedKey } from "./content-file.ts";
+import { ContentFile, HOUR_MS, type FileParts } from "./content-writer.ts";
+import { FullRecording, type ContentRecorder, type ContentRecording } from "./recording.ts";
 
 export interface ContentRules {
   readonly keepMs: number;
@@ -48,15 +27,12 @@ export interface ContentStoreParts {
   readonly redact: (text: string) => string;
   readonly note: (text: string) => void;
   /** For tests. */
-  readonly calls?: { write(fd: number, bytes: Uint8Array, offset: number): number };
+  readonly calls?: FileParts["calls"];
 }
 
-const HOUR_MS = 3_600_000;
-const MAX_FILE_BYTES = 64 * 1024 * 1024;
 const TURN_EVERY_MS = 1_000;
 const EXPIRE_EVERY_MS = 600_000;
 const fileName = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z(?:-\d+)?\.sealed$/;
-const openFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** `…/cloud-proxy-audit-contents` beside `…/cloud-proxy-audit.jsonl`. */
 export function contentFolder(trail: string): string {
@@ -87,7 +63,8 @@ export class ContentStore implements ContentRecorder, AsyncDisposable {
     this.#timer.unref();
     if (changed) this.#retire();
     this.#expire();
-    if (rules !== null && this.#current === null) await this.#begin();
+    if (rules === null) this.#fault = null;
+    else if (this.#current === null) await this.#begin();
   }
 
   get faulty(): boolean {
@@ -218,135 +195,6 @@ export class ContentStore implements ContentRecorder, AsyncDisposable {
 /** The reason is our own text. */
 class NoContentKey extends Error {
   override readonly name = "NoContentKey";
-}
-
-interface FileParts {
-  readonly onFault: (error: unknown) => void;
-  readonly calls?: ContentStoreParts["calls"];
-}
-
-class ContentFile implements FrameWriter {
-  readonly name: string;
-  recordings = 0;
-  readonly #path: string;
-  readonly #fd: number;
-  readonly #contents: string;
-  readonly #startMs: number;
-  readonly #parts: FileParts;
-  #key: Uint8Array | null;
-  #size: number;
-  #counter = 0;
-  #dirty = true;
-  #broken = false;
-
-  private constructor(
-    path: string,
-    fd: number,
-    start: { ms: number; size: number; contents: string },
-    key: Uint8Array,
-    parts: FileParts,
-  ) {
-    this.name = basename(path);
-    this.#path = path;
-    this.#fd = fd;
-    this.#size = start.size;
-    this.#startMs = start.ms;
-    this.#contents = start.contents;
-    this.#key = key;
-    this.#parts = parts;
-  }
-
-  /** Takes the key over. */
-  static create(folder: string, nowMs: number, key: Uint8Array, wrapped: WrappedKey, parts: FileParts): ContentFile {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const { path, fd } = openFree(folder, nowMs);
-    const contents = newContentsName();
-    const header = Buffer.from(headerLine({ contents, key: wrapped }));
-    try {
-      writeAll(fd, header, parts);
-    } catch (error) {
-      closeSync(fd);
-      rmSync(path, { force: true });
-      throw error;
-    }
-    return new ContentFile(path, fd, { ms: nowMs, size: header.length, contents }, key, parts);
-  }
-
-  enter(): void {
-    this.recordings++;
-  }
-
-  leave(): void {
-    this.recordings--;
-  }
-
-  isFull(nowMs: number): boolean {
-    return this.#size >= MAX_FILE_BYTES || nowMs >= this.#startMs + HOUR_MS || this.#broken;
-  }
-
-  write(part: Part, id: string, data: Uint8Array): { from: number; to: number } | null {
-    if (this.#key === null || this.#broken) return null;
-    const frame = sealFrame(this.#key, this.#contents, this.#counter++, { part, id, data });
-    try {
-      writeAll(this.#fd, frame, this.#parts);
-    } catch (error) {
-      this.#cutBack();
-      this.#parts.onFault(error);
-      return null;
-    }
-    const from = this.#size;
-    this.#size += frame.length;
-    this.#dirty = true;
-    return { from, to: this.#size };
-  }
-
-  async sync(): Promise<void> {
-    if (!this.#dirty) return;
-    this.#dirty = false;
-    await syncData(this.#fd);
-  }
-
-  async close(): Promise<void> {
-    if (this.#key === null) return;
-    this.#key.fill(0);
-    this.#key = null;
-    if (this.#counter === 0) {
-      closeSync(this.#fd);
-      rmSync(this.#path, { force: true });
-      return;
-    }
-    // Where the disk fails now the file is as good as it gets.
-    await this.sync().catch(() => undefined);
-    closeSync(this.#fd);
-  }
-
-  #cutBack(): void {
-    try {
-      ftruncateSync(this.#fd, this.#size);
-    } catch {
-      this.#broken = true;
-    }
-  }
-}
-
-function openFree(folder: string, nowMs: number): { path: string; fd: number } {
-  const stamp = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, "");
-  for (let n = 1; ; n++) {
-    const path = join(folder, `${stamp}${n === 1 ? "" : `-${n}`}.sealed`);
-    try {
-      return { path, fd: openSync(path, openFlags | constants.O_APPEND, 0o600) };
-    } catch (error) {
-      if (codeOf(error) !== "EEXIST") throw error;
-    }
-  }
-}
-
-function writeAll(fd: number, bytes: Uint8Array, { calls }: FileParts): void {
-  for (let done = 0; done < bytes.length;) {
-    const written = calls?.write(fd, bytes, done) ?? writeSync(fd, bytes, done);
-    if (written <= 0) throw new Error("nothing was written");
-    done += written;
-  }
 }
 
 async function wrapForAge(fileKey: Uint8Array, recipient: string): Promise<WrappedKey> {
