@@ -77,6 +77,7 @@ describe("content: full", () => {
     expect((await runArgs(house.gateway, ["audit", "show", "req_nobody"])).code).toBe(1);
     // What is written is whole also after the gateway has gone.
     const { id, text } = await ask(house, smallBody("messages", modelOf.messages));
+    await lineOf(house, id);
     await house.gateway.kill9();
     expect((await runArgs(house.gateway, ["audit", "show", id, "--answer"])).out).toBe(text);
   });
