@@ -7,6 +7,7 @@ import {
   defaultKeepAliveMs,
   defaultListen,
   defaultRetry,
+  defaultContentKeepMs,
   defaultRotate,
   localTimeouts,
   namedDailyUsd,
@@ -274,11 +275,25 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   },
   "audit.content": {
     yaml: "none",
-    pending: "no prompt is kept in this version, whatever is written here.",
+    more:
+      "`sha256`: the line has the hash of the prompt and of the answer. `full`: both are also kept, encrypted, in files of " +
+      "their own, which `sanctum audit show` reads.",
+  },
+  "audit.content_files": nothing,
+  "audit.content_files.keep": {
+    yaml: `${defaultContentKeepMs / 86_400_000}d`,
+    more: "Older ones are deleted. The lines stay, with their hashes.",
+  },
+  "audit.content_files.recipient": {
+    says: "–",
+    more:
+      "Made by `age-keygen`. With it not even the gateway can read back what it has kept; `sanctum audit show` then needs " +
+      "`--identity`. Without it the key is in the keychain, the vault or `state/`.",
   },
   "audit.rotate": nothing,
   "audit.rotate.size": { yaml: `${defaultRotate.sizeBytes / 1_000_000}MB`, more: "4KiB or more." },
   "audit.rotate.keep": { yaml: String(defaultRotate.keep), more: "Older ones are deleted." },
+  "audit.rotate.every": { says: "–", more: "In `timezone`. A week begins on Monday. Without it `size` alone decides." },
   "audit.on_failure": {
     yaml: "refuse",
     more: "`refuse`: every request is answered 503 `AUDIT_UNAVAILABLE`. `continue`: they are served, and their lines follow.",

@@ -88,6 +88,12 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "audit.head": "Its hash.",
   "audit.last_written_at": "When it was written; null where none was since the start.",
   "audit.fault": "Null, or since when lines can't be written (`since`) and why (`message`).",
+  "audit.seal.key":
+    "Where the key of the trail's seals is: `keychain`, `vault` or `file` (weaker); null while there is none, and nothing is sealed.",
+  "audit.seal.seq": "The last line that is sealed.",
+  "audit.seal.fault": "Null, or why nothing is sealed now.",
+  "audit.alarms":
+    "What somebody has done to the trail (`at`, `text`), newest last, twenty at most; `sanctum audit accept` closes them.",
   "ledger.fault": "Null, or why nothing is spent at present, and what to do.",
   "ledger.exceeded": "Settlements above their hold since the start: a bound was wrong. The real cost is charged.",
   "ledger.expired": "Holds that nobody ended before their deadline, since the start. They are charged in full.",

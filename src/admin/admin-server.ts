@@ -46,6 +46,8 @@ export interface AdminActions {
   /** Opens the vault with a passphrase or identity, whose bytes are taken over; the text says what came of it. */
   unlockVault(kind: "passphrase" | "identity", secret: Uint8Array, acceptOlder: boolean): Promise<Told>;
   readonly dashboard: DashboardDoor;
+  /** A person has looked into the alarms of the audit trail; the text says what came of it. */
+  acceptTrail(): Told;
   /** Begins an orderly stop. */
   stop(): void;
 }
@@ -91,6 +93,7 @@ export function serveAdmin(socketPath: string, actions: AdminActions): AsyncDisp
           return Response.json(await actions.unlockVault(kind, secret, url.searchParams.has("accept_older")));
         },
       },
+      "/audit/accept": { POST: () => Response.json(actions.acceptTrail()) },
       "/stop": {
         POST: () => {
           // After the answer is on its way.

@@ -62,6 +62,7 @@ describe("how to connect a client", () => {
       addresses: () => addresses,
       ledger: () => "{}",
       ledgerRequests: () => "[]",
+      acceptTrail: () => ({ ok: true, text: "accepted" }),
       reload: async () => ({ ok: true, text: "" }),
       refreshKey: async () => 0,
       lendToken: () => null,

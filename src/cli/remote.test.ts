@@ -33,6 +33,7 @@ async function run(
     stats: () => "{}",
     ledger: () => "{}",
     ledgerRequests: () => "[]",
+    acceptTrail: () => ({ ok: true, text: "accepted" }),
     addresses: () => [],
     reload: async () => ({ ok: true, text: "configuration 2 is live" }),
     refreshKey: async () => 0,

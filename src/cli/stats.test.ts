@@ -40,6 +40,7 @@ function document(
     providers: () => [
       ["anthropic", { state: "closed", key: "ok", limits: {}, waiting: 0, backoffUntil: null, ...provider }],
     ],
+    seal: () => ({ place: "keychain", seq: 3, fault: null, alarms: [] }),
     audit: () => ({
       entries: 1,
       head: "sha256:aa",

@@ -228,7 +228,9 @@ function auditText(stats: StatsDocument, colour: boolean): string {
   const { audit } = stats;
   const written = audit.last_written_at === null ? "nothing since the start" : clockTime(audit.last_written_at);
   const line = `${count(audit.entries)} entries, last written: ${written}, head ${audit.head}\n`;
-  return audit.fault === null ? line : line + painted(`fault: ${printable(audit.fault.message)}\n`, "red", colour);
+  const alarms = audit.alarms.map(({ at, text }) => `alarm: ${clockTime(at)}: ${printable(text)}\n`).join("");
+  const fault = audit.fault === null ? "" : `fault: ${printable(audit.fault.message)}\n`;
+  return fault + alarms === "" ? line : line + painted(fault + alarms, "red", colour);
 }
 
 interface Status {
@@ -293,6 +295,10 @@ function problemsOf(stats: StatsDocument): string[] {
   if (stats.audit.fault !== null) {
     problems.push(`the audit trail: ${stats.audit.fault.message}, since ${clockTime(stats.audit.fault.since)}`);
   }
+  for (const { at, text } of stats.audit.alarms) {
+    problems.push(`ALARM of the audit trail, ${clockTime(at)}: ${text}; look into it, then \`sanctum audit accept\``);
+  }
+  if (stats.audit.seal.fault !== null) problems.push(`the audit trail is not sealed: ${stats.audit.seal.fault}`);
   if (stats.ledger.fault !== null) problems.push(`nothing is spent: ${stats.ledger.fault}`);
   // Nobody has an account everywhere: a built-in provider without a key is a problem only where nothing else could serve.
   const usable = Object.values(stats.providers).some(({ key }) => key === "ok" || key === "none");

@@ -12,6 +12,7 @@ import {
   defaultKeepAliveMs,
   defaultListen,
   defaultRetry,
+  defaultContentKeepMs,
   defaultRotate,
   localTimeouts,
   namedDailyUsd,
@@ -21,6 +22,7 @@ import type { BuiltInProvider } from "./defaults.ts";
 import {
   parseDuration,
   parseShareBounds,
+  parseRetention,
   parseSize,
   parseTimeRange,
   parseTokenBounds,
@@ -71,6 +73,11 @@ export function buildConfig(content: ConfigFile, file: string, surroundings: Sur
       rotate: {
         sizeBytes: sure(parseSize, content.audit?.rotate?.size) ?? defaultRotate.sizeBytes,
         keep: content.audit?.rotate?.keep ?? defaultRotate.keep,
+        every: content.audit?.rotate?.every,
+      },
+      contentFiles: {
+        keepMs: sure(parseRetention, content.audit?.content_files?.keep) ?? defaultContentKeepMs,
+        recipient: content.audit?.content_files?.recipient,
       },
       onFailure: content.audit?.on_failure ?? "refuse",
     },

@@ -76,3 +76,5 @@ export const builtInAliases: readonly string[] = ["coder-14b", "gemma-4"];
 export const intents = ["code", "reasoning", "chat", "writing", "extract", "summarise", "translate", "vision"] as const;
 
 export const defaultRotate = { sizeBytes: 100_000_000, keep: 30 };
+
+export const defaultContentKeepMs = 7 * 86_400_000;

@@ -46,7 +46,8 @@ describe("without a file, or with an empty one", () => {
     expect(missing.audit).toEqual({
       file: "/home/x/.sanctum/logs/cloud-proxy-audit.jsonl",
       content: "none",
-      rotate: { sizeBytes: 100_000_000, keep: 30 },
+      rotate: { sizeBytes: 100_000_000, keep: 30, every: undefined },
+      contentFiles: { keepMs: 7 * 86_400_000, recipient: undefined },
       onFailure: "refuse",
     });
     expect([...missing.agents.keys()]).toEqual(["default"]);

@@ -8,7 +8,15 @@ import type { UrlFault } from "./addresses.ts";
 import { intents } from "./defaults.ts";
 import { say } from "./fault.ts";
 import { namePattern } from "./name-pattern.ts";
-import { parseShareBounds, parseSize, parseTimeRange, parseTokenBounds, sizePattern } from "./quantities.ts";
+import {
+  parseRetention,
+  parseShareBounds,
+  parseSize,
+  parseTimeRange,
+  parseTokenBounds,
+  retentionPattern,
+  sizePattern,
+} from "./quantities.ts";
 import { parseTokenText, tokenTextPattern } from "./token-text.ts";
 import { choice, count, duration, flag, keys, list, named, parsed, path, text, usd, wait } from "./schema-parts.ts";
 
@@ -263,6 +271,32 @@ const audit = keys("The audit trail.", {
         ),
       ),
       keep: v.optional(count("How many old files are kept.", 100_000)),
+      every: v.optional(choice("A new file also begins with each.", ["day", "week", "month"])),
+    }),
+  ),
+  content_files: v.nullish(
+    keys("The encrypted files of content: full.", {
+      keep: v.optional(
+        v.pipe(
+          v.string(say("must be a time", "write it with its unit: 12h, 7d, 4w")),
+          v.regex(retentionPattern, say("must be a time", "write it with its unit: 12h, 7d, 4w")),
+          v.check(
+            (input) => !retentionPattern.test(input) || parseRetention(input) !== undefined,
+            say("is out of range", "write 1h or more, and ten years (3650d) or less"),
+          ),
+          v.description("How long they are kept."),
+        ),
+      ),
+      recipient: v.optional(
+        v.pipe(
+          v.string(say("must be an age recipient", "write age1…, as age-keygen -y prints it")),
+          v.regex(
+            /^age1[02-9ac-hj-np-z]{58}$/,
+            say("must be an age recipient", "write age1…, as age-keygen -y prints it"),
+          ),
+          v.description("The age recipient who alone can read them."),
+        ),
+      ),
     }),
   ),
   on_failure: v.optional(choice("When it can't be written.", ["refuse", "continue"])),

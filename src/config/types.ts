@@ -86,7 +86,14 @@ export interface AuditConfig {
   /** Absolute path. */
   readonly file: string;
   readonly content: "none" | "sha256" | "full";
-  readonly rotate: { readonly sizeBytes: number; readonly keep: number };
+  /** `every`: also at the end of each; undefined: by size alone. */
+  readonly rotate: {
+    readonly sizeBytes: number;
+    readonly keep: number;
+    readonly every: "day" | "week" | "month" | undefined;
+  };
+  /** Of `content: full`. `recipient`: an age recipient, whose identity alone opens the files. */
+  readonly contentFiles: { readonly keepMs: number; readonly recipient: string | undefined };
   readonly onFailure: "refuse" | "continue";
 }
 

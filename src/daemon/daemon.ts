@@ -14,7 +14,6 @@ import { watchConfig } from "../config/watch.ts";
 import type { Config, Fault } from "../config/types.ts";
 import { GatewayError } from "../errors.ts";
 import {
-  FileSink,
   StatsChanges,
   Tally,
   createStats,
@@ -23,7 +22,10 @@ import {
   recordInterrupted,
   recordedCosts,
   trailSince,
+  type ContentStore,
+  type FileSink,
   type PriceDrift,
+  type Sealer,
   type StatsDocument,
 } from "../layers/audit/index.ts";
 import { openSqliteLedger, RoomLine, type Ledger, type SqliteLedgerOptions } from "../layers/budget/index.ts";
@@ -58,6 +60,7 @@ import { Dispatcher } from "../upstream/dispatch.ts";
 import { TokenRatios } from "../upstream/token-ratios.ts";
 import { WindowLearner } from "../upstream/window-learner.ts";
 import { DashboardFeed } from "./dashboard-feed.ts";
+import { createContents, openTrail, rotationOf } from "./open-trail.ts";
 import { Generation, type Shared } from "./generation.ts";
 import { HomeServers } from "./home-servers.ts";
 import type { LocalServers } from "./local-servers.ts";
@@ -91,6 +94,14 @@ export class ConfigurationError extends Error {
   }
 }
 
+/** What is written to disk, opened in this order. */
+interface Books {
+  readonly ledger: Ledger;
+  readonly sink: FileSink;
+  readonly sealer: Sealer;
+  readonly vault: VaultStore;
+}
+
 /** How often the local ports are asked again: a model server that is started later is found by itself. */
 const discoverEveryMs = 30_000;
 /** How long the start waits for the keys and for the local servers, so that it can say which are there. */
@@ -108,6 +119,8 @@ export class Daemon {
   readonly #options: DaemonOptions;
   readonly #ledger: Ledger;
   readonly #sink: FileSink;
+  readonly #sealer: Sealer;
+  readonly #contents: ContentStore;
   readonly #tally: Tally;
   readonly #limits: Limits;
   readonly #shelf: BucketShelf;
@@ -140,7 +153,7 @@ export class Daemon {
     this.#stopRequested = resolve;
   });
 
-  private constructor(given: DaemonOptions, config: Config, ledger: Ledger, sink: FileSink) {
+  private constructor(given: DaemonOptions, config: Config, { ledger, sink, sealer, vault }: Books) {
     const { clock, random } = given;
     // What is unforeseen is told with its cause, which may hold what an upstream wrote.
     const redact = createRedactor(() => this.#keys.secrets());
@@ -149,6 +162,7 @@ export class Daemon {
     this.#options = options;
     this.#ledger = ledger;
     this.#sink = sink;
+    this.#sealer = sealer;
     this.#tally = new Tally(
       () => ledger.day().key,
       (drift) => options.report(driftText(drift)),
@@ -161,12 +175,8 @@ export class Daemon {
       save: (key, json) => ledger.saveCounters(key, json),
     });
     this.#limits = new Limits({ clock, random, wait, shelf: this.#shelf });
-    this.#vault = new VaultStore({
-      file: join(options.home, "vault.age"),
-      marksFile: join(options.home, "state/vault.json"),
-      cipher: createVaultCipher(),
-      clock,
-    });
+    this.#vault = vault;
+    this.#contents = createContents({ home: options.home, config, clock, vault, report: options.report }, redact);
     this.#keys = new KeyRing({ clock, sourceOf: createKeySources({ vault: this.#vault }) });
     this.#dispatcher = new Dispatcher(clock);
     this.#home = new HomeServers({
@@ -198,6 +208,7 @@ export class Daemon {
         ),
       missingModels: () => this.#home.missing,
       audit: () => sink.health(),
+      seal: () => sealer.status(),
       ledger: () => ledger.health(),
     });
     // What changes without a request (a reload, a key) shows within the text's own age.
@@ -242,10 +253,17 @@ export class Daemon {
     });
     let daemon: Daemon | null = null;
     try {
-      const { file, rotate } = config.audit;
+      const { file } = config.audit;
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-      sink = new FileSink({ path: file, clock, rotate, onNote: (note) => report(`audit: ${note}`) });
-      daemon = new Daemon(options, config, ledger, sink);
+      const vault = new VaultStore({
+        file: join(home, "vault.age"),
+        marksFile: join(home, "state/vault.json"),
+        cipher: createVaultCipher(),
+        clock,
+      });
+      const trail = openTrail({ home, config, clock, vault, report });
+      ({ sink } = trail);
+      daemon = new Daemon(options, config, { ledger, vault, ...trail });
       await daemon.#open(config, source);
       return daemon;
     } catch (error) {
@@ -289,6 +307,8 @@ export class Daemon {
       if (!(error instanceof KeyFault)) throw error;
       return { ok: false, text: error.message };
     }
+    void this.#sealer.retry();
+    void this.#contents.turn();
     const waiting = this.#keys.describe().filter(({ state }) => state === "locked" || state === "missing");
     await Promise.all(waiting.map(({ provider }) => this.#keys.refresh(provider)));
     return { ok: true, text: "the vault is open" };
@@ -359,7 +379,9 @@ export class Daemon {
     this.#saveCounters();
     this.#shelf.saveAll();
     this.#dashboard.close();
+    await this.#contents[Symbol.asyncDispose]();
     await this.#sink[Symbol.asyncDispose]();
+    await this.#sealer[Symbol.asyncDispose]();
     await this.#ledger.close();
     this.#keys.close();
     this.#vault.lock();
@@ -374,6 +396,7 @@ export class Daemon {
       ledger: this.#ledger,
       sink: this.#sink,
       tally: this.#dashboard,
+      contents: this.#contents,
       limits: this.#limits,
       agentLimiter: new AgentLimiter(clock, this.#shelf),
       runTokens: this.#runTokens,
@@ -390,7 +413,11 @@ export class Daemon {
     };
     this.#opened = await Generations.start<Generation>(config, {
       clock,
-      build: (next) => new Generation(next, shared),
+      build: async (next) => {
+        // Before the first request of the new configuration, which may ask for contents to be kept.
+        if (next.audit.content === "full") await this.#contents.configure(next.audit.contentFiles);
+        return new Generation(next, shared);
+      },
       onFault: (faults, cause) => {
         report(`configuration refused, the old one stays: ${faults.map(formatFault).join(" | ")}`);
         if (cause !== undefined) report(cause instanceof Error ? (cause.stack ?? cause.message) : "unknown cause");
@@ -404,8 +431,11 @@ export class Daemon {
       onDisposeFailed: (error, number) => report(`configuration ${number} did not close: ${String(error)}`),
     });
     this.#adopt(config);
-    await this.#reconcile();
     await this.#openVault(config);
+    await this.#openSeals();
+    // The vault, which was closed a moment ago, may hold the key.
+    if (config.audit.content === "full") await this.#contents.configure(config.audit.contentFiles);
+    await this.#reconcile();
     // A keychain that waits for a person must not keep the gateway from starting.
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, keysAtStartMs);
@@ -439,6 +469,7 @@ export class Daemon {
           invite: () => this.#dashboard.access.invite(),
           revokeAll: () => this.#dashboard.access.revokeAll(),
         },
+        acceptTrail: () => this.#acceptTrail(),
         stop: () => this.#stopRequested(),
       }),
     );
@@ -489,6 +520,14 @@ export class Daemon {
     }
   }
 
+  /** What was done to the trail is told before the first line follows it; a keychain that waits for a person is not waited for. */
+  async #openSeals(): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, keysAtStartMs);
+    await Promise.race([this.#sealer.open(), late.promise]);
+    clearTimeout(timer);
+  }
+
   async #applySource(source: ConfigText): Promise<void> {
     const { configFile, home } = this.#options;
     await this.#generations.apply(await loadConfigApart(configFile, { home }, source));
@@ -509,7 +548,19 @@ export class Daemon {
     void this.#keys.loadAll();
     this.#ledger.setZone(config.timezone);
     this.#runTokens.retain(config.agents);
-    this.#sink.configure(config.audit.rotate);
+    this.#sink.configure(rotationOf(config));
+    if (config.audit.content !== "full") void this.#contents.configure(null);
+  }
+
+  #acceptTrail(): { readonly ok: boolean; readonly text: string } {
+    const { alarms, fault } = this.#sealer.status();
+    if (!this.#sealer.accept())
+      return { ok: false, text: `the trail is not sealed: ${fault ?? "there is no key yet"}` };
+    const from = this.#sink.health().entries;
+    return {
+      ok: true,
+      text: `accepted: ${alarms.length} alarms are closed, and the trail is verified from line ${from} on`,
+    };
   }
 
   /** Requests that the last process left open get their line before the first new one is served. */
@@ -572,7 +623,7 @@ export class Daemon {
       notReady: () =>
         whyNotReady({
           stopping: this.#stopping,
-          auditFault: this.#sink.health().fault?.message ?? null,
+          auditFault: this.#sink.health().fault?.message ?? this.#contents.fault,
           ledgerFault: this.#ledger.health().fault,
           generation: this.#generations.current.value,
           keys: this.#keys,

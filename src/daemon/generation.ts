@@ -2,7 +2,15 @@
 
 import type { Clock, Random } from "../clock.ts";
 import type { Config } from "../config/types.ts";
-import { audit, openRequestFacts, outcomeOf, type AuditSink, type RequestTally } from "../layers/audit/index.ts";
+import {
+  audit,
+  hashesOnly,
+  openRequestFacts,
+  outcomeOf,
+  type AuditSink,
+  type ContentRecorder,
+  type RequestTally,
+} from "../layers/audit/index.ts";
 import { fund, type Ledger, type RoomLine } from "../layers/budget/index.ts";
 import { createAuthenticator, identify, type Caller, type Claim, type RunTokens } from "../layers/identity/index.ts";
 import {
@@ -50,6 +58,8 @@ export interface Shared {
   readonly random: Random;
   readonly ledger: Ledger;
   readonly sink: AuditSink;
+  /** For `audit.content: full`. */
+  readonly contents: ContentRecorder;
   readonly tally: RequestTally;
   readonly limits: Limits;
   readonly agentLimiter: AgentLimiter;
@@ -157,6 +167,7 @@ export class Generation implements AsyncDisposable {
       random,
       ledger,
       sink,
+      contents,
       tally,
       limits,
       agentLimiter,
@@ -180,6 +191,7 @@ export class Generation implements AsyncDisposable {
         tally,
         clock,
         onFailure: config.audit.onFailure,
+        contents: contentsOf(config.audit.content, contents),
         errorStatus: (dialect, error) => errorAnswer(dialect, error, "").status,
       }),
       identify: identify({ authenticate: this.authenticate, admit: (agent) => agentLimiter.admit(agent) }),
@@ -245,6 +257,10 @@ function completed(provider: Provider, kind: ServerKind | undefined, facts: Serv
   const known = kind === undefined ? provider : { ...provider, kind };
   const concurrent = known.limits.concurrent ?? facts?.places ?? serverProfiles[serverKindOf(known)].places;
   return { ...known, limits: { ...known.limits, concurrent } };
+}
+
+function contentsOf(content: Config["audit"]["content"], full: ContentRecorder): ContentRecorder | null {
+  return content === "none" ? null : content === "sha256" ? hashesOnly : full;
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();

@@ -132,7 +132,7 @@ const base = {
   providers: { NAME: { url: "https://far.example", timeouts: {}, limits: {}, retry: {} } },
   models: { ALIAS: { provider: "NAME", model: "m" } },
   routes: [{ use: ["ALIAS"] }],
-  audit: { rotate: {} },
+  audit: { rotate: {}, content_files: {} },
   identity: {},
   keys: {},
   stats: {},

@@ -24,6 +24,9 @@ export function metricsText(stats: StatsDocument, tally: Tally, holdsExceeded: n
     ]),
     family("sanctum_audit_entries", "gauge", "Number of the last audit line.", [[{}, stats.audit.entries]]),
     family("sanctum_audit_up", "gauge", "1: audit lines can be written.", [[{}, stats.audit.fault === null ? 1 : 0]]),
+    family("sanctum_audit_alarms", "gauge", "Signs of tampering that nobody has accepted.", [
+      [{}, stats.audit.alarms.length],
+    ]),
     family("sanctum_ledger_up", "gauge", "1: money can be spent.", [[{}, stats.ledger.fault === null ? 1 : 0]]),
     family("sanctum_ledger_holds_exceeded_total", "counter", "Settlements above their hold since the start.", [
       [{}, stats.ledger.exceeded],

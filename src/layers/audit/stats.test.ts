@@ -21,6 +21,7 @@ function newStage(changes: Partial<StatsParts> = {}) {
     config: () => ({ generation: 4, loadedAt: Date.UTC(2026, 10, 23, 16), fault: null }),
     providers: () => [["anthropic", { state: "closed", key: "ok", limits: {}, waiting: 0, backoffUntil: null }]],
     audit: () => ({ entries: 24, head: "sha256:aa", lastWrittenAt: null, fault: null, pending: 0, lost: 0, notes: [] }),
+    seal: () => ({ place: "keychain", seq: 23, fault: null, alarms: [] }),
     ledger: () => ({ fault: null, exceeded: 0, expired: 0, notes: [] }),
     ...changes,
   };
@@ -90,7 +91,14 @@ describe("the /stats document", () => {
       models: {
         "anthropic/claude-sonnet-4-5": { requests: 1, spent_usd: 0.0087, input_tokens: 1200, output_tokens: 340 },
       },
-      audit: { entries: 24, head: "sha256:aa", last_written_at: null, fault: null },
+      audit: {
+        entries: 24,
+        head: "sha256:aa",
+        last_written_at: null,
+        fault: null,
+        seal: { key: "keychain", seq: 23, fault: null },
+        alarms: [],
+      },
       ledger: { fault: null, exceeded: 0, expired: 0, notes: [] },
       totals: { requests: 1, spent_usd: 0.312345, saved_usd: 0, local_share: 0 },
     });

@@ -5,6 +5,8 @@ import type { Clock } from "../../clock.ts";
 import { usdFromNanos, type Nanos } from "../../money.ts";
 import { driftOf } from "./drift.ts";
 import type { Percentiles } from "./latency-window.ts";
+import type { AuditAlarm } from "./seal.ts";
+import type { SealStatus } from "./sealer.ts";
 import type { AuditHealth } from "./sink.ts";
 import { noCounts, type Tally } from "./tally.ts";
 import { createZonedTime } from "./zoned-time.ts";
@@ -125,6 +127,7 @@ export interface StatsParts {
   /** Absent: nobody looks. */
   missingModels?(): readonly MissingModelStatus[];
   audit(): AuditHealth;
+  seal(): SealStatus;
   ledger(): LedgerStatus;
 }
 
@@ -208,6 +211,12 @@ export interface StatsDocument {
     readonly head: string;
     readonly last_written_at: string | null;
     readonly fault: { readonly since: string; readonly message: string } | null;
+    readonly seal: {
+      readonly key: SealStatus["place"];
+      readonly seq: number;
+      readonly fault: string | null;
+    };
+    readonly alarms: readonly AuditAlarm[];
   };
   readonly totals: {
     readonly requests: number;
@@ -233,6 +242,7 @@ export function createStats(parts: StatsParts): () => StatsDocument {
     const day = parts.day();
     const health = parts.audit();
     const missing = parts.missingModels?.() ?? [];
+    const seal = parts.seal();
     const { agents, spentMicros } = agentStats(parts);
     return {
       version: parts.version,
@@ -250,6 +260,8 @@ export function createStats(parts: StatsParts): () => StatsDocument {
         head: health.head,
         last_written_at: health.lastWrittenAt === null ? null : zoned(health.lastWrittenAt),
         fault: health.fault === null ? null : { since: zoned(health.fault.since), message: health.fault.message },
+        seal: { key: seal.place, seq: seal.seq, fault: seal.fault },
+        alarms: seal.alarms,
       },
       totals: totalStats(parts.tally, spentMicros),
       ledger: parts.ledger(),
