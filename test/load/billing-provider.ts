@@ -35,6 +35,8 @@ export interface Bill {
 export interface BillingProviderOptions {
   readonly local: boolean;
   readonly models?: readonly string[];
+  /** Answers 503 whatever is ordered. */
+  readonly isDown?: boolean;
 }
 
 interface Call {
@@ -182,7 +184,7 @@ export class BillingProvider implements AsyncDisposable {
   async #play(call: Call, headers: Record<string, string>): Promise<CallEnd> {
     const { order, connection, dialect } = call;
     const strikes = !this.#options.local && !this.#struck.has(order.n);
-    const fault = strikes ? order.fault : "none";
+    const fault = this.#options.isDown === true ? "503" : strikes ? order.fault : "none";
     if (strikes && fault !== "none") this.#struck.add(order.n);
     switch (fault) {
       case "reset":
@@ -198,7 +200,7 @@ export class BillingProvider implements AsyncDisposable {
       case "503":
         await connection.sendJson(Number(fault), errorBody(dialect, "api_error", "broken"), {
           ...headers,
-          ...(fault === "503" ? { "retry-after-ms": "150" } : {}),
+          ...(fault === "503" && this.#options.isDown !== true ? { "retry-after-ms": "150" } : {}),
         });
         return "refused";
       default:

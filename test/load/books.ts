@@ -106,11 +106,16 @@ class Books {
     this.#trail += micros;
     const heldMicros = microsOf(entry["held_usd"]);
     let sum = 0;
-    for (const attempt of objectsOf(entry["attempts"])) sum += this.#readAttempt(id, attempt, heldMicros);
+    const served = textOf(entry["served_by"]);
+    const isCounted = textOf(objectOf(entry["usage"])?.["source"]) === "counted";
+    for (const attempt of objectsOf(entry["attempts"])) {
+      const counted = isCounted && textOf(attempt["candidate"]) === served;
+      sum += this.#readAttempt(id, attempt, heldMicros, counted);
+    }
     if (sum !== micros) this.#fault("sum", `${id}: ${micros} µ$, its attempts ${sum}`);
   }
 
-  #readAttempt(id: string, attempt: JsonObject, heldMicros: number): number {
+  #readAttempt(id: string, attempt: JsonObject, heldMicros: number, isCounted: boolean): number {
     const outcome = textOf(attempt["outcome"]);
     this.#attempts[outcome] = (this.#attempts[outcome] ?? 0) + 1;
     const micros = microsOf(attempt["usd"]);
@@ -128,7 +133,7 @@ class Books {
     }
     const bill = this.#input.bills.get(upstreamId);
     if (bill === undefined) this.#fault("no bill", `${where} is unknown to its provider`);
-    else this.#compare(where, outcome, micros, bill, heldMicros);
+    else this.#compare(where, isCounted ? `${outcome}, counted` : outcome, micros, bill, heldMicros);
     if (this.#matched.has(upstreamId)) this.#fault("matched twice", where);
     this.#matched.add(upstreamId);
     return micros;

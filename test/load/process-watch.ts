@@ -8,6 +8,8 @@ export interface Sample {
   readonly megabytes: number;
   readonly descriptors: number;
   readonly cpuSeconds: number;
+  /** Requests that have begun and not ended. */
+  readonly open: number;
 }
 
 export class ProcessWatch {
@@ -16,8 +18,11 @@ export class ProcessWatch {
   readonly #startedAt = performance.now();
   readonly #timer: ReturnType<typeof setInterval>;
 
-  constructor(pid: number, everyMs: number, onSample: (sample: Sample) => void = () => undefined) {
+  readonly #open: () => number;
+
+  constructor(pid: number, everyMs: number, open: () => number, onSample: (sample: Sample) => void = () => undefined) {
     this.#pid = pid;
+    this.#open = open;
     this.#timer = setInterval(() => onSample(this.look()), everyMs);
     this.look();
   }
@@ -28,6 +33,7 @@ export class ProcessWatch {
       megabytes: residentMegabytes(this.#pid),
       descriptors: descriptorsOf(this.#pid).length,
       cpuSeconds: cpuSeconds(this.#pid),
+      open: this.#open(),
     };
     this.samples.push(sample);
     return sample;

@@ -5,6 +5,9 @@ import { parseArgs } from "node:util";
 import { describeMachine } from "../../bench/machine.ts";
 import { runSoak } from "./soak.ts";
 
+// The gateway goes with this process only where it ends by itself.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "30" },
@@ -21,7 +24,7 @@ const result = await runSoak({
   warmUpSeconds: seconds / 6,
   reloadEverySeconds: 10,
   sampleEverySeconds: 5,
-  onSample: ({ at, megabytes, descriptors, cpuSeconds }, asked, open) => {
+  onSample: ({ at, megabytes, descriptors, cpuSeconds, open }, asked) => {
     if (Math.round(at / 5) % 6 === 0)
       console.log(
         `${(at / 60).toFixed(1)} min: ${asked} asked, ${open} open, ${megabytes.toFixed(1)} MB, ${descriptors} descriptors, ${cpuSeconds.toFixed(0)} s CPU`,
