@@ -30,6 +30,8 @@ export interface Bill {
   readonly micros: number;
   /** What a complete answer would have cost. */
   readonly fullMicros: number;
+  /** When the other side closed the connection, monotonic milliseconds; null: it did not, or not before the end. */
+  readonly closedAt: number | null;
 }
 
 export interface BillingProviderOptions {
@@ -148,8 +150,14 @@ export class BillingProvider implements AsyncDisposable {
     }
     const call = this.#callOf(order, dialect, text, connection);
     const id = `up-${call.serial}`;
+    let closedAt: number | null = null;
+    const onClosed = (): void => {
+      closedAt = performance.now();
+    };
+    connection.closed.addEventListener("abort", onClosed, { once: true });
     const end = await this.#play(call, { [dialect === "messages" ? "request-id" : "x-request-id"]: id });
-    this.bills.set(id, billOf(call, end));
+    connection.closed.removeEventListener("abort", onClosed);
+    this.bills.set(id, billOf(call, end, closedAt));
   }
 
   #faultOf(dialect: Dialect, text: string): string | null {
@@ -274,13 +282,13 @@ const garbage = [
 ];
 
 /** A whole answer costs what it says; a broken one its prompt and what was written of it. */
-function billOf(call: Call, end: CallEnd): Bill {
+function billOf(call: Call, end: CallEnd, closedAt: number | null): Bill {
   const { promptTokens, outputTokens, order } = call;
   const fullMicros = promptTokens * microsPerToken.input + outputTokens * microsPerToken.output;
-  if (end === "refused") return { n: order.n, end, micros: 0, fullMicros };
+  if (end === "refused") return { n: order.n, end, micros: 0, fullMicros, closedAt };
   const said = Math.min(outputTokens, Math.ceil((call.written * pieceLength) / bytesPerToken));
   const partMicros = promptTokens * microsPerToken.input + (call.stream ? said : 0) * microsPerToken.output;
-  return { n: order.n, end, micros: end === "answered" ? fullMicros : partMicros, fullMicros };
+  return { n: order.n, end, micros: end === "answered" ? fullMicros : partMicros, fullMicros, closedAt };
 }
 
 function chunked(text: string): string {

@@ -15,11 +15,15 @@ export interface Way {
   readonly provider: TestDialect;
 }
 
-export const ways: readonly Way[] = dialects.flatMap((client) => dialects.map((provider) => ({ client, provider })));
+const allWays: readonly Way[] = dialects.flatMap((client) => dialects.map((provider) => ({ client, provider })));
 
 export interface HeldStreamsOptions {
   /** Pieces of text in each stream: how often they can be moved on before they end. */
   readonly pieces: number;
+  /** In turn; all nine where absent. */
+  readonly ways?: readonly Way[];
+  /** Length of each prompt; a short question where absent. */
+  readonly promptBytes?: number;
 }
 
 const pieceLength = 9;
@@ -27,13 +31,17 @@ const sentence = "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter 
 
 export class HeldStreams implements AsyncDisposable {
   readonly provider: FakeProvider;
+  readonly #ways: readonly Way[];
+  readonly #promptBytes: number | null;
   readonly #events: Readonly<Record<TestDialect, readonly string[]>>;
   readonly #undisturbed = new Map<Way, string>();
   readonly #open: { readonly way: Way; readonly heard: Promise<Heard> }[] = [];
   #gate = new Gate();
 
-  private constructor(provider: FakeProvider, { pieces }: HeldStreamsOptions) {
+  private constructor(provider: FakeProvider, { pieces, promptBytes, ways = allWays }: HeldStreamsOptions) {
     this.provider = provider;
+    this.#ways = ways;
+    this.#promptBytes = promptBytes ?? null;
     const length = pieces * pieceLength;
     const text = sentence.repeat(Math.ceil(length / sentence.length)).slice(0, length);
     const answer = { text, pieceLength };
@@ -61,7 +69,7 @@ export class HeldStreams implements AsyncDisposable {
   /** One stream of each way from beginning to end, to compare with. */
   async runUndisturbed(url: string): Promise<void> {
     this.#gate.release(Infinity);
-    for (const way of ways) this.#undisturbed.set(way, comparable(await this.#ask(url, way)));
+    for (const way of this.#ways) this.#undisturbed.set(way, comparable(await this.#ask(url, way)));
     this.#gate = new Gate();
   }
 
@@ -69,15 +77,15 @@ export class HeldStreams implements AsyncDisposable {
   async open(url: string, count: number): Promise<void> {
     const before = this.provider.generations.length;
     for (let at = 0; at < count; at++) {
-      const way = ways[this.#open.length % ways.length]!;
+      const way = this.#ways[this.#open.length % this.#ways.length]!;
       this.#open.push({ way, heard: this.#ask(url, way) });
     }
     await this.provider.arrived(before + count);
   }
 
   /** Every stream may go on by one event. */
-  step(): void {
-    this.#gate.release(this.#open.length);
+  step(count = this.#open.length): void {
+    this.#gate.release(count);
   }
 
   /** Lets all run to their end; what is wrong with any of them, empty where nothing is. */
@@ -111,12 +119,23 @@ export class HeldStreams implements AsyncDisposable {
 
   /** On a connection of its own. */
   async #ask(url: string, { client, provider }: Way): Promise<Heard> {
-    const extra = client === "chat" ? { stream_options: { include_usage: true } } : {};
-    const body = smallBody(client, modelOf(provider), { stream: true, ...extra });
+    const options = client === "chat" ? { stream_options: { include_usage: true } } : {};
+    const prompt = this.#promptBytes === null ? {} : longPrompt(client, this.#promptBytes);
+    const body = smallBody(client, modelOf(provider), { stream: true, ...options, ...prompt });
     const head = `POST ${routeOf[client]} HTTP/1.1\r\nhost: ${new URL(url).host}\r\ncontent-type: application/json\r\n`;
     const request = Buffer.from(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
     return new Callers(Number(new URL(url).port)).ask(request, { closes: true });
   }
+}
+
+/** A conversation of many turns, as agents send it again and again. */
+function longPrompt(client: TestDialect, bytes: number): object {
+  const turnBytes = 2_000;
+  const turns = Array.from({ length: Math.ceil(bytes / turnBytes) | 1 }, (_, at) => ({
+    role: at % 2 === 0 ? "user" : "assistant",
+    content: sentence.repeat(Math.ceil(turnBytes / sentence.length)).slice(0, turnBytes),
+  }));
+  return client === "responses" ? { input: turns } : { messages: turns };
 }
 
 function modelOf(dialect: TestDialect): string {

@@ -68,7 +68,7 @@ export function noonZone(nowMs: number): string {
   return ahead === 0 ? "UTC" : `Etc/GMT${ahead > 0 ? "-" : "+"}${Math.abs(ahead)}`;
 }
 
-export function soakConfig(cloudUrl: string, localUrl: string, deadUrl: string, capUsd: number): object {
+export function soakConfig(cloudUrl: string, localUrl: string, capUsd: number): object {
   const key = { command: ["printf", "%s", HOUSE_KEY] };
   const timeouts = { connect: "2s", first_byte: "10s", first_content: "12s", idle: "10s" };
   const price = { input: 3, output: 15 };
@@ -122,7 +122,7 @@ export function soakConfig(cloudUrl: string, localUrl: string, deadUrl: string, 
 export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   await using cloud = await BillingProvider.start({ local: false });
   await using local = await BillingProvider.start({ local: true, models: ["qwen2.5-coder:14b"] });
-  const config = soakConfig(cloud.url, local.url, await deadUrl(), options.seconds / 400);
+  const config = soakConfig(cloud.url, local.url, options.seconds / 400);
   await using gateway = await startGateway({ config });
   const soak = new Soak(options, gateway, cloud, local, config);
   try {
@@ -132,14 +132,8 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   }
 }
 
-/** A port that somebody had and gave back. */
-async function deadUrl(): Promise<string> {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
-  const { port } = listener;
-  listener.stop(true);
-  return `http://127.0.0.1:${port}`;
-}
-
+/** Nobody listens there, and no system gives it away. */
+const deadUrl = "http://127.0.0.1:1";
 const mostIllegal = 20;
 const latestLeaveMs = 400;
 /** At 10 ms each. */
