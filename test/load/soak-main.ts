@@ -74,8 +74,17 @@ if (values.out !== undefined) {
   const series = samples.filter((_, at) => at % samplesALine === 0);
   const report = {
     startedAt,
-    ...{ minutes, perSecond, seed, machine: describeMachine() },
-    ...{ ...rest, ends, ...books, faults, megabytes, slope, slopeWhileFewAreOpen },
+    minutes,
+    perSecond,
+    seed,
+    machine: describeMachine(),
+    ...rest,
+    ends,
+    ...books,
+    faults,
+    megabytes,
+    slope,
+    slopeWhileFewAreOpen,
     series: {
       seconds: series.map(({ at }) => Math.round(at)),
       megabytes: series.map((one) => Math.round(one.megabytes * 10) / 10),
