@@ -30,6 +30,8 @@ export interface Bill {
   readonly micros: number;
   /** What a complete answer would have cost. */
   readonly fullMicros: number;
+  /** Of `micros`, what the other side may never have got: a reset throws away what it had not read. */
+  readonly lostMicros: number;
   /** When the other side closed the connection, monotonic milliseconds; null: it did not, or not before the end. */
   readonly closedAt: number | null;
 }
@@ -284,11 +286,14 @@ const garbage = [
 /** A whole answer costs what it says; a broken one its prompt and what was written of it. */
 function billOf(call: Call, end: CallEnd, closedAt: number | null): Bill {
   const { promptTokens, outputTokens, order } = call;
-  const fullMicros = promptTokens * microsPerToken.input + outputTokens * microsPerToken.output;
-  if (end === "refused") return { n: order.n, end, micros: 0, fullMicros, closedAt };
-  const said = Math.min(outputTokens, Math.ceil((call.written * pieceLength) / bytesPerToken));
-  const partMicros = promptTokens * microsPerToken.input + (call.stream ? said : 0) * microsPerToken.output;
-  return { n: order.n, end, micros: end === "answered" ? fullMicros : partMicros, fullMicros, closedAt };
+  const promptMicros = promptTokens * microsPerToken.input;
+  const fullMicros = promptMicros + outputTokens * microsPerToken.output;
+  const bill = { n: order.n, end, fullMicros, lostMicros: 0, closedAt };
+  if (end === "refused") return { ...bill, micros: 0 };
+  if (end === "answered") return { ...bill, micros: fullMicros };
+  const said = call.stream ? Math.min(outputTokens, Math.ceil((call.written * pieceLength) / bytesPerToken)) : 0;
+  const saidMicros = said * microsPerToken.output;
+  return { ...bill, micros: promptMicros + saidMicros, lostMicros: end === "broken" ? saidMicros : 0 };
 }
 
 function chunked(text: string): string {

@@ -35,6 +35,7 @@ const bill = (end: Bill["end"], micros: number, fullMicros = micros): Bill => ({
   end,
   micros,
   fullMicros,
+  lostMicros: 0,
   closedAt: null,
 });
 

@@ -5,7 +5,7 @@ import { eventually, startGateway, tokenOf, type Stats } from "../harness.ts";
 import { BillingProvider } from "./billing-provider.ts";
 import { checkBooks, type BooksFound } from "./books.ts";
 import { Callers } from "./callers.ts";
-import { descriptorsOf, ProcessWatch, type Sample } from "./process-watch.ts";
+import { descriptorsOf, ProcessWatch, socketsAmong, type Sample } from "./process-watch.ts";
 import { soakConfig } from "./soak.ts";
 import { askOf, requestOf, type TrafficOptions } from "./traffic.ts";
 
@@ -36,7 +36,7 @@ export async function runDepartures(options: DeparturesOptions): Promise<Departu
   await using local = await BillingProvider.start({ local: true, models: ["qwen2.5-coder:14b"] });
   await using gateway = await startGateway({ config: soakConfig(cloud.url, local.url, 1) });
   const { pid, url, home } = gateway;
-  const sockets = (): number => descriptorsOf(pid).filter((name) => name === "socket").length;
+  const sockets = (): number => socketsAmong(descriptorsOf(pid));
   const socketsBefore = sockets();
   const crowd = new Crowd(options, url);
   const watch = new ProcessWatch(pid, 250, () => crowd.open);

@@ -56,16 +56,41 @@ function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-/** What each descriptor stands for: a path, or `socket`, `pipe`, `anon_inode:…` without its number. */
+/**
+ * What each descriptor stands for: a path, `pipe`, `anon_inode:…` without its number, and of sockets their kind: `tcp` with
+ * state and, where it is connected, the port of the other side; `unix` else.
+ */
 export function descriptorsOf(pid: number): string[] {
   const folder = `/proc/${pid}/fd`;
+  const sockets = tcpSockets(pid);
   return readdirSync(folder).flatMap((name) => {
     try {
-      return [readlinkSync(`${folder}/${name}`).replace(/:\[\d+\]$/, "")];
+      const target = readlinkSync(`${folder}/${name}`);
+      const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+      return [inode === undefined ? target.replace(/:\[\d+\]$/, "") : (sockets.get(inode) ?? "unix")];
     } catch {
       return []; // Closed meanwhile.
     }
   });
+}
+
+/** By inode. States as in the kernel's tcp_states.h. */
+function tcpSockets(pid: number): ReadonlyMap<string, string> {
+  const states: Readonly<Record<string, string>> = { "01": "connected", "08": "half closed", "0A": "listening" };
+  const found = new Map<string, string>();
+  for (const table of ["tcp", "tcp6"]) {
+    for (const line of readFileSync(`/proc/${pid}/net/${table}`, "latin1").split("\n").slice(1)) {
+      const [, , remote = "", state = "", , , , , , inode = ""] = line.trim().split(/\s+/);
+      const port = parseInt(remote.split(":")[1] ?? "0", 16);
+      found.set(inode, `tcp ${states[state] ?? `state ${state}`}${port === 0 ? "" : ` to ${port}`}`);
+    }
+  }
+  return found;
+}
+
+/** Sockets of any kind among descriptors. */
+export function socketsAmong(descriptors: readonly string[]): number {
+  return descriptors.filter((name) => /^(tcp|unix)\b/.test(name)).length;
 }
 
 export interface Slope {

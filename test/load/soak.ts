@@ -7,7 +7,7 @@ import { BillingProvider } from "./billing-provider.ts";
 import { checkBooks, type BooksFound } from "./books.ts";
 import { Callers, type Heard } from "./callers.ts";
 import { endOf, textIn } from "./heard.ts";
-import { descriptorsOf, ProcessWatch, slopeOf, type Sample, type Slope } from "./process-watch.ts";
+import { descriptorsOf, ProcessWatch, slopeOf, socketsAmong, type Sample, type Slope } from "./process-watch.ts";
 import { faultyConfigs, save, saveStyles } from "./save-styles.ts";
 import { aliasOf, answerTextOf, askOf, deadAliasOf, requestOf, type Ask, type TrafficOptions } from "./traffic.ts";
 
@@ -240,7 +240,7 @@ class Soak {
     let socketsBefore = -1;
     let sameFor = 0;
     await eventually(() => {
-      const sockets = descriptorsOf(this.#gateway.pid).filter((name) => name === "socket").length;
+      const sockets = socketsAmong(descriptorsOf(this.#gateway.pid));
       sameFor = sockets === socketsBefore ? sameFor + 1 : 0;
       socketsBefore = sockets;
       if (sameFor < quietLooks) throw new Error("connections are still closing");
