@@ -20,20 +20,22 @@ test(`${streams} streams do not notice ${reloads} reloads, by every kind of save
   await using house = await startHouse({ config: { ...held.parts, fallback: [] } });
   await held.runUndisturbed(house.gateway.url);
   await held.open(house.gateway.url, streams);
-  let { generation } = (await house.gateway.stats()).config;
-  const first = generation;
+  const first = (await house.gateway.stats()).config.generation;
+  let cap = 0;
   for (let number = 0; number < reloads; number++) {
     held.step();
     const isFaulty = number % 5 === 4;
-    const cap = isFaulty ? null : 100 + number;
+    if (!isFaulty) cap = 100 + number;
     const text = isFaulty
       ? faultyConfigs[Math.floor(number / 5) % faultyConfigs.length]!
       : JSON.stringify(merge(house.config, { agents: { default: { daily_usd: cap } } }));
     await reload(house, text, occasions[number % occasions.length]!);
-    generation = await eventually(async () => checked(house, generation, cap), 10_000);
+    await eventually(async () => check(house, cap, isFaulty), 30_000);
   }
   expect((await house.gateway.stats()).in_flight).toBe(streams);
   expect(await held.finish()).toEqual([]);
+  const { generation } = (await house.gateway.stats()).config;
+  // A save that is told by a signal as well may be read twice.
   expect(generation - first).toBeGreaterThanOrEqual(reloads - Math.floor(reloads / 5));
 });
 
@@ -55,16 +57,9 @@ async function reload(house: House, text: string, occasion: (typeof occasions)[n
   await child.exited;
 }
 
-/** A sound file (by its cap) is live and no fault is told; a faulty one (null) is told, and the old configuration stays. */
-async function checked(house: House, before: number, cap: number | null): Promise<number> {
+/** The newest sound file, known by its cap, is live; a faulty one behind it is told and changes nothing. */
+async function check(house: House, cap: number, isFaulty: boolean): Promise<void> {
   const { config, agents } = await house.gateway.stats();
-  if (cap === null) {
-    expect(config.fault).not.toBeNull();
-    expect(config.generation).toBe(before);
-    return before;
-  }
-  expect(config.fault).toBeNull();
+  expect(config.fault !== null).toBe(isFaulty);
   expect(agents["default"]!.daily_usd).toBe(cap);
-  expect(config.generation).toBeGreaterThan(before);
-  return config.generation;
 }

@@ -7,7 +7,7 @@ import { BillingProvider } from "./billing-provider.ts";
 import { checkBooks, type BooksFound } from "./books.ts";
 import { Callers, type Heard } from "./callers.ts";
 import { endOf, textIn } from "./heard.ts";
-import { descriptorsOf, ProcessWatch, slopeOf, socketsAmong, type Sample, type Slope } from "./process-watch.ts";
+import { descriptorsOf, ProcessWatch, slopeOf, type Sample, type Slope } from "./process-watch.ts";
 import { faultyConfigs, save, saveStyles } from "./save-styles.ts";
 import { aliasOf, answerTextOf, askOf, deadAliasOf, requestOf, type Ask, type TrafficOptions } from "./traffic.ts";
 
@@ -136,8 +136,6 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
 const deadUrl = "http://127.0.0.1:1";
 const mostIllegal = 20;
 const latestLeaveMs = 400;
-/** At 10 ms each. */
-const quietLooks = 50;
 /** A machine that is busy with other things than this load. */
 const reloadPatienceMs = 30_000;
 
@@ -170,6 +168,8 @@ class Soak {
 
   async run(): Promise<SoakResult> {
     const { seconds, perSecond, warmUpSeconds, sampleEverySeconds, onSample } = this.#options;
+    // The runtime opens a socket of its own with the first child process, and keeps it.
+    await this.#reload(0);
     await this.#quiet();
     const descriptorsBefore = descriptorsOf(this.#gateway.pid);
     const watch = new ProcessWatch(
@@ -237,13 +237,12 @@ class Soak {
       const left = this.#cloud.openConnections + this.#local.openConnections;
       if (left > 0) throw new Error(`${left} connections to providers are open`);
     }, 10_000);
-    let socketsBefore = -1;
-    let sameFor = 0;
+    // Connections that clients kept, too, which the daemon closes when they stand idle; and the child that reads a file.
     await eventually(() => {
-      const sockets = socketsAmong(descriptorsOf(this.#gateway.pid));
-      sameFor = sockets === socketsBefore ? sameFor + 1 : 0;
-      socketsBefore = sockets;
-      if (sameFor < quietLooks) throw new Error("connections are still closing");
+      // A local server is looked for again and again.
+      this.#local.hangUp();
+      const passing = descriptorsOf(this.#gateway.pid).filter((name) => /^tcp (?!listening)|pidfd/.test(name));
+      if (passing.length > 0) throw new Error(`there is still: ${passing.join(", ")}`);
     }, 60_000);
   }
 
@@ -321,26 +320,29 @@ class Soak {
     }
   }
 
-  /** All ways to save in turn, every fifth file faulty; the daemon is told by a signal now and then as well. */
   async #reloading(over: AbortSignal): Promise<void> {
     const { reloadEverySeconds } = this.#options;
     if (reloadEverySeconds === 0) return;
     for (let round = 1; !over.aborted; round++) {
       await sleepUnless(over, reloadEverySeconds * 1_000);
-      if (over.aborted) return;
-      const isFaulty = round % 5 === 4;
-      const cap = 1 + round;
-      const text = isFaulty
-        ? faultyConfigs[round % faultyConfigs.length]!
-        : JSON.stringify({ ...this.#config, agents: { ...agentsOf(this.#config), spare: { daily_usd: cap } } });
-      save(this.#gateway.configFile, text, saveStyles[round % saveStyles.length]!);
-      if (round % 7 === 0) this.#gateway.signal("SIGHUP");
-      try {
-        await eventually(async () => this.#checkReload(isFaulty ? null : cap), reloadPatienceMs);
-        this.#reloads[isFaulty ? "faulty" : "sound"]++;
-      } catch {
-        this.#reloads.missed++;
-      }
+      if (!over.aborted) await this.#reload(round);
+    }
+  }
+
+  /** All ways to save in turn, every fifth file faulty; the daemon is told by a signal now and then as well. */
+  async #reload(round: number): Promise<void> {
+    const isFaulty = round % 5 === 4;
+    const cap = 1 + round;
+    const text = isFaulty
+      ? faultyConfigs[round % faultyConfigs.length]!
+      : JSON.stringify({ ...this.#config, agents: { ...agentsOf(this.#config), spare: { daily_usd: cap } } });
+    save(this.#gateway.configFile, text, saveStyles[round % saveStyles.length]!);
+    if (round % 7 === 0) this.#gateway.signal("SIGHUP");
+    try {
+      await eventually(async () => this.#checkReload(isFaulty ? null : cap), reloadPatienceMs);
+      this.#reloads[isFaulty ? "faulty" : "sound"]++;
+    } catch {
+      this.#reloads.missed++;
     }
   }
 
