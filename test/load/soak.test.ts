@@ -18,7 +18,8 @@ const mustOccur = [
   "upstream_503",
   "cut_stream",
   "error_event",
-  "timeout_idle",
+  "timeout_first_byte",
+  "taken_over",
   "client_gone",
   "skipped_budget",
 ] as const;

@@ -136,6 +136,8 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
 const deadUrl = "http://127.0.0.1:1";
 const mostIllegal = 20;
 const latestLeaveMs = 400;
+/** At 10 ms each. */
+const quietLooks = 100;
 /** A machine that is busy with other things than this load. */
 const reloadPatienceMs = 30_000;
 
@@ -170,8 +172,7 @@ class Soak {
     const { seconds, perSecond, warmUpSeconds, sampleEverySeconds, onSample } = this.#options;
     // The runtime opens a socket of its own with the first child process, and keeps it.
     await this.#reload(0);
-    await this.#quiet();
-    const descriptorsBefore = descriptorsOf(this.#gateway.pid);
+    const descriptorsBefore = await this.#quiet();
     const watch = new ProcessWatch(
       this.#gateway.pid,
       sampleEverySeconds * 1_000,
@@ -188,8 +189,7 @@ class Soak {
     over.abort();
     await Promise.all(others);
     this.#callers.close();
-    await this.#quiet();
-    const after = descriptorsOf(this.#gateway.pid);
+    const after = await this.#quiet();
     const megabytesAfter = watch.look().megabytes;
     watch.samples.pop();
     const stats = await this.#stats();
@@ -225,8 +225,8 @@ class Soak {
     };
   }
 
-  /** Nothing in flight, and no connection kept to a provider. */
-  async #quiet(): Promise<void> {
+  /** Nothing in flight, and no connection kept to a provider; what is open then. */
+  async #quiet(): Promise<readonly string[]> {
     await eventually(async () => {
       const { in_flight } = await this.#stats();
       if (in_flight !== 0) throw new Error(`${in_flight} requests are in flight`);
@@ -238,11 +238,20 @@ class Soak {
       if (left > 0) throw new Error(`${left} connections to providers are open`);
     }, 10_000);
     // Connections that clients kept, too, which the daemon closes when they stand idle; and the child that reads a file.
-    await eventually(() => {
+    let before = "";
+    let same = 0;
+    return eventually(() => {
       // A local server is looked for again and again.
       this.#local.hangUp();
-      const passing = descriptorsOf(this.#gateway.pid).filter((name) => /^tcp (?!listening)|pidfd/.test(name));
+      const now = descriptorsOf(this.#gateway.pid);
+      const passing = now.filter((name) => /^tcp (?!listening)|pidfd/.test(name));
       if (passing.length > 0) throw new Error(`there is still: ${passing.join(", ")}`);
+      // Of a child that has ended, its pipes close last.
+      const names = now.toSorted().join(" ");
+      same = names === before ? same + 1 : 0;
+      before = names;
+      if (same < quietLooks) throw new Error("descriptors are still closing");
+      return now;
     }, 60_000);
   }
 
