@@ -215,9 +215,12 @@ function settle(hold: Hold, paced: Paced, price: Price): void {
   }
   const cost = costOf(paced, knownLifetimes(attempt.usage, paced.request.body), price, hold.nanos);
   attempt.price = cost.source;
-  if (cost.nanos > hold.nanos) attempt.note ??= "it cost more than was held for it";
+  if (attempt.usageSource !== "counted" && cost.nanos > hold.nanos)
+    attempt.note ??= "it cost more than was held for it";
   if (cost.listedNanos !== undefined) attempt.listedNanos = cost.listedNanos;
-  charge(hold, attempt, cost.nanos, attempt.usageSource ?? "usage");
+  // Our own count is on the high side; the worst case is what was held.
+  const nanos = attempt.usageSource === "counted" ? Math.min(cost.nanos, hold.nanos) : cost.nanos;
+  charge(hold, attempt, nanos, attempt.usageSource ?? "usage");
 }
 
 /** Cache writes of untold lifetime lived as long as the request's marks allow. */
