@@ -9,7 +9,7 @@ import { FaultHouse, LOCAL_TEXT, type Outcome } from "./run.ts";
 import { distinctShapes, isOwnError, sdkReadings } from "./sdk-reading.ts";
 import { CLOUD_TEXT } from "./wire.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(600_000);
 
 const outcomes: Outcome[] = [];
 const complaints: { readonly cell: Cell; readonly text: string }[] = [];
