@@ -70,6 +70,7 @@ function isShown(fault: Fault, kind: KindName, setting: Setting, same: boolean, 
   if (behind === "itself") return fate.again === true && place === "scripted" && body === "vendor";
   const isOwn = fate.shown === "refusal";
   if (kind === "Refused" && !same && !isOwn && body !== "vendor") return false;
+  if (number !== undefined && takeover === "text" && number % 7 !== 0) return false;
   if (number !== undefined && !(same && behind === "local")) return number % (behind === "local" ? 13 : 61) === 0;
   if (behind === "local") return true;
   if (kind === "Refused" && !same && !isOwn && fate.backsOff !== true) return Number(fate.outcome.slice(-3)) % 7 === 0;

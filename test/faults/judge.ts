@@ -9,8 +9,13 @@ import type { Cell } from "./cells.ts";
 import { vendorBody } from "./kinds/statuses.ts";
 import { UPSTREAM_WORDS } from "./words.ts";
 import type { Result } from "./oracle.ts";
-import { billed, LOCAL_TEXT, type Outcome, type Seen } from "./run.ts";
+import { billed, LOCAL_ENDING, LOCAL_TEXT, type Outcome, type Seen } from "./run.ts";
 import { CLOUD_TEXT } from "./wire.ts";
+
+/** The texts that a client may get for an answer that somebody carried on or nobody had to. */
+export function wholeTexts({ fault: { fate, text = CLOUD_TEXT } }: Pick<Cell, "fault">): string[] {
+  return fate.shown === "all" ? [text, text + LOCAL_ENDING] : [text];
+}
 
 /** What is wrong with a cell; empty: nothing. */
 export function complaintsAbout(outcome: Outcome): string[] {
@@ -57,7 +62,9 @@ export function resultOf(cell: Cell, seen: Seen): Found {
 }
 
 function textMeans({ fault, expected }: Cell, text: string): Found {
-  if (text === (fault.text ?? CLOUD_TEXT)) return expected.result === "carried on" ? "carried on" : "the answer";
+  const whole = fault.text ?? CLOUD_TEXT;
+  if (expected.result === "carried on" && wholeTexts({ fault }).includes(text)) return "carried on";
+  if (text === whole) return "the answer";
   return text === LOCAL_TEXT ? "the local answer" : `neither: the text ${JSON.stringify(text)}`;
 }
 
@@ -136,7 +143,7 @@ function complaintsAboutMoney({ fault: { fate, sent = 0 }, expected, setting }: 
   const complaints: string[] = [];
   if (Math.abs(sum - line.usd) > attempts.length * millionth)
     complaints.push(`${line.usd} USD, ${sum} by its attempts`);
-  const failed = attempts.filter((_, index) => index === 0 || (index === 1 && expected.attempts?.[1] !== "ok"));
+  const failed = attempts.filter((_, index) => index === 0 || (index === 1 && expected.attempts?.[1] === fate.outcome));
   const held = Number(line["held_usd"]);
   for (const attempt of failed) {
     const usd = Number(attempt["usd"]);

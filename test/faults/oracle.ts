@@ -5,7 +5,7 @@
 import type { Wire } from "./wire.ts";
 
 /** True as soon as a local model carries a broken answer on (`stream.takeover: text`): runs that half of the wall too. */
-export const takeoverLanded = false;
+export const takeoverLanded = true;
 
 export type Takeover = "off" | "text";
 export const takeovers: readonly Takeover[] = takeoverLanded ? ["off", "text"] : ["off"];

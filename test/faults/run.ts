@@ -12,6 +12,8 @@ import { CLOUD_TEXT, INPUT_TOKENS, OUTPUT_TOKENS, UPSTREAM_MODEL } from "./wire.
 
 export const LOCAL_TEXT =
   "Von zu Hause – 家から: der Fuchs 🦊 schläft schon, and nobody in the cloud has seen him today.";
+/** What the local model adds to an answer of which no word is missing. */
+export const LOCAL_ENDING = " Good night.";
 
 /** USD per million tokens. */
 const price = { input: 3, output: 15 };
@@ -138,7 +140,7 @@ function atHome(request: RecordedRequest): Step {
   const begun = [...texts]
     .map(([, text]) => JSON.parse(`"${text}"`) as string)
     .find((text) => text.length > 3 && CLOUD_TEXT.startsWith(text));
-  const text = begun === undefined ? LOCAL_TEXT : CLOUD_TEXT.slice(begun.length);
+  const text = begun === undefined ? LOCAL_TEXT : CLOUD_TEXT.slice(begun.length) || LOCAL_ENDING;
   return { answer: { text, usage: { input: 40, output: 30 } } };
 }
 

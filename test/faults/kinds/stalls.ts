@@ -10,12 +10,6 @@ import { bytesOf, jsonHead, shareOf, streamed, type Wire } from "../wire.ts";
 const silence: RawAct = { end: "silence" };
 const contentSoon = { first_content: soon, idle: soon };
 const comment: RawAct = { repeat: chunk(": still here\n\n") };
-const noise: Readonly<Record<Wire["dialect"], string>> = {
-  messages: 'event: ping\ndata: {"type":"ping"}\n\n',
-  chat: ": OPENROUTER PROCESSING\n\n",
-  responses: 'event: response.queued\ndata: {"type":"response.queued","sequence_number":0}\n\n',
-};
-
 export function stalls(wire: Wire): Fault[] {
   const head = fateOf(wire, "stall", "head");
   const timeouts = { first_byte: soon };
@@ -55,7 +49,7 @@ function inStream(wire: Wire): Fault[] {
     step: () => ({ raw: streamed(bytesOf(wire.events, count), ...rest) }),
   });
   const middle = Math.floor((wire.first + wire.done) / 2);
-  const keepAlive: RawAct = { repeat: chunk(noise[wire.dialect]) };
+  const keepAlive: RawAct = { repeat: chunk(keepAliveOf(wire)) };
   return [
     at("stall behind the headers", 0, silence),
     at("stall behind the first event", 1, silence),
@@ -70,4 +64,10 @@ function inStream(wire: Wire): Fault[] {
     at("keep-alives without end, no content", 1, keepAlive),
     at("keep-alives without end in mid-content", middle, keepAlive),
   ];
+}
+
+function keepAliveOf({ dialect, events }: Wire): string {
+  if (dialect === "messages") return 'event: ping\ndata: {"type":"ping"}\n\n';
+  // `response.in_progress` may be repeated.
+  return dialect === "chat" ? ": OPENROUTER PROCESSING\n\n" : events[1]!;
 }
