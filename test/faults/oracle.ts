@@ -4,11 +4,9 @@
 
 import type { Wire } from "./wire.ts";
 
-/** True as soon as a local model carries a broken answer on (`stream.takeover: text`): runs that half of the wall too. */
-export const takeoverLanded = true;
-
 export type Takeover = "off" | "text";
-export const takeovers: readonly Takeover[] = takeoverLanded ? ["off", "text"] : ["off"];
+/** What breaks off after it was shown is carried on by a local model with `text`. */
+export const takeovers: readonly Takeover[] = ["off", "text"];
 
 /**
  * How far the answer had come for the client: nothing of it was shown; a part; all of its words but not that it stops;
