@@ -84,15 +84,15 @@ describe("an attempt", () => {
       expect(paced.attempt).toMatchObject({ nanos: 570_000, heldNanos: worst, price: "catalogue" });
     }));
 
-  test("whose usage is our own count costs no more than its worst case", () =>
+  test("whose output was counted here costs no more of it than was put aside, and the prompt as it was told", () =>
     withLedger(async (ledger) => {
       const { paced } = await attempt(ledger, {}, async ({ attempt: record }) => {
         record.usage = usageOf({ input: 900, output: 5_000 });
         record.usageSource = "counted";
         return answerEnding(Promise.resolve(ok));
       });
-      expect(spent(ledger)).toEqual({ spentNanos: worst, heldNanos: 0 });
-      expect(paced.attempt).toMatchObject({ nanos: worst, note: null });
+      expect(spent(ledger)).toEqual({ spentNanos: 1_900_000, heldNanos: 0 });
+      expect(paced.attempt).toMatchObject({ nanos: 1_900_000, note: null });
     }));
 
   test("is not sent where the caps do not cover it", () =>
