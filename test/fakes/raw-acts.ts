@@ -25,8 +25,8 @@ export async function playRaw(acts: readonly RawAct[], connection: Connection): 
 async function repeat(bytes: string | Uint8Array, connection: Connection): Promise<void> {
   while (!connection.closed.aborted) {
     await connection.write(bytes);
-    // A turn for everybody else, and for the news that the other side has left.
-    await new Promise((resolve) => setImmediate(resolve));
+    // Slowly: endless is not the same as too much at once. In between others have their turn.
+    await Bun.sleep(1);
   }
 }
 

@@ -105,7 +105,7 @@ export const unconnected: Fate = { shown: "nothing", outcome: "timeout_connect",
 export const noAnswer: Fate = nothing("error_event");
 
 const own: ReadonlySet<number> = new Set([400, 404, 413, 422]);
-const passing: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
+const passing: ReadonlySet<number> = new Set([408, 409, 425, 429, 500, 502, 503, 504]);
 const resting: ReadonlySet<number> = new Set([402, 429, 503, 529]);
 
 export function fateOfStatus(status: number): Fate {

@@ -65,7 +65,12 @@ export class FaultHouse implements AsyncDisposable {
   static async start(): Promise<FaultHouse> {
     const playing = new Map<number, Playing>();
     const places = await Places.start({ lenient: true, respond: (request) => stepFor(playing, request) });
-    const local = await FakeProvider.start({ local: true, models: ["home:14b"], lenient: true, respond: atHome });
+    const local = await FakeProvider.start({
+      local: true,
+      models: ["qwen2.5-coder:14b"],
+      lenient: true,
+      respond: atHome,
+    });
     return new FaultHouse(playing, places, local);
   }
 

@@ -12,6 +12,8 @@ const unreachablePlaces: readonly [Place, string][] = [
   ["unknown CA", "TLS: signed by nobody known"],
   ["other names", "TLS: certificate of another host"],
   ["expired", "TLS: certificate expired"],
+  ["handshake closed", "TLS: closed in the handshake"],
+  ["handshake reset", "TLS: reset in the handshake"],
 ];
 
 export function connections(wire: Wire): Fault[] {
@@ -22,9 +24,6 @@ export function connections(wire: Wire): Fault[] {
     { row: "nothing wrong", fate: untouched, sent: 1 },
     { row: "nothing wrong, over TLS with the house's own CA", fate: untouched, sent: 1, place: "own CA" },
     ...unreachablePlaces.map(([place, row]) => ({ row, place, fate: unreachable })),
-    // The runtime does not tell whether the request was on its way by then: it counts as if it had been.
-    { row: "TLS: closed in the handshake", place: "handshake closed", fate: cut },
-    { row: "TLS: reset in the handshake", place: "handshake reset", fate: cut },
     { row: "TLS: silence in the handshake", place: "handshake silent", fate: silent, timeouts },
     { row: "black hole", place: "black hole", fate: unconnected, timeouts: { connect: soon } },
     { row: "reset at once", place: "reset at once", fate: cut },

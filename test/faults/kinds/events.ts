@@ -69,7 +69,12 @@ function told(wire: Wire): Fault[] {
   ];
   return types.flatMap(([type, more]) =>
     places(wire).map(([where, count]) => {
-      const fate = { ...fateOf(wire, "told", phaseAfter(wire, count)), ...more, backsOff: true as const };
+      const fate = {
+        ...fateOf(wire, "told", phaseAfter(wire, count)),
+        ...more,
+        backsOff: true as const,
+        again: true as const,
+      };
       return inserted(wire, `error event ${where}`, count, fate, errorEvents[wire.dialect](type));
     }),
   );

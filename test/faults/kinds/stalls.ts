@@ -66,8 +66,9 @@ function inStream(wire: Wire): Fault[] {
   ];
 }
 
-function keepAliveOf({ dialect, events }: Wire): string {
+function keepAliveOf({ dialect }: Wire): string {
   if (dialect === "messages") return 'event: ping\ndata: {"type":"ping"}\n\n';
-  // `response.in_progress` may be repeated.
-  return dialect === "chat" ? ": OPENROUTER PROCESSING\n\n" : events[1]!;
+  if (dialect === "chat") return ": OPENROUTER PROCESSING\n\n";
+  const data = '{"type":"response.in_progress","sequence_number":1,"response":{"id":"resp_fake7","object":"response"}}';
+  return `event: response.in_progress\ndata: ${data}\n\n`;
 }

@@ -45,7 +45,7 @@ const bodies = { vendor: "the vendor's error", none: "no body", page: "a web pag
 function rowOf(status: number, body: NonNullable<Fault["body"]>, isOwn: boolean): string {
   if (isOwn) return `status ${status}, ${bodies[body]}`;
   if ([402, 429].includes(status)) return `status ${status}`;
-  if ([408, 425].includes(status)) return "status 408, 425";
+  if ([408, 409, 425].includes(status)) return "status 408, 409, 425";
   if (status < 500) return "status 401, 403 and every other 4xx";
   const again = status <= 504 ? status !== 501 : status >= 520 && status <= 529;
   return again ? "status 500, 502–504, 520–529" : "status 501, 505–519, 530–599";
