@@ -63,6 +63,7 @@ export async function calling<T>(
   deadline.limit("timeout_total", candidate.provider.timeouts.totalMs);
   // Ending a call that is over already would wake the network thread for nothing.
   let over = false;
+  let inOnePiece = !call.stream;
   try {
     const ask = async (body: string): Promise<Response> => {
       const url = endpointOf(candidate.provider, candidate.dialect, request.operation);
@@ -97,12 +98,13 @@ export async function calling<T>(
       return await refusalOf({ response, codec: call.upstream, keyed, redact, told, clock });
     }
     checkEncoding(response);
+    inOnePiece ||= isJson(response);
     const taken = await take(response, deadline, sentAt);
     over = true;
     return taken;
   } catch (error) {
     const failure = error instanceof AttemptError ? overflowInside(error, keyed, parts.redact) : error;
-    chargeWhatIsKnown(failure, call, parts.clock.monotonic() - sentAt);
+    if (!inOnePiece) chargeWhatIsKnown(failure, call, parts.clock.monotonic() - sentAt);
     throw failure;
   } finally {
     if (!over) {
@@ -151,10 +153,10 @@ export function eventSource(response: Response): RelayParts["source"] {
  * charged, and what it may have thought by then. An answer that is not streamed may have been written in full, so its whole
  * hold stays charged.
  */
-function chargeWhatIsKnown(error: unknown, { keyed, stream }: Call, ms: number): void {
+function chargeWhatIsKnown(error: unknown, { keyed }: Call, ms: number): void {
   const { request, attempt } = keyed;
   if (!(error instanceof AttemptError) || error.billed === "none" || attempt.usage !== null) return;
-  if (stream) recordUsage(attempt, null, false, 0, request.facts.inputTokenBound, unseenTokens(keyed, ms));
+  recordUsage(attempt, null, false, 0, request.facts.inputTokenBound, unseenTokens(keyed, ms));
 }
 
 function checkEncoding(response: Response): void {

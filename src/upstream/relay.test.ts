@@ -290,6 +290,18 @@ describe("an answer", () => {
     expect(text).not.toContain(done);
   });
 
+  test("whose reason to stop was given is not spoiled by what fails behind it", async () => {
+    const failure = event("error", { error: { type: "overloaded_error", message: "Overloaded" } });
+    for (const behind of [failure, "event: message_stop\ndata: {oops\n\n"]) {
+      const setting = relayOf("messages");
+      setting.upstream.send(messageStart + blockStart + textDelta("Hi") + blockStop + messageEnd(3), behind).end();
+      const { text, finish } = await played(setting);
+      expect(text).toEndWith(messageEnd(3) + messageStop);
+      expect(finish.outcome).toBe("ok");
+      expect(setting.keyed.attempt.outcome).toBe("ok");
+    }
+  });
+
   test("whose reason to stop was given gets the terminal event that the upstream forgot", async () => {
     for (const last of [(u: Upstream) => u.end(), (u: Upstream) => u.reset()]) {
       const setting = relayOf("messages");

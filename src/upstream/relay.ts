@@ -270,6 +270,8 @@ export class StreamRelay {
   #take(event: SseEvent): string {
     const { rendering, keyed, clock } = this.#parts;
     const events = rendering.read(event);
+    // The answer is all there: what fails behind it takes nothing of it.
+    if (this.#complete && events.some((one) => one.type === "error")) return "";
     let useful = false;
     for (const one of events) {
       this.#meter.see(one);

@@ -165,6 +165,13 @@ describe("an attempt that fails", () => {
     expect(keyed.attempt).toMatchObject({ usage: { input: 100, output: 0 }, usageSource: "counted" });
   });
 
+  test("in one piece although a stream was asked for may have been written in full: its hold stays charged", async () => {
+    const json = { "content-type": "application/json" };
+    const { error, keyed } = await sent({ facts: { stream: true } }, () => new Response("{oops", { headers: json }));
+    expect(error).toMatchObject({ outcome: "cut_stream", billed: "unknown" });
+    expect(keyed.attempt.usage).toBeNull();
+  });
+
   test("with a refusal learns the provider's pause and leaves nothing to be charged", async () => {
     const { error, keyed } = await sent({}, () => Response.json({ error: { message: "slow down" } }, { status: 429 }));
     expect(error).toMatchObject({ outcome: "upstream_429", retryAfterMs: 7, billed: "none" });

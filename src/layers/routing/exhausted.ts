@@ -58,8 +58,11 @@ function isGone(failed: Failed): boolean {
 
 /** It can serve in a moment. */
 function isLimited(failed: Failed): boolean {
-  const { outcome } = failed.error;
-  return (outcome === "upstream_429" || outcome === "skipped_limit") && !outOfCredit(failed) && !isGone(failed);
+  const { outcome, status } = failed.error;
+  // A rate limit told inside of a 200 is one, too.
+  const limit =
+    outcome === "upstream_429" || outcome === "skipped_limit" || (outcome === "error_event" && status === 429);
+  return limit && !outOfCredit(failed) && !isGone(failed);
 }
 
 /** Money that is only held comes back; what was spent does not, and an agent that is told so stops. */

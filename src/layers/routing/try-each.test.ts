@@ -527,6 +527,12 @@ describe("when every candidate failed, the client is told", () => {
     }
   });
 
+  test("429 also where the limit was told inside of a good status", async () => {
+    const limit = await toldAfter([[cloud, "error_event", { status: 429 }]]);
+    expect(limit).toMatchObject({ code: "LIMITS_EXHAUSTED", status: 429, retryAfterSeconds: 1 });
+    expect((await toldAfter([[cloud, "error_event", { status: 529 }]])).code).toBe("UPSTREAM_FAILED");
+  });
+
   test("to come back rather than 402 where one is too dear and a local one is only busy: an agent stops for good at 402", async () => {
     expect(
       (
