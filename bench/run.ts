@@ -1,5 +1,5 @@
-// `npm run bench [-- --quick] [-- --only NAME]`: the gateway and its peers side by side, in one run; `overspend` and
-// `fairness`: what caps hold. See README.md.
+// `npm run bench [-- --quick] [-- --only NAME]`: the gateway and its peers side by side, in one run; and what caps,
+// failures and open streams cost (`overspend`, `fairness`, `outage`, `departures`, `held`). See README.md.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,6 +26,9 @@ const usage = `npm run bench [-- OPTIONS]
                (${systemNames.join(", ")})
 npm run bench -- overspend         a thousand clients against small caps, beside a ledger that charges afterwards
 npm run bench -- fairness [SEEDS]  64 workers on one cap, in virtual time
+npm run bench -- outage [SECONDS]  every cloud answers 503 while requests keep coming
+npm run bench -- departures        a thousand clients hang up at random moments
+npm run bench -- held [STREAMS]    what a stream that stands open costs in memory
 `;
 
 interface Options {
@@ -179,10 +182,13 @@ async function main({ extent, only }: Options): Promise<void> {
   if (only.length === 0) write(report, cells, idles);
 }
 
-/** Measurements of money, which are no side-by-side runs: each prints its own table. */
+/** Measurements that are no side-by-side runs: each prints its own table. */
 const others: Readonly<Record<string, () => Promise<unknown>>> = {
   overspend: async () => import("./overspend.ts"),
   fairness: async () => import("./fairness.ts"),
+  outage: async () => import("./outage.ts"),
+  departures: async () => import("./departures.ts"),
+  held: async () => import("./held-streams.ts"),
 };
 const other = others[process.argv[2] ?? ""];
 const options = other === undefined ? parseOptions() : null;

@@ -1,6 +1,7 @@
 // Everything that can be foreseen to go wrong, in one table. A code starts with the folder that raises it.
 
 import type { AttemptOutcome, GatewayResponse } from "./request.ts";
+import type { Failure } from "./wire/failure-table.ts";
 import type { UpstreamFault } from "./wire/neutral.ts";
 
 /** Who is at fault: for metrics and for the audit line. */
@@ -194,10 +195,14 @@ export class AttemptError extends Error {
   relay: GatewayResponse | undefined;
   /** The house's account at the provider is empty: asking again does not help. */
   readonly outOfCredit: boolean;
+  /** Milliseconds until an exhausted account is good again, as it was told: days, perhaps. */
+  readonly regainMs: number | undefined;
   /** What the upstream said inside of a 200. */
   readonly fault: UpstreamFault | undefined;
   /** A local server is there and its model is not yet: it is waited for, and nothing is wrong with it. */
   readonly loading: boolean;
+  /** The row of the table that fits, where whoever threw it had more to go by than what is kept here. */
+  readonly failure: Failure | undefined;
 
   constructor(
     outcome: AttemptOutcome,
@@ -208,8 +213,10 @@ export class AttemptError extends Error {
       note?: string | undefined;
       relay?: GatewayResponse;
       outOfCredit?: boolean;
+      regainMs?: number | undefined;
       fault?: UpstreamFault;
       loading?: boolean;
+      failure?: Failure;
       cause?: unknown;
     } = {},
   ) {
@@ -221,7 +228,9 @@ export class AttemptError extends Error {
     this.note = facts.note;
     this.relay = facts.relay;
     this.outOfCredit = facts.outOfCredit === true;
+    this.regainMs = facts.regainMs;
     this.fault = facts.fault;
     this.loading = facts.loading === true;
+    this.failure = facts.failure;
   }
 }

@@ -232,6 +232,10 @@ export interface Timeouts {
   readonly idleMs: number;
   /** What a local server gets beside the others while it loads a model; absent: nothing, since none is loaded. */
   readonly loadingMs?: number;
+  /** Of a whole attempt, from the request sent to the end of its answer. */
+  readonly totalMs: number;
+  /** Which of them nobody has set: these make room for what is known to take longer (`upstream/clocks.ts`). Absent: none. */
+  readonly elastic?: { readonly firstByte: boolean; readonly firstContent: boolean; readonly idle: boolean };
 }
 
 export interface ProviderLimits {
@@ -298,6 +302,8 @@ export type AttemptOutcome =
   | "timeout_first_byte"
   | "timeout_first_content"
   | "timeout_idle"
+  | "timeout_total"
+  | "timeout_deadline"
   | "cut_stream"
   | "error_event"
   | "skipped_budget"

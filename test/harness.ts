@@ -223,7 +223,14 @@ function spawn(options: GatewayOptions, home: string, configFile: string): Child
     ],
     {
       cwd: home,
-      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: home, SANCTUM_HOME: home, ...options.env },
+      env: {
+        PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+        HOME: home,
+        SANCTUM_HOME: home,
+        // Tests store nothing in the keychain of whoever runs them.
+        SANCTUM_KEYCHAIN: "off",
+        ...options.env,
+      },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",

@@ -34,6 +34,16 @@ const fieldSentences: Readonly<Record<string, string>> = {
     "How often the client says that it has tried before (`x-stainless-retry-count`). Absent where it has not.",
   replay_of:
     "The request whose answer was given again, as both had one `Idempotency-Key`. Absent where the answer is its own.",
+  content: "What is kept of prompt and answer. Absent with `audit.content: none`.",
+  "content.request": "Hash of the request's body, unpacked; null where it was not read.",
+  "content.answer":
+    "Hash of the answer's body as the client got it; null where the gateway's own error was the answer.",
+  "content.kept":
+    "With `content: full`: where they are. Null where the disk was at fault; absent where there was nothing to keep.",
+  "content.kept.file": "In `logs/cloud-proxy-audit-contents/`.",
+  "content.kept.from": "Byte in that file from which on they are.",
+  "content.kept.to": "Byte after them.",
+  "content.redacted": "A key was taken out of what is kept, and the hashes are of what is kept. Absent where none was.",
   attempts_left_out:
     "How many attempts the list does not show, so that the line stays short. Absent where it shows all.",
   served_by: "The candidate whose answer the client got; null where it got none.",
@@ -76,6 +86,8 @@ const attemptOutcomes: Readonly<Record<Exclude<AttemptOutcome, `upstream_${numbe
   timeout_first_byte: "No answer within `timeouts.first_byte`.",
   timeout_first_content: "No content within `timeouts.first_content`.",
   timeout_idle: "Silence of `timeouts.idle` in the middle of a stream.",
+  timeout_total: "Longer than `timeouts.total` from the first byte sent to the end.",
+  timeout_deadline: "All attempts of the request together took `attempts.deadline`; this one was running then.",
   cut_stream: "The answer broke off.",
   error_event: "An error inside an answer that began as a success.",
   skipped_budget: "Not sent: the caps do not cover its worst case.",
@@ -128,6 +140,7 @@ const introduction = `
 line, one line for each request that could reach a provider, in the order in which requests ended; refused ones too. What the
 door turns away (an unknown path, a foreign Host, a web page), the list of models and the operations pages leave none. The file is readable by its owner alone.
 A line is printable ASCII and at most 4096 bytes; longer names are cut. It holds no prompt, no answer and no key.
+[Read the audit](../audit.md) shows the commands.
 
 Three lines as they stand in a file: a request that the cloud served, one that fell back to a local model, and one with an
 unknown token.`;
@@ -143,18 +156,64 @@ read are left out and counted.
 
 Each line has the hash of the line before. Whoever changes, removes, adds or moves a line breaks the chain there.
 \`sanctum audit verify\` reads all files and names the first break by file, line and kind; while the gateway runs, it also
-compares the end with the gateway's own position, which \`/stats\` shows as \`audit.entries\` and \`audit.head\`.
+compares the end with the gateway's own position, which \`/stats\` shows as \`audit.entries\` and \`audit.head\`. Exit code 0:
+all is whole. A million lines take two seconds of a processor.
 
 By hand: \`sed -n 1p FILE | tr -d '\\n' | sha256sum\` gives what \`prev\` of the second line says.
 
-A chain alone does not show that somebody wrote the whole file anew, or cut its end while the gateway was stopped. Who needs
-that keeps the \`head\` of each day in another place.
+## The seals
+
+A chain alone does not show that somebody wrote the whole file anew, or cut its end while the gateway was stopped. So the
+gateway writes down where the trail stands, under a MAC (HMAC-SHA256) of a key that is not in the trail's files:
+
+| What | Where | When |
+|---|---|---|
+| checkpoint: last line, where the trail begins, alarms | \`state/audit-checkpoint.json\` | about once a second while lines come |
+| seal of a rotated file: its first and last line | beside it, \`….jsonl.seal\` | when it is full |
+| mark: last line | the keychain | each minute, and at a stop |
+
+The key is in the keychain; else in the vault, where one is open; else in \`state/audit.key\`, which is weaker, since who can
+write the trail may read it. A place that is locked keeps nothing waiting: the trail is sealed when it opens, and until then
+no rotated file is deleted. \`SANCTUM_KEYCHAIN=off\` keeps gateway and commands from using the keychain at all.
+
+| Who can write | is found by |
+|---|---|
+| the trail alone | checkpoint and seals |
+| everything in \`SANCTUM_HOME\`, but not the keychain | the key is missing for a forgery; an older copy of all of it lacks lines that the mark knows, but for those of the last minute |
+| everything, and ask the keychain: a program of the same user | nothing on this machine. Run the gateway [as a user of its own](../service.md), or keep \`audit.head\` elsewhere: \`sanctum audit verify --expect NUMBER:HASH\` |
+
+An alarm stays in \`/stats\`, \`sanctum status\` and \`verify\` until a person has looked into it: \`sanctum audit accept\`. From
+then on the trail is verified from its end of that moment on; what is older stays where it is.
+
+A home that is moved or copied to another machine has no key there: that is an alarm, once.
 
 ## Rotation
 
-At \`audit.rotate.size\` the file is moved aside as \`cloud-proxy-audit-20261123T180000Z.jsonl\`, and the chain runs on in the new
-one. Of the moved files \`audit.rotate.keep\` are kept. Where older ones were deleted, \`….jsonl.pruned\` says from where the trail
-goes on.`;
+At \`audit.rotate.size\`, and with \`audit.rotate.every\` at the end of each day, week or month, the file is moved aside as
+\`cloud-proxy-audit-20261123T180000Z.jsonl\`, and the chain runs on in the new one. Of the moved files \`audit.rotate.keep\` are
+kept. Where older ones were deleted, \`….jsonl.pruned\` and the checkpoint say from where the trail goes on.
+
+Another program may rotate it, too, by moving (\`….jsonl.1\`, \`….jsonl-20261123\`, \`…-20261123.jsonl\`) or by copying and emptying;
+compressed files are not read.
+
+## When somebody touches the file
+
+| What is done under the running gateway | What it does |
+|---|---|
+| moved aside under one of these names; copied and emptied | goes on in a new file, and notes it |
+| deleted, or replaced by another file | saves its lines, which it still has open, as a rotated file; moves what stands in its place to \`….jsonl.foreign-…\`; alarm |
+| moved out of the folder, cut short, written to | goes on; alarm |
+| made unwritable, disk full | refuses requests (\`audit.on_failure\`), tries again each second, and goes on by itself |
+
+It looks with every write and each second. A line that a crash has torn is moved to \`….jsonl.torn-…\` at the next start.
+
+## Prompts and answers
+
+With \`audit.content: sha256\` a line has the hashes of both; with \`full\` both are kept in
+\`logs/cloud-proxy-audit-contents/\`, a file an hour, and \`sanctum audit show ID\` prints them. Each file has an AES-256-GCM key of
+its own, wrapped by the house's key (in the keychain, the vault, or \`state/audit-content.key\`) or for an age recipient
+(\`audit.content_files.recipient\`). They are deleted after \`audit.content_files.keep\`; the line stays, and with it the chain. The
+gateway's provider keys are taken out first. While they can't be kept, requests are refused, as while no line can be written.`;
 
 function listed(told: Readonly<Record<string, string>>): string {
   return table(

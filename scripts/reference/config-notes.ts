@@ -3,11 +3,13 @@
 
 import {
   cloudTimeouts,
+  defaultAttempts,
   defaultKeepAliveMs,
   defaultMostInFlight,
   defaultStopGraceMs,
   defaultListen,
   defaultRetry,
+  defaultContentKeepMs,
   defaultRotate,
   localTimeouts,
   namedDailyUsd,
@@ -41,7 +43,7 @@ function seconds(ms: number): string {
 }
 
 /** A local server is given more time. */
-function timeout(name: Exclude<keyof Timeouts, "loadingMs">, more: string): ConfigNote {
+function timeout(name: Exclude<keyof Timeouts, "elastic" | "loadingMs">, more: string): ConfigNote {
   const cloud = seconds(cloudTimeouts[name]);
   const local = seconds(localTimeouts[name]);
   return cloud === local ? { yaml: cloud, more } : { says: `\`${cloud}\`; local: \`${local}\``, more };
@@ -138,12 +140,28 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   "providers.NAME.headers.HEADER": { says: "–", about: "The value of one header: visible ASCII." },
   "providers.NAME.ca_file": { says: "the system's authorities" },
   "providers.NAME.timeouts": nothing,
-  "providers.NAME.timeouts.connect": timeout("connectMs", "Then the next candidate."),
-  "providers.NAME.timeouts.first_byte": timeout("firstByteMs", "Then the next candidate."),
-  "providers.NAME.timeouts.first_content": timeout("firstContentMs", "Then the next candidate."),
+  "providers.NAME.timeouts.connect": timeout(
+    "connectMs",
+    "Then the next candidate. A name that means no host, a refused connection and a failed handshake are told at once.",
+  ),
+  "providers.NAME.timeouts.first_byte": timeout(
+    "firstByteMs",
+    "Then the next candidate. Unless it is set, an answer in one piece gets a second more for each 30 tokens of output that " +
+      "the client allows, ten minutes at most: it comes when all of it is written.",
+  ),
+  "providers.NAME.timeouts.first_content": timeout(
+    "firstContentMs",
+    "Then the next candidate. The opening event of a stream, keep-alives and empty pieces are no content. Unless it is set, " +
+      "an answer in one piece gets as much more as for `first_byte`, and a model that thinks unseen has five minutes.",
+  ),
   "providers.NAME.timeouts.idle": timeout(
     "idleMs",
-    "Then the stream ends in an error event. Keep-alives do not count.",
+    "Then the stream ends in an error event. Keep-alives, comments and empty pieces do not count. Unless it is set, a model " +
+      "that thinks unseen has two minutes.",
+  ),
+  "providers.NAME.timeouts.total": timeout(
+    "totalMs",
+    "Against answers that never end: whatever comes, the attempt is cut then. Bytes and events of a stream are bounded, too.",
   ),
   "providers.NAME.timeouts.loading": {
     says: `local: \`${seconds(localTimeouts.loadingMs)}\``,
@@ -172,10 +190,15 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   },
   "providers.NAME.retry": {
     says: "–",
-    more: "Only the last candidate of a plan is tried again, and only after what can pass by itself.",
+    more:
+      "The next candidate is asked first, unless waiting is known to be quicker. A candidate is asked again only after what can " +
+      "pass by itself, and second tries are at most a tenth of a provider's first ones (or three in ten seconds).",
   },
   "providers.NAME.retry.attempts": { yaml: String(defaultRetry.attempts) },
-  "providers.NAME.retry.base": { yaml: seconds(defaultRetry.baseMs) },
+  "providers.NAME.retry.base": {
+    yaml: seconds(defaultRetry.baseMs),
+    more: "Where the provider says when to come back, that holds instead: up to ten seconds for a request that waits.",
+  },
   "providers.NAME.retry.max": { yaml: seconds(defaultRetry.maxMs) },
   models: {
     says: "`coder-14b` and `gemma-4`, bound to the best match that a local server offers",
@@ -269,14 +292,41 @@ export const configNotes: Readonly<Record<string, ConfigNote>> = {
   },
   "audit.content": {
     yaml: "none",
-    pending: "no prompt is kept in this version, whatever is written here.",
+    more:
+      "`sha256`: the line has the hash of the prompt and of the answer. `full`: both are also kept, encrypted, in files of " +
+      "their own, which `sanctum audit show` reads.",
+  },
+  "audit.content_files": nothing,
+  "audit.content_files.keep": {
+    yaml: `${defaultContentKeepMs / 86_400_000}d`,
+    more: "Older ones are deleted. The lines stay, with their hashes.",
+  },
+  "audit.content_files.recipient": {
+    says: "–",
+    more:
+      "Made by `age-keygen`. With it not even the gateway can read back what it has kept; `sanctum audit show` then needs " +
+      "`--identity`. Without it the key is in the keychain, the vault or `state/`.",
   },
   "audit.rotate": nothing,
   "audit.rotate.size": { yaml: `${defaultRotate.sizeBytes / 1_000_000}MB`, more: "4KiB or more." },
   "audit.rotate.keep": { yaml: String(defaultRotate.keep), more: "Older ones are deleted." },
+  "audit.rotate.every": { says: "–", more: "In `timezone`. A week begins on Monday. Without it `size` alone decides." },
   "audit.on_failure": {
     yaml: "refuse",
     more: "`refuse`: every request is answered 503 `AUDIT_UNAVAILABLE`. `continue`: they are served, and their lines follow.",
+  },
+  attempts: nothing,
+  "attempts.deadline": {
+    yaml: `${defaultAttempts.deadlineMs / 60_000}m`,
+    more:
+      "A client that says how long it waits (`x-stainless-timeout`) shortens it. A stream that has begun goes on; " +
+      "`providers.NAME.timeouts.total` bounds it.",
+  },
+  "attempts.cost_factor": {
+    yaml: String(defaultAttempts.costFactor),
+    more:
+      "Attempts that fail after they were sent may be billed. Once what they were charged leaves no room for another one, only " +
+      "models that cost nothing are asked. `1`: nothing is asked for money after a failure that was charged.",
   },
   vault: nothing,
   "vault.identity": {

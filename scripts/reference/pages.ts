@@ -2,6 +2,7 @@ import { auditPage } from "./audit-page.ts";
 import { cliPage } from "./cli-page.ts";
 import { configPage, configSchemaText } from "./config-page.ts";
 import { errorsPage } from "./errors-page.ts";
+import { faultsPage } from "./faults-page.ts";
 import { metricsPage } from "./metrics-page.ts";
 import { page, table } from "./page.ts";
 import { routesPage } from "./routes-page.ts";
@@ -24,6 +25,7 @@ const pages: Readonly<Record<string, Page>> = {
   "stats.md": { about: "The fields of `/stats`", make: statsPage },
   "metrics.md": { about: "The metrics for Prometheus", make: metricsPage },
   "wire.md": { about: "What holds between any client and any provider, rule by rule", make: wirePage },
+  "faults.md": { about: "What a client gets, whatever a provider does", make: faultsPage },
   "servers.md": { about: "What each kind of server takes", make: serversPage },
 };
 

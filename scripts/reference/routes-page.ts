@@ -1,5 +1,6 @@
 import { createOperations, type OperationsParts } from "../../src/server/operations.ts";
 import { dataRoutes, modelsPath, prefixes } from "../../src/server/routes.ts";
+import { dashboardPaths } from "../../src/dashboard/dashboard.ts";
 import { code, page, sentences, table } from "./page.ts";
 
 const dataSentences: Readonly<Record<string, string>> = {
@@ -15,6 +16,20 @@ const operationSentences: Readonly<Record<string, string>> = {
   "/stats": "The day in figures, as JSON: [fields](stats.md). Token where `stats.access` or the address asks for one.",
   "/stats/stream":
     "The same as server-sent events, on change, four a second at most, for 64 readers at most. Same access.",
+  "/dashboard":
+    "The page. Open where `/stats` is, and to the session of a link that `sanctum dashboard` made, or to an agent's token.",
+  "/dashboard/": "Leads to the page.",
+  "/dashboard/open": "Trades such a link's `code` for a session cookie: once, within two minutes.",
+  "/dashboard/app.js": "The page's script. Open to everybody, like its style: there is nothing of yours in them.",
+  "/dashboard/app.css": "The page's style.",
+  "/dashboard/events":
+    "What the page shows as server-sent events, on change, four a second at most, for 64 readers at most. Same access.",
+  "/dashboard/api/history": "Sums by hour (a week), day (a quarter) and month (three years). Same access.",
+  "/dashboard/api/requests":
+    "Lines of the audit trail, newest first: `agent`, `outcome` (one of the trail's, or `fallback`, `local`, `failed`, " +
+    "`refused`), `text`, `until` (a time), `limit` (200 at most); `next` in the answer is the `before` to go on with. Same access.",
+  "/dashboard/api/request":
+    "The line of the number `seq`, its hash, and whether the lines beside it link to it. Same access.",
   "/metrics": "The same for Prometheus: [metrics](metrics.md). Same access.",
   "/healthz": "200 while the process lives. Open to everybody.",
   "/readyz":
@@ -109,5 +124,6 @@ const silent: OperationsParts = {
   notReady: () => [],
   access: () => "loopback",
   requireToken: () => undefined,
+  dashboard: { paths: dashboardPaths, streams: [], answer: () => new Response() },
   listModels: () => [],
 };

@@ -133,7 +133,10 @@ export function sampleLines(): readonly string[] {
 export function fullestLine(): string {
   const noted = { ...limited, listedNanos: 1_000, upstreamId: "req_vendor", note: "a note" };
   const attempts = [...Array.from({ length: 20 }, () => noted), localAttempt];
-  return entryLine(1, GENESIS, { ...fallenBack, attempts, clientRetry: 1, replayOf: served.id });
+  const hash = `sha256:${"0".repeat(64)}`;
+  const kept = { file: "20261123T110000Z.sealed", from: 210, to: 9_000 };
+  const content = { request: hash, answer: hash, kept, redacted: true };
+  return entryLine(1, GENESIS, { ...fallenBack, attempts, clientRetry: 1, replayOf: served.id, content });
 }
 
 /** The day's counters and the `/stats` document over them; `full`: with everything that a document can hold. */
@@ -195,10 +198,12 @@ export function sampleStats(full = false): { readonly stats: StatsDocument; read
           ...(full && {
             server: { state: "ready", since: noon - 60 * second, loaded: ["qwen2.5-coder:14b"], concurrent: 4 },
           }),
+          ...(full && { models: { "claude-opus-4": { state: "closed", backoff_until: "2026-11-23T11:01:12.000Z" } } }),
         },
       ],
     ],
     ledger: () => ({ fault: null, exceeded: 0, expired: 0, notes: [] }),
+    seal: () => ({ place: "keychain", seq: 3, fault: null, alarms: [] }),
     audit: () => ({
       entries: lines.length,
       head: hashLine(lines.at(-1)!),

@@ -34,7 +34,8 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "agents.NAME.month.held_usd": "Put aside for requests in flight.",
   "agents.NAME.month.remaining_usd": "What is left of it.",
   "providers.NAME.state":
-    "`closed`: it is asked. `open`: it failed too often and is left alone. `half_open`: one request finds out.",
+    "`closed`: it is asked. `open`: it failed too often and is left alone. `half_open`: one request finds out. Where one " +
+    "model alone was asked since it last answered, it is that model's.",
   "providers.NAME.requests": "Attempts that were sent in the day.",
   "providers.NAME.errors": "Those that failed.",
   "providers.NAME.key": "`ok`, `missing`, `locked`, `rejected` (by the provider), or `none` (it needs none).",
@@ -58,7 +59,13 @@ const fieldSentences: Readonly<Record<string, string>> = {
     "What was left of it at the last answer, less what was sent since.",
   "providers.NAME.limits.models.NAME.requests.resets_at": "When it is full again; null where that is not known.",
   "providers.NAME.waiting": "Requests that stand in line for their turn.",
-  "providers.NAME.backoff_until": "Until when the provider is left alone after a refusal, UTC; null where it is not.",
+  "providers.NAME.backoff_until":
+    "Until when the provider, or else the model of it that rests longest, is left alone after a refusal, UTC; null where none " +
+    "is. Credit that is used up rests until the time that the provider stated; one request looks every five minutes.",
+  "providers.NAME.models.MODEL.state":
+    "Only where one is: of a model that is left alone by itself, its breaker, as above. What the vendor limits together stands as one, such as " +
+    "`claude-opus-4`. Models that are asked as usual are not listed.",
+  "providers.NAME.models.MODEL.backoff_until": "Until when after a refusal, UTC; null where only its breaker is open.",
   "providers.NAME.server.state":
     "Only where it is local, as it was seen last. `ready`; `loading`: it is there, its model is not yet; `down`: nobody " +
     "answers there, so it is passed over; `unknown`: not seen yet.",
@@ -81,6 +88,12 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "audit.head": "Its hash.",
   "audit.last_written_at": "When it was written; null where none was since the start.",
   "audit.fault": "Null, or since when lines can't be written (`since`) and why (`message`).",
+  "audit.seal.key":
+    "Where the key of the trail's seals is: `keychain`, `vault` or `file` (weaker); null while there is none, and nothing is sealed.",
+  "audit.seal.seq": "The last line that is sealed.",
+  "audit.seal.fault": "Null, or why nothing is sealed now.",
+  "audit.alarms":
+    "What somebody has done to the trail (`at`, `text`), newest last, twenty at most; `sanctum audit accept` closes them.",
   "ledger.fault": "Null, or why nothing is spent at present, and what to do.",
   "ledger.exceeded": "Settlements above their hold since the start: a bound was wrong. The real cost is charged.",
   "ledger.expired": "Holds that nobody ended before their deadline, since the start. They are charged in full.",
@@ -97,8 +110,14 @@ const fieldSentences: Readonly<Record<string, string>> = {
   "totals.local_share": "Share of served requests that a local model served, 0 to 1.",
 };
 
-/** Members of these are named by users. */
-const named: ReadonlySet<string> = new Set(["agents", "providers", "models", "providers.NAME.limits.models"]);
+/** Members of these are named by users, and how they stand in the table. */
+const named: ReadonlyMap<string, string> = new Map([
+  ["agents", "NAME"],
+  ["providers", "NAME"],
+  ["models", "NAME"],
+  ["providers.NAME.models", "MODEL"],
+  ["providers.NAME.limits.models", "NAME"],
+]);
 
 export function statsPage(): string {
   const { stats } = sampleStats();
@@ -129,7 +148,7 @@ curl http://127.0.0.1:4040/stats -H 'authorization: Bearer TOKEN'    # with stat
 function leavesOf(value: unknown, path: string): string[] {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return [path];
   return Object.entries(value as Readonly<Record<string, unknown>>).flatMap(([name, member]) => {
-    const own = named.has(path) ? "NAME" : name;
+    const own = named.get(path) ?? name;
     return leavesOf(member, path === "" ? own : `${path}.${own}`);
   });
 }

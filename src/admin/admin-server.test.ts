@@ -23,6 +23,7 @@ const quiet: AdminActions = {
   stats: () => '{"version":"1.0.0"}',
   ledger: (sinceDay) => JSON.stringify({ sinceDay }),
   ledgerRequests: (agent, day) => JSON.stringify([agent, day]),
+  acceptTrail: () => ({ ok: true, text: "accepted" }),
   addresses: () => ["http://127.0.0.1:4040"],
   reload: async () => ({ ok: true, text: "configuration 2 is live" }),
   refreshKey: async () => 0,
@@ -32,6 +33,7 @@ const quiet: AdminActions = {
   restart: async () => ({ ok: true, text: "process 2 serves now" }),
   handover: noHandover,
   lendAgain: () => null,
+  dashboard: { isOpen: () => true, invite: () => "code", revokeAll: () => 0 },
   stop: () => undefined,
 };
 

@@ -24,6 +24,16 @@ export interface Told {
   readonly text: string;
 }
 
+/** Who may look at the dashboard. */
+export interface DashboardDoor {
+  /** Everybody who reaches a loopback address. */
+  isOpen(): boolean;
+  /** A code that opens it once. */
+  invite(): string;
+  /** Ends what codes have opened; how many sessions there were. */
+  revokeAll(): number;
+}
+
 export interface AdminActions {
   /** The `/stats` document as JSON text. */
   stats(): string;
@@ -45,6 +55,9 @@ export interface AdminActions {
   agents(): readonly string[];
   /** Opens the vault with a passphrase or identity, whose bytes are taken over; the text says what came of it. */
   unlockVault(kind: "passphrase" | "identity", secret: Uint8Array, acceptOlder: boolean): Promise<Told>;
+  readonly dashboard: DashboardDoor;
+  /** A person has looked into the alarms of the audit trail; the text says what came of it. */
+  acceptTrail(): Told;
   /** Begins an orderly stop. */
   stop(): void;
   /** Lets a new process take over; what came of it, when that is known. */
@@ -82,6 +95,9 @@ export function serveAdmin(socketPath: string, actions: AdminActions, beside = f
       "/addresses": { GET: () => Response.json(actions.addresses()) },
       // For `sanctum doctor`: whose process it is that answers.
       "/process": { GET: () => Response.json({ pid: process.pid, uid: process.getuid?.() ?? null }) },
+      "/dashboard": { GET: () => Response.json({ open: actions.dashboard.isOpen() }) },
+      "/dashboard/invite": { POST: () => Response.json({ code: actions.dashboard.invite() }) },
+      "/dashboard/revoke": { POST: () => Response.json({ ended: actions.dashboard.revokeAll() }) },
       "/reload": { POST: async () => Response.json(await actions.reload()) },
       "/keys/refresh": {
         POST: async (request: Request) => {
@@ -108,6 +124,7 @@ export function serveAdmin(socketPath: string, actions: AdminActions, beside = f
         },
       },
       ...handoverRoutes(actions.handover),
+      "/audit/accept": { POST: () => Response.json(actions.acceptTrail()) },
       "/stop": {
         POST: () => {
           // After the answer is on its way.

@@ -4,46 +4,22 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { systemClock, type Clock } from "../clock.ts";
-import { auditFiles, printable, readTrail, type TrailEntry, type TrailReading } from "../layers/audit/index.ts";
-import { compileGlob } from "../layers/routing/glob.ts";
-import {
-  TrailGroups,
-  dimensions,
-  plainValue,
-  servingProvider,
-  type Dimension,
-  type Group,
-  type Sums,
-} from "../reports/group-trail.ts";
-import { Calendar, PeriodError, parseMoment } from "../reports/period.ts";
+import { auditFiles, printable, readTrail, type TrailReading } from "../layers/audit/index.ts";
+import { TrailGroups, dimensions, type Dimension, type Group, type Sums } from "../reports/group-trail.ts";
+import { Calendar, PeriodError } from "../reports/period.ts";
 import type { Io } from "./io.ts";
+import { Progress } from "./progress.ts";
 import { aliasedProvider, type Settings } from "./settings.ts";
 import { tableText, wantsColour, type Cell } from "./table.ts";
+import { addFilterOptions, filterOf, periodOf, type FilterOptions } from "./trail-filters.ts";
 
 const exitFailed = 1;
 const exitUsage = 2;
 
-/** Which column of a line each filter looks at. */
-const filters = {
-  agent: "agent",
-  model: "model",
-  provider: "provider",
-  servedBy: "served_by",
-  outcome: "outcome",
-  route: "route",
-  intent: "intent",
-  dialect: "dialect",
-  auth: "auth",
-  price: "price",
-} as const satisfies Readonly<Record<string, Dimension>>;
-type FilterName = keyof typeof filters;
-
-type QueryOptions = { readonly [K in FilterName]?: string } & {
+type QueryOptions = FilterOptions & {
   readonly since: string;
   readonly until?: string;
   readonly by: readonly Dimension[];
-  readonly local?: boolean;
-  readonly cloud?: boolean;
   readonly sort?: SortKey;
   readonly limit?: number;
   readonly json?: boolean;
@@ -64,7 +40,7 @@ Times are in the time zone of the configuration. \`model\` is the name that was 
 `;
 
 export function auditQueryCommand(io: Io, settings: () => Promise<Settings>, clock: Clock = systemClock): Command {
-  return new Command("query")
+  const command = new Command("query")
     .description("sum up requests, tokens and money of the trail")
     .option("--since <when>", "from when on: 7d, 24h, today, yesterday, 2026-11-23, 2026-11, 2026-11-23T18:00", "7d")
     .option("--until <when>", "up to when; a day or a month is meant as a whole (default: now)")
@@ -72,19 +48,8 @@ export function auditQueryCommand(io: Io, settings: () => Promise<Settings>, clo
       new Option("--by <columns>", `group by any of ${dimensions.join(", ")}`)
         .argParser(parseDimensions)
         .default(["agent", "model"], "agent,model"),
-    )
-    .option("--agent <names>", "only these agents; all filters take several, with commas, and * for any characters")
-    .option("--model <names>", "only requests for these models")
-    .option("--provider <names>", "only what these providers answered")
-    .option("--served-by <names>", "only what these candidates answered")
-    .option("--outcome <names>", "only these outcomes: ok, client_gone, refused_budget, …")
-    .option("--route <names>", "only these routes")
-    .option("--intent <names>", "only these intents")
-    .option("--dialect <names>", "only these dialects: messages, chat, responses")
-    .option("--auth <names>", "only these ways of identity: token, anonymous")
-    .option("--price <names>", "only these origins of the price: catalogue, config, reported, ceiling, free")
-    .option("--local", "only what local models answered")
-    .option("--cloud", "only what cloud models answered")
+    );
+  return addFilterOptions(command)
     .option(
       "--sort <key>",
       `${sortKeys.join(", ")} (default: cost; name where grouped by day or hour first)`,
@@ -100,10 +65,7 @@ async function query(io: Io, settings: () => Promise<Settings>, clock: Clock, op
   const { auditFile, timezone, config } = await settings();
   let period: { sinceMs: number; untilMs: number };
   try {
-    const now = clock.now();
-    const untilMs = options.until === undefined ? now + 1 : parseMoment(options.until, "end", timezone, now);
-    period = { sinceMs: parseMoment(options.since, "start", timezone, now), untilMs };
-    if (period.sinceMs >= untilMs) throw new PeriodError("--since must be before --until");
+    period = periodOf(options, timezone, clock.now());
   } catch (error) {
     if (!(error instanceof PeriodError)) throw error;
     io.err(`sanctum: ${error.message}\n`);
@@ -119,16 +81,16 @@ async function query(io: Io, settings: () => Promise<Settings>, clock: Clock, op
   const providerOf = aliasedProvider(config);
   const groups = new TrailGroups({ by: options.by, calendar, providerOf });
   const wanted = filterOf(options, providerOf);
+  const files = auditFiles(auditFile);
+  const progress = new Progress(io, clock, files, options.json === true);
   let reading: TrailReading;
   try {
-    reading = await readTrail(auditFiles(auditFile), {
+    reading = await readTrail(files, {
       ...period,
       take: (entry) => {
         if (wanted(entry)) groups.add(entry);
       },
-      onProgress: (lines) => {
-        if (io.isTty && options.json !== true) io.err(`\r${lines} lines`);
-      },
+      onProgress: progress.show,
     });
   } catch (error) {
     io.err(
@@ -136,8 +98,9 @@ async function query(io: Io, settings: () => Promise<Settings>, clock: Clock, op
     );
     process.exitCode = exitFailed;
     return;
+  } finally {
+    progress.end();
   }
-  if (io.isTty && options.json !== true) io.err("\r\u001b[K");
   const sorted = sortedGroups(groups.groups(), options);
   const shown = options.limit === undefined ? sorted : sorted.slice(0, options.limit);
   const report = { ...period, timezone, by: options.by, shown, all: sorted.length, total: groups.total, reading };
@@ -238,25 +201,6 @@ function sumsJson(sums: Sums): Readonly<Record<string, number>> {
     usd: sums.micros / 1_000_000,
     saved_usd: sums.savedMicros / 1_000_000,
   };
-}
-
-function filterOf(options: QueryOptions, providerOf: (candidate: string) => string | null) {
-  const tests: ((entry: TrailEntry) => boolean)[] = [];
-  for (const name of Object.keys(filters) as FilterName[]) {
-    const given = options[name];
-    if (given === undefined) continue;
-    const globs = given.split(",").map((part) => compileGlob(part.trim()));
-    const dimension = filters[name];
-    const valueOf = (entry: TrailEntry): string =>
-      dimension === "provider" ? servingProvider(entry, providerOf) : plainValue(entry, dimension);
-    tests.push((entry) => {
-      const value = valueOf(entry);
-      return globs.some((fits) => fits(value));
-    });
-  }
-  if (options.local === true) tests.push((entry) => entry.servedBy !== null && entry.local);
-  if (options.cloud === true) tests.push((entry) => entry.servedBy !== null && !entry.local);
-  return (entry: TrailEntry): boolean => tests.every((test) => test(entry));
 }
 
 function sortedGroups(groups: Group[], { sort, by }: QueryOptions): Group[] {

@@ -1,15 +1,19 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
-import { FileSink, type ChainPosition } from "../layers/audit/index.ts";
+import { FileSink, withoutSeals, type ChainPosition } from "../layers/audit/index.ts";
 import { sampleFacts } from "../layers/audit/sample-facts.ts";
-import { auditCommand } from "./audit.ts";
+import { auditCommand, type AuditCommandParts } from "./audit.ts";
 import type { Io } from "./io.ts";
 import type { Settings } from "./settings.ts";
 
 const folders: string[] = [];
+
+beforeEach(() => {
+  process.exitCode = 0;
+});
 
 afterEach(() => {
   process.exitCode = 0;
@@ -56,8 +60,19 @@ function settingsFor(auditFile: string): Settings {
   return { auditFile, timezone: "UTC", config: null };
 }
 
+/** Without a gateway, and without seals. */
+function partsFor(file: string, changes: Partial<AuditCommandParts> = {}): AuditCommandParts {
+  return {
+    settings: async () => settingsFor(file),
+    anchor: async () => null,
+    vault: { seals: async () => withoutSeals(file), contentKey: async () => ({ state: "none" }) },
+    accept: async () => ({ ok: false, text: "not running" }),
+    ...changes,
+  };
+}
+
 async function run(io: CapturedIo, file: string, args: string[], anchor: ChainPosition | null = null): Promise<void> {
-  const command = auditCommand(io, { settings: async () => settingsFor(file), anchor: async () => anchor });
+  const command = auditCommand(io, partsFor(file, { anchor: async () => anchor }));
   await command.parseAsync(args, { from: "user" });
 }
 
@@ -124,6 +139,33 @@ describe("sanctum audit tail", () => {
     expect(lines.map((line) => (JSON.parse(line) as { id: string }).id)).toEqual(["req_4", "req_7"]);
   });
 
+  test("shows what is asked for: outcome, provider, model, cost, time; of the whole trail, however long", async () => {
+    const { file } = await trail(1);
+    await using sink = new FileSink({ path: file, clock: systemClock, rotate: { sizeBytes: 4_000, keep: 100 } });
+    const day = (number: number): number => Date.UTC(2026, 10, number, 12);
+    const refused = { outcome: "refused_budget", attempts: [], served: null, nanos: 0 } as const;
+    for (let i = 0; i < 30; i++) {
+      void sink.append(sampleFacts({ id: `day_${i + 1}`, ts: day(i + 1), ...(i % 10 === 0 && refused) }));
+      await sink.flush();
+    }
+    void sink.append(sampleFacts({ id: "dear", ts: day(30), nanos: 900_000_000, requestedModel: "gpt-5" }));
+    await sink.flush();
+    const ids = async (...args: string[]): Promise<string[]> => {
+      const io = new CapturedIo();
+      await run(io, file, ["tail", "--json", ...args]);
+      return [...io.written.matchAll(/"id":"(\w+)"/g)].map((match) => match[1]!);
+    };
+    expect(await ids("--outcome", "refused_*")).toEqual(["day_1", "day_11", "day_21"]);
+    expect(await ids("--outcome", "refused_*", "-n", "1")).toEqual(["day_21"]);
+    expect(await ids("--min-usd", "0.5")).toEqual(["dear"]);
+    expect(await ids("--model", "gpt-*", "--provider", "anthropic")).toEqual(["dear"]);
+    expect(await ids("--provider", "openai")).toEqual([]);
+    expect(await ids("--since", "2026-11-30")).toEqual(["day_30", "dear"]);
+    expect(await ids("--since", "2026-11-05", "--agent", "windu")).toHaveLength(27);
+    expect(await ids()).toHaveLength(20);
+    expect(await ids("-n", "0")).toEqual([]);
+  });
+
   test("lets no escape sequence from a client's model name reach the terminal", async () => {
     const { file } = await trail(1);
     appendFileSync(file, `${JSON.stringify({ requested_model: "\u001b[2J\u202eevil" })}\n\u001b[31mno line\n`);
@@ -139,11 +181,7 @@ describe("sanctum audit tail", () => {
     const { file } = await trail(1);
     const io = new CapturedIo();
     const stop = new AbortController();
-    const command = auditCommand(io, {
-      settings: async () => settingsFor(file),
-      anchor: async () => null,
-      signal: stop.signal,
-    });
+    const command = auditCommand(io, partsFor(file, { signal: stop.signal }));
     io.onOut = () => {
       appendFileSync(file, '{"id":"before"}\n');
       renameSync(file, `${file}.1`);
@@ -160,11 +198,7 @@ describe("sanctum audit tail", () => {
     const { file } = await trail(1);
     const io = new CapturedIo();
     const stop = new AbortController();
-    const command = auditCommand(io, {
-      settings: async () => settingsFor(file),
-      anchor: async () => null,
-      signal: stop.signal,
-    });
+    const command = auditCommand(io, partsFor(file, { signal: stop.signal }));
     await using sink = new FileSink({ path: file, clock: systemClock, rotate: { sizeBytes: 2_000, keep: 100 } });
     const ids = (): string[] => [...io.written.matchAll(/"id":"(\w+)"/g)].map((match) => match[1]!);
     let next = 0;

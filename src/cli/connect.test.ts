@@ -63,6 +63,7 @@ describe("how to connect a client", () => {
       addresses: () => addresses,
       ledger: () => "{}",
       ledgerRequests: () => "[]",
+      acceptTrail: () => ({ ok: true, text: "accepted" }),
       reload: async () => ({ ok: true, text: "" }),
       refreshKey: async () => 0,
       lendToken: () => null,
@@ -71,6 +72,7 @@ describe("how to connect a client", () => {
       restart: async () => ({ ok: true, text: "process 2 serves now" }),
       handover: noHandover,
       lendAgain: () => null,
+      dashboard: { isOpen: () => true, invite: () => "code", revokeAll: () => 0 },
       stop: () => undefined,
     });
     return await run("claude-code");

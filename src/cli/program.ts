@@ -2,18 +2,21 @@
 
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
-import { createAdminClient } from "../admin/admin-client.ts";
+import { createAdminClient, NotRunningError } from "../admin/admin-client.ts";
+import type { Told } from "../admin/admin-server.ts";
 import { agentsCommand } from "./agents.ts";
 import { auditCommand } from "./audit.ts";
+import { AuditVault } from "./audit-vault.ts";
 import { checkCommand } from "./check.ts";
 import { connectCommand } from "./connect.ts";
+import { dashboardCommand } from "./dashboard.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import type { Io } from "./io.ts";
 import { keysCommand } from "./keys.ts";
 import { modelsCommand } from "./models.ts";
 import { reconcileCommand } from "./reconcile.ts";
-import { reloadCommand, restartCommand, stopCommand } from "./remote.ts";
+import { adminOf, reloadCommand, restartCommand, stopCommand } from "./remote.ts";
 import { runCommand } from "./run.ts";
 import { serviceCommand } from "./service.ts";
 import { loadSettings } from "./settings.ts";
@@ -59,12 +62,15 @@ export function createProgram(io: Io): Command {
     connectCommand(io),
     auditCommand(io, {
       settings: () => loadSettings(io),
+      vault: new AuditVault(io, () => loadSettings(io)),
+      accept: () => acceptTrail(io),
       anchor: async () => {
         const { audit } = await fetchStats().catch(() => ({ audit: null }));
         return audit === null || audit.fault !== null ? null : { seq: audit.entries, head: audit.head };
       },
     }),
     reconcileCommand(io, { settings: () => loadSettings(io) }),
+    dashboardCommand(io),
     demoCommand(io),
     doctorCommand(io),
     serviceCommand(io),
@@ -74,6 +80,15 @@ export function createProgram(io: Io): Command {
     program.addCommand(withConfigOption(command.exitOverride()), { hidden: command.name() === "vault-apart" });
   }
   return program;
+}
+
+async function acceptTrail(io: Io): Promise<Told> {
+  try {
+    return JSON.parse(await adminOf(io).post("/audit/accept")) as Told;
+  } catch (error) {
+    if (error instanceof NotRunningError) return { ok: false, text: error.message };
+    throw error;
+  }
 }
 
 /** How a program of one file runs its own vault-age.ts (see there) in another process. */

@@ -34,6 +34,7 @@ async function run(
     stats: () => "{}",
     ledger: () => "{}",
     ledgerRequests: () => "[]",
+    acceptTrail: () => ({ ok: true, text: "accepted" }),
     addresses: () => [],
     reload: async () => ({ ok: true, text: "configuration 2 is live" }),
     refreshKey: async () => 0,
@@ -43,6 +44,7 @@ async function run(
     restart: async () => ({ ok: true, text: "process 2 serves now" }),
     handover: noHandover,
     lendAgain: () => null,
+    dashboard: { isOpen: () => true, invite: () => "code", revokeAll: () => 0 },
     stop: () => undefined,
   };
   const admin = actions === undefined ? null : serveAdmin(join(home, "run/admin.sock"), { ...quiet, ...actions });

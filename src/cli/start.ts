@@ -191,7 +191,7 @@ function greet(io: Io, daemon: RunningDaemon, version: string): void {
     io.out(`  Claude Code, Anthropic SDKs   ANTHROPIC_BASE_URL=${url} ANTHROPIC_AUTH_TOKEN=anonymous\n`);
     io.out(`  OpenAI SDKs, Codex, the rest  OPENAI_BASE_URL=${url}/v1 OPENAI_API_KEY=anonymous\n`);
     io.out("  Any of them, as an agent      sanctum run AGENT -- COMMAND\n");
-    io.out(`See who spends what: ${url}/stats\n`);
+    io.out(`See who spends what: ${url}/dashboard (as JSON: /stats)\n`);
   } else {
     io.out(`  ${curlLine(address.socketPath, "anonymous")}\n`);
     io.out("See who spends what: sanctum stats\n");

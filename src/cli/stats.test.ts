@@ -40,6 +40,7 @@ function document(
     providers: () => [
       ["anthropic", { state: "closed", key: "ok", limits: {}, waiting: 0, backoffUntil: null, ...provider }],
     ],
+    seal: () => ({ place: "keychain", seq: 3, fault: null, alarms: [] }),
     audit: () => ({
       entries: 1,
       head: "sha256:aa",
@@ -83,6 +84,17 @@ test("stats shows what each agent spent, what is held and left of each cap, prov
   expect(io.text).toMatch(/windu +1 +1 +0 +0 +0 +0 +1,200 +340\n/);
   expect(io.text).toMatch(/anthropic +closed +ok +1 +0 +210 ms +210 ms\n/);
   expect(io.text).toContain("1 entries, last written: 18:00:00, head sha256:aa");
+});
+
+test("stats shows who is left alone and until when: a model under its provider, a day where it is not within the next one", async () => {
+  const io = captured(false);
+  const provider = {
+    backoffUntil: "2026-12-01T00:00:00.000Z",
+    models: { "claude-opus": { state: "open", backoff_until: "2026-11-23T18:00:30.000Z" } },
+  } as const;
+  await statsCommand(io, async () => document(provider)).parseAsync([], { from: "user" });
+  expect(io.text).toMatch(/anthropic +closed +ok +1 +0 +210 ms +210 ms +2026-12-01 00:00\n/);
+  expect(io.text).toMatch(/ {2}claude-opus +open +18:00:30\n/);
 });
 
 test("stats is in colour on a terminal only, and never with NO_COLOR", async () => {

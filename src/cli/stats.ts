@@ -161,13 +161,25 @@ function providerRows(stats: StatsDocument): Cell[][] {
       provider.errors > 0 ? { text: String(provider.errors), colour: "red" } : "0",
       ms(provider.latency_ms.p50),
       ms(provider.latency_ms.p95),
-      provider.backoff_until === null ? "" : clockTime(provider.backoff_until),
+      untilText(provider.backoff_until, stats.now),
     ]);
+    for (const [model, { state, backoff_until }] of Object.entries(provider.models ?? {})) {
+      rows.push([
+        `  ${printable(model)}`,
+        breakerCell({ state }),
+        "",
+        "",
+        "",
+        "",
+        "",
+        untilText(backoff_until, stats.now),
+      ]);
+    }
   }
   return rows;
 }
 
-function breakerCell(provider: ProviderStats): Cell {
+function breakerCell(provider: Pick<ProviderStats, "state">): Cell {
   if (provider.state === "closed") return { text: "closed", colour: "green" };
   return { text: provider.state, colour: provider.state === "open" ? "red" : "yellow" };
 }
@@ -216,7 +228,9 @@ function auditText(stats: StatsDocument, colour: boolean): string {
   const { audit } = stats;
   const written = audit.last_written_at === null ? "nothing since the start" : clockTime(audit.last_written_at);
   const line = `${count(audit.entries)} entries, last written: ${written}, head ${audit.head}\n`;
-  return audit.fault === null ? line : line + painted(`fault: ${printable(audit.fault.message)}\n`, "red", colour);
+  const alarms = audit.alarms.map(({ at, text }) => `alarm: ${clockTime(at)}: ${printable(text)}\n`).join("");
+  const fault = audit.fault === null ? "" : `fault: ${printable(audit.fault.message)}\n`;
+  return fault + alarms === "" ? line : line + painted(fault + alarms, "red", colour);
 }
 
 interface Status {
@@ -281,6 +295,10 @@ function problemsOf(stats: StatsDocument): string[] {
   if (stats.audit.fault !== null) {
     problems.push(`the audit trail: ${stats.audit.fault.message}, since ${clockTime(stats.audit.fault.since)}`);
   }
+  for (const { at, text } of stats.audit.alarms) {
+    problems.push(`ALARM of the audit trail, ${clockTime(at)}: ${text}; look into it, then \`sanctum audit accept\``);
+  }
+  if (stats.audit.seal.fault !== null) problems.push(`the audit trail is not sealed: ${stats.audit.seal.fault}`);
   if (stats.ledger.fault !== null) problems.push(`nothing is spent: ${stats.ledger.fault}`);
   // Nobody has an account everywhere: a built-in provider without a key is a problem only where nothing else could serve.
   const usable = Object.values(stats.providers).some(({ key }) => key === "ok" || key === "none");
@@ -327,6 +345,13 @@ function ms(value: number | null): string {
 /** `18:00:05` of an ISO time in its own zone. */
 function clockTime(iso: string): string {
   return /T(\d\d:\d\d:\d\d)/.exec(iso)?.[1] ?? printable(iso);
+}
+
+/** The day, too, where it is not within the next one. */
+function untilText(at: string | null, now: string): string {
+  if (at === null) return "";
+  const soon = Date.parse(at) - Date.parse(now) < 86_400_000;
+  return soon ? clockTime(at) : printable(at.slice(0, 16).replace("T", " "));
 }
 
 function duration(seconds: number): string {

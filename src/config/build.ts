@@ -8,11 +8,13 @@ import { parseListen, parseProviderUrl } from "./addresses.ts";
 import {
   builtInProviders,
   cloudTimeouts,
+  defaultAttempts,
   defaultKeepAliveMs,
   defaultMostInFlight,
   defaultStopGraceMs,
   defaultListen,
   defaultRetry,
+  defaultContentKeepMs,
   defaultRotate,
   localTimeouts,
   namedDailyUsd,
@@ -22,6 +24,7 @@ import type { BuiltInProvider } from "./defaults.ts";
 import {
   parseDuration,
   parseShareBounds,
+  parseRetention,
   parseSize,
   parseTimeRange,
   parseTokenBounds,
@@ -58,6 +61,10 @@ export function buildConfig(content: ConfigFile, file: string, surroundings: Sur
     keepAliveMs: sure(parseDuration, content.stream?.keep_alive) ?? defaultKeepAliveMs,
     stopGraceMs: content.stop?.grace === undefined ? defaultStopGraceMs : (parseDuration(content.stop.grace) ?? 0),
     mostInFlight: content.overload?.in_flight ?? defaultMostInFlight,
+    attempts: {
+      deadlineMs: sure(parseDuration, content.attempts?.deadline) ?? defaultAttempts.deadlineMs,
+      costFactor: content.attempts?.cost_factor ?? defaultAttempts.costFactor,
+    },
     vault: { identityFile: content.vault?.identity === undefined ? undefined : toPath(content.vault.identity) },
     keys: { dialog: content.keys?.dialog ?? true },
     namedProviders: namedProviders(content),
@@ -70,6 +77,11 @@ export function buildConfig(content: ConfigFile, file: string, surroundings: Sur
       rotate: {
         sizeBytes: sure(parseSize, content.audit?.rotate?.size) ?? defaultRotate.sizeBytes,
         keep: content.audit?.rotate?.keep ?? defaultRotate.keep,
+        every: content.audit?.rotate?.every,
+      },
+      contentFiles: {
+        keepMs: sure(parseRetention, content.audit?.content_files?.keep) ?? defaultContentKeepMs,
+        recipient: content.audit?.content_files?.recipient,
       },
       onFailure: content.audit?.on_failure ?? "refuse",
     },
@@ -178,6 +190,12 @@ function buildProvider(
       firstContentMs: sure(parseDuration, file.timeouts?.first_content) ?? usual.firstContentMs,
       idleMs: sure(parseDuration, file.timeouts?.idle) ?? usual.idleMs,
       ...(local ? { loadingMs: sure(parseDuration, file.timeouts?.loading) ?? localTimeouts.loadingMs } : {}),
+      totalMs: sure(parseDuration, file.timeouts?.total) ?? usual.totalMs,
+      elastic: {
+        firstByte: file.timeouts?.first_byte === undefined,
+        firstContent: file.timeouts?.first_content === undefined,
+        idle: file.timeouts?.idle === undefined,
+      },
     },
     limits: {
       requestsPerMinute: file.limits?.requests_per_minute,

@@ -2,6 +2,7 @@
 
 import type { Provider, Timeouts } from "../request.ts";
 import type { Dialect } from "../wire/neutral.ts";
+import type { Config } from "./types.ts";
 
 export const defaultListen = "127.0.0.1:4040";
 
@@ -13,23 +14,31 @@ export const namedDailyUsd: ReadonlyMap<string, number> = new Map([
 ]);
 export const otherDailyUsd = 0.5;
 
+/**
+ * The longest answers that vendors give (128,000 tokens) take most of an hour, and so does a small machine at home for a few
+ * thousand. What is not ended by then is a loop.
+ */
+const longestAttemptMs = 3_600_000;
+
 export const cloudTimeouts: Timeouts = {
   connectMs: 5_000,
   firstByteMs: 60_000,
   firstContentMs: 120_000,
   idleMs: 60_000,
+  totalMs: longestAttemptMs,
 };
 
 /**
  * A local server reads a long prompt for minutes before it says the first word. Before that it may have to load the model:
  * forty gigabytes take four minutes from a slow disk.
  */
-export const localTimeouts: Required<Timeouts> = {
+export const localTimeouts: Timeouts & { readonly loadingMs: number } = {
   connectMs: 5_000,
   firstByteMs: 300_000,
   firstContentMs: 300_000,
   idleMs: 120_000,
   loadingMs: 300_000,
+  totalMs: longestAttemptMs,
 };
 
 /** Claude Code shows a warning after 20 s of silence; proxies on the way close idle connections after 15 s and more. */
@@ -42,6 +51,12 @@ export const defaultStopGraceMs = 30_000;
 export const defaultMostInFlight = 5_000;
 
 export const defaultRetry: Provider["retry"] = { attempts: 2, baseMs: 500, maxMs: 8_000 };
+
+/**
+ * Both vendors' SDKs and Claude Code wait for ten minutes. Two attempts may come to nothing at their full price before the third
+ * one.
+ */
+export const defaultAttempts: Config["attempts"] = { deadlineMs: 600_000, costFactor: 3 };
 
 export interface BuiltInProvider {
   readonly url: string;
@@ -67,3 +82,5 @@ export const builtInAliases: readonly string[] = ["coder-14b", "gemma-4"];
 export const intents = ["code", "reasoning", "chat", "writing", "extract", "summarise", "translate", "vision"] as const;
 
 export const defaultRotate = { sizeBytes: 100_000_000, keep: 30 };
+
+export const defaultContentKeepMs = 7 * 86_400_000;

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
+import { memoryFiles } from "../../test/fakes/memory-files.ts";
 import { loadConfigApart } from "./load-apart.ts";
 import { loadConfig } from "./load.ts";
 import { readConfigText } from "./read-file.ts";
@@ -53,6 +54,13 @@ describe("loading with the check in another process", () => {
       writeFileSync(file, text);
       expect(await loadConfigApart(file, home, undefined, command)).toEqual(loadConfig(file, home));
     }
+  });
+
+  test("leaves no copy of the file open", async () => {
+    writeFileSync(file, good);
+    const before = memoryFiles();
+    await loadConfigApart(file, home);
+    expect(memoryFiles()).toEqual(before);
   });
 
   test("keeps parser and schema out of this process", () => {

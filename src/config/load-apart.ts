@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 
+import { giveInput } from "../child-input.ts";
 import { buildConfig } from "./build.ts";
 import type { Surroundings } from "./build.ts";
 import { readConfigText } from "./read-file.ts";
@@ -40,7 +41,7 @@ async function check(text: string, file: string, command: readonly string[]): Pr
 async function askChild(command: readonly string[], request: string): Promise<Checked | null> {
   try {
     await using child = Bun.spawn([...command], {
-      stdin: Buffer.from(request),
+      stdin: "pipe",
       stdout: "pipe",
       stderr: "ignore",
       // Nothing of the daemon's surroundings, and no debugging of it, reaches the child. It needs no home, and would
@@ -48,6 +49,7 @@ async function askChild(command: readonly string[], request: string): Promise<Ch
       env: { HOME: "/nonexistent" },
       timeout: timeoutMs,
     });
+    giveInput(child.stdin, Buffer.from(request));
     const output = await child.stdout.text();
     if ((await child.exited) !== 0) return null;
     const answer = JSON.parse(output) as Checked;

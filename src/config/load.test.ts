@@ -46,7 +46,8 @@ describe("without a file, or with an empty one", () => {
     expect(missing.audit).toEqual({
       file: "/home/x/.sanctum/logs/cloud-proxy-audit.jsonl",
       content: "none",
-      rotate: { sizeBytes: 100_000_000, keep: 30 },
+      rotate: { sizeBytes: 100_000_000, keep: 30, every: undefined },
+      contentFiles: { keepMs: 7 * 86_400_000, recipient: undefined },
       onFailure: "refuse",
     });
     expect([...missing.agents.keys()]).toEqual(["default"]);
@@ -105,6 +106,8 @@ describe("providers", () => {
       firstByteMs: 60_000,
       firstContentMs: 120_000,
       idleMs: 5_000,
+      totalMs: 3_600_000,
+      elastic: { firstByte: true, firstContent: true, idle: false },
     });
     expect(provider?.retry).toEqual({ attempts: 1, baseMs: 500, maxMs: 8_000 });
     expect(provider?.headers).toEqual({ "x-title": "a" });
@@ -120,12 +123,21 @@ describe("providers", () => {
       firstContentMs: 300_000,
       idleMs: 120_000,
       loadingMs: 300_000,
+      totalMs: 3_600_000,
+      elastic: { firstByte: true, firstContent: true, idle: true },
     });
   });
   test("have their time to load a model only where they are local", () => {
     write("providers: { den: { url: http://10.0.0.5:8000/v1/, local: true, timeouts: { loading: 20m } } }");
     expect(load().providers.get("den")?.timeouts.loadingMs).toBe(1_200_000);
     expect(load().providers.get("anthropic")?.timeouts.loadingMs).toBeUndefined();
+  });
+  test("may bound a whole attempt, and the configuration all attempts of a request", () => {
+    write("{ providers: { openai: { timeouts: { total: 90s } } }, attempts: { deadline: 2m, cost_factor: 1 } }");
+    expect(load().providers.get("openai")?.timeouts.totalMs).toBe(90_000);
+    expect(load().attempts).toEqual({ deadlineMs: 120_000, costFactor: 1 });
+    write("attempts: {}");
+    expect(load().attempts).toEqual({ deadlineMs: 600_000, costFactor: 3 });
   });
   test("may fetch their key by a command", () => {
     write("providers: { openai: { key: { command: [op, read, 'op://a/b'] } }, anthropic: { key: passthrough } }");

@@ -23,6 +23,17 @@ export function parseWait(text: string): number | undefined {
   return ms !== undefined && ms <= longestWaitMs ? ms : undefined;
 }
 
+const longestRetentionHours = 3_650 * 24;
+export const retentionPattern = /^(\d{1,6})([hdw])$/;
+
+/** `12h`, `7d`, `4w`: how long something is kept, from an hour to ten years, in milliseconds. */
+export function parseRetention(text: string): number | undefined {
+  const match = retentionPattern.exec(text);
+  if (match === null) return undefined;
+  const hours = Number(match[1]) * ({ h: 1, d: 24, w: 168 }[match[2]!] ?? Number.NaN);
+  return hours >= 1 && hours <= longestRetentionHours ? hours * 3_600_000 : undefined;
+}
+
 const sizeUnits: Readonly<Record<string, number>> = {
   B: 1,
   KB: 1e3,

@@ -10,10 +10,12 @@ import { say } from "./fault.ts";
 import { namePattern } from "./name-pattern.ts";
 import {
   parseDuration,
+  parseRetention,
   parseShareBounds,
   parseSize,
   parseTimeRange,
   parseTokenBounds,
+  retentionPattern,
   sizePattern,
 } from "./quantities.ts";
 import { parseTokenText, tokenTextPattern } from "./token-text.ts";
@@ -109,11 +111,12 @@ const headerValue = v.pipe(v.string(headerValueMessage), v.regex(/^[\x20-\x7e]{0
 const dialect = choice("A wire format.", ["messages", "chat", "responses"]);
 
 const timeouts = keys("How long each step of an attempt may take.", {
-  connect: v.optional(duration("Until the connection is open.")),
+  connect: v.optional(duration("Until the connection is open, its TLS handshake included.")),
   first_byte: v.optional(duration("Until the answer's headers.")),
   first_content: v.optional(duration("Until the first content of the answer.")),
   idle: v.optional(duration("Between two pieces of a stream.")),
   loading: v.optional(duration("Until a local server has loaded its model.")),
+  total: v.optional(duration("Until the end of the answer.")),
 });
 
 const limits = keys("What the account allows; the gateway keeps below it.", {
@@ -269,6 +272,32 @@ const audit = keys("The audit trail.", {
         ),
       ),
       keep: v.optional(count("How many old files are kept.", 100_000)),
+      every: v.optional(choice("A new file also begins with each.", ["day", "week", "month"])),
+    }),
+  ),
+  content_files: v.nullish(
+    keys("The encrypted files of content: full.", {
+      keep: v.optional(
+        v.pipe(
+          v.string(say("must be a time", "write it with its unit: 12h, 7d, 4w")),
+          v.regex(retentionPattern, say("must be a time", "write it with its unit: 12h, 7d, 4w")),
+          v.check(
+            (input) => !retentionPattern.test(input) || parseRetention(input) !== undefined,
+            say("is out of range", "write 1h or more, and ten years (3650d) or less"),
+          ),
+          v.description("How long they are kept."),
+        ),
+      ),
+      recipient: v.optional(
+        v.pipe(
+          v.string(say("must be an age recipient", "write age1…, as age-keygen -y prints it")),
+          v.regex(
+            /^age1[02-9ac-hj-np-z]{58}$/,
+            say("must be an age recipient", "write age1…, as age-keygen -y prints it"),
+          ),
+          v.description("The age recipient who alone can read them."),
+        ),
+      ),
     }),
   ),
   on_failure: v.optional(choice("When it can't be written.", ["refuse", "continue"])),
@@ -322,6 +351,14 @@ export const configSchema = keys("Configuration of Sanctum Cloud Proxy.", {
   overload: v.nullish(
     keys("When new requests are turned away.", {
       in_flight: v.optional(count("How many requests may run at once.", 1_000_000)),
+    }),
+  ),
+  attempts: v.nullish(
+    keys("All attempts of one request together.", {
+      deadline: v.optional(duration("Until an answer has begun; after it no candidate is asked any more.")),
+      cost_factor: v.optional(
+        count("What they may be charged, failed ones included, in times of the dearest of them.", 100),
+      ),
     }),
   ),
   vault: v.nullish(

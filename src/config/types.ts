@@ -28,6 +28,8 @@ export interface Config {
   readonly stopGraceMs: number;
   /** Requests that may run at once. */
   readonly mostInFlight: number;
+  /** All attempts of one request together: until an answer has begun, and times the dearest of them. */
+  readonly attempts: { readonly deadlineMs: number; readonly costFactor: number };
   /** `identityFile`: absolute path of an age identity. */
   readonly vault: { readonly identityFile: string | undefined };
   /** `dialog`: a missing key may be asked for on the desktop. */
@@ -88,7 +90,14 @@ export interface AuditConfig {
   /** Absolute path. */
   readonly file: string;
   readonly content: "none" | "sha256" | "full";
-  readonly rotate: { readonly sizeBytes: number; readonly keep: number };
+  /** `every`: also at the end of each; undefined: by size alone. */
+  readonly rotate: {
+    readonly sizeBytes: number;
+    readonly keep: number;
+    readonly every: "day" | "week" | "month" | undefined;
+  };
+  /** Of `content: full`. `recipient`: an age recipient, whose identity alone opens the files. */
+  readonly contentFiles: { readonly keepMs: number; readonly recipient: string | undefined };
   readonly onFailure: "refuse" | "continue";
 }
 

@@ -9,13 +9,14 @@ import { GatewayError } from "../errors.ts";
 import { Errands, type Untold } from "../handover/errands.ts";
 import type { HandedSession } from "../handover/messages.ts";
 import {
-  FileSink,
   fromErrand,
   MovingSink,
   recordedCosts,
   RemoteSink,
   trailSince,
   type AuditFacts,
+  type FileSink,
+  type Sealer,
 } from "../layers/audit/index.ts";
 import {
   BooksReturned,
@@ -30,6 +31,8 @@ import {
   type OpenHold,
   type SqliteLedgerOptions,
 } from "../layers/budget/index.ts";
+import type { VaultStore } from "../layers/vault/index.ts";
+import { openTrail, rotationOf } from "./open-trail.ts";
 import { wait } from "./wait.ts";
 
 export interface BooksParts {
@@ -37,6 +40,8 @@ export interface BooksParts {
   readonly clock: Clock;
   readonly report: (line: string) => void;
   readonly openLedger: ((options: SqliteLedgerOptions) => Ledger) | undefined;
+  /** Where the seal's key lies if there is no keychain. */
+  readonly vault: VaultStore;
   /** Requests that run here. */
   readonly inFlight: () => number;
 }
@@ -44,6 +49,8 @@ export interface BooksParts {
 interface Own {
   readonly ledger: Ledger;
   readonly sink: FileSink;
+  /** To be opened by who opens the books: it may take its time. */
+  readonly sealer: Sealer;
 }
 
 /** What is told to whoever keeps the books. */
@@ -55,6 +62,7 @@ interface Remote {
   readonly requests: Set<string>;
 }
 
+const sealWithinMs = 500;
 const nobody = new AbortController().signal;
 
 export class Books {
@@ -80,9 +88,9 @@ export class Books {
   }
 
   /** The books of this process, where they can be handed over. */
-  get movable(): { readonly ledger: SqliteLedger; readonly sink: FileSink } | null {
-    const { ledger, sink } = this.#own ?? {};
-    return ledger instanceof SqliteLedger && sink !== undefined ? { ledger, sink } : null;
+  get movable(): { readonly ledger: SqliteLedger; readonly sink: FileSink; readonly sealer: Sealer } | null {
+    const own = this.#own;
+    return own !== null && own.ledger instanceof SqliteLedger ? { ...own, ledger: own.ledger } : null;
   }
 
   get errands(): Errands {
@@ -91,7 +99,7 @@ export class Books {
 
   configure(config: Config): void {
     this.#config = config;
-    this.#own?.sink.configure(config.audit.rotate);
+    this.#own?.sink.configure(rotationOf(config));
     this.ledger.setZone(config.timezone);
   }
 
@@ -123,6 +131,8 @@ export class Books {
     }
     this.#become(remote);
     await books.sink[Symbol.asyncDispose]();
+    // The seal is on disk at once; its mark in the keychain is not waited for.
+    await Promise.race([books.sealer[Symbol.asyncDispose](), wait(sealWithinMs, nobody)]);
     await books.ledger.close();
     const own: HandedSession = {
       id: randomBytes(16).toString("hex"),
@@ -169,6 +179,7 @@ export class Books {
 
   async close(): Promise<void> {
     await this.#own?.sink[Symbol.asyncDispose]();
+    await this.#own?.sealer[Symbol.asyncDispose]();
     await this.#own?.ledger.close();
   }
 
@@ -230,17 +241,13 @@ export class Books {
     });
     try {
       mkdirSync(dirname(audit.file), { recursive: true, mode: 0o700 });
-      sink = new FileSink({
-        path: audit.file,
-        clock,
-        rotate: audit.rotate,
-        onNote: (note) => report(`audit: ${note}`),
-      });
+      const trail = openTrail({ home, config: this.#config, clock, vault: this.#parts.vault, report });
+      ({ sink } = trail);
+      return { ledger, ...trail };
     } catch (error) {
       void ledger.close();
       throw error;
     }
-    return { ledger, sink };
   }
 }
 

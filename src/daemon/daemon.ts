@@ -20,6 +20,9 @@ import {
   createStatsText,
   metricsText,
   recordInterrupted,
+  type ContentStore,
+  type RequestTally,
+  type SealStatus,
   type PriceDrift,
   type StatsDocument,
 } from "../layers/audit/index.ts";
@@ -27,6 +30,7 @@ import { RoomLine, type Ledger, type OpenRequest, type SqliteLedgerOptions } fro
 import { RunTokens, digestOf } from "../layers/identity/index.ts";
 import { AgentLimiter, BucketShelf, Limits } from "../layers/limits/index.ts";
 import { AnswerStore } from "../layers/replay/index.ts";
+import { ResponseTimes } from "../layers/routing/index.ts";
 import {
   AskedMarks,
   KeyFault,
@@ -51,7 +55,7 @@ import { askSocket } from "../handover/line.ts";
 import type { Remnants } from "../handover/remnants.ts";
 import { listen, type Listener, type ListenerParts, type ListenOn, type SharedPlace } from "../server/listener.ts";
 import { listenOnLoopback } from "../server/loopback.ts";
-import { createOperations, type Operations } from "../server/operations.ts";
+import { createOperations, type Operations, type Pages } from "../server/operations.ts";
 import { createRequestIds } from "../server/request-id.ts";
 import { Overload } from "../server/overload.ts";
 import { Resources } from "../server/resources.ts";
@@ -61,6 +65,8 @@ import { Dispatcher } from "../upstream/dispatch.ts";
 import { TokenRatios } from "../upstream/token-ratios.ts";
 import { WindowLearner } from "../upstream/window-learner.ts";
 import { Books } from "./books.ts";
+import { DashboardFeed } from "./dashboard-feed.ts";
+import { createContents } from "./open-trail.ts";
 import { Generation, type Shared } from "./generation.ts";
 import { HandOver, type Ending } from "./hand-over.ts";
 import { HomeServers } from "./home-servers.ts";
@@ -115,6 +121,9 @@ const cutSettledMs = 5_000;
 /** How long a request waits for money that is held and may come back, before the next candidate has its turn. */
 const roomPatienceMs = 5_000;
 
+/** Of a process that does not write the trail. */
+const noSeal: SealStatus = { place: null, seq: 0, fault: null, alarms: [] };
+
 /** Longer than a child takes to be reaped, and a check of the configuration. */
 const deathToldMs = 12_000;
 const never = new AbortController().signal;
@@ -128,6 +137,7 @@ export class Daemon {
   readonly #overload: Overload;
   readonly #newId: () => string;
   readonly #operations: Operations;
+  readonly #contents: ContentStore;
   readonly #tally: Tally;
   readonly #limits: Limits;
   /** What was taken of configured limits before this process began. */
@@ -141,6 +151,9 @@ export class Daemon {
   readonly #stats: () => StatsDocument;
   readonly #statsText: () => string;
   readonly #changes: StatsChanges;
+  /** Made anew with the books of another process. */
+  #dashboard: DashboardFeed;
+  readonly #counts: RequestTally;
   readonly #runTokens = new RunTokens();
   readonly #firstConfig: Config;
   /** The configuration that is in force, as it was read. */
@@ -176,7 +189,14 @@ export class Daemon {
     this.#source = source;
     this.#options = options;
     const { home, report, openLedger } = options;
-    this.#books = new Books({ home, clock, report, openLedger, inFlight: () => this.#inFlight }, config);
+    this.#vault = new VaultStore({
+      file: join(home, "vault.age"),
+      marksFile: join(home, "state/vault.json"),
+      cipher: createVaultCipher(),
+      clock,
+    });
+    const inFlight = (): number => this.#inFlight;
+    this.#books = new Books({ home, clock, report, openLedger, inFlight, vault: this.#vault }, config);
     const { ledger, sink } = this.#books;
     this.#tally = new Tally(
       () => ledger.day().key,
@@ -193,12 +213,7 @@ export class Daemon {
     });
     this.#limits = new Limits({ clock, random, wait, shelf: this.#shelf });
     this.#agentLimiter = new AgentLimiter(clock, this.#shelf);
-    this.#vault = new VaultStore({
-      file: join(options.home, "vault.age"),
-      marksFile: join(options.home, "state/vault.json"),
-      cipher: createVaultCipher(),
-      clock,
-    });
+    this.#contents = createContents({ home, config, clock, vault: this.#vault, report }, redact);
     this.#keys = new KeyRing({ clock, sourceOf: createKeySources({ vault: this.#vault }) });
     this.#dispatcher = new Dispatcher(clock);
     this.#home = new HomeServers({
@@ -230,6 +245,7 @@ export class Daemon {
         ),
       missingModels: () => this.#home.missing,
       audit: () => sink.health(),
+      seal: () => this.#books.own?.sealer.status() ?? noSeal,
       ledger: () => ledger.health(),
       overload: () => this.#overload.state,
     });
@@ -244,9 +260,35 @@ export class Daemon {
     // What changes without a request (a reload, a key) shows within the text's own age.
     this.#statsText = createStatsText({ clock, build: this.#stats, revision: () => this.#tally.revision });
     this.#changes = new StatsChanges(this.#stats);
+    this.#dashboard = this.#createFeed();
+    this.#counts = {
+      opened: (request) => this.#dashboard.opened(request),
+      closed: (facts) => this.#dashboard.closed(facts),
+    };
     this.#handOver = this.#createHandOver();
     this.#newId = createRequestIds(clock);
     this.#operations = this.#createOperations();
+  }
+
+  #pages(): Pages {
+    const { paths, streams } = this.#dashboard.pages;
+    return { paths, streams, answer: (path, request, open) => this.#dashboard.pages.answer(path, request, open) };
+  }
+
+  #createFeed(): DashboardFeed {
+    const { clock, report } = this.#options;
+    const { ledger, sink } = this.#books;
+    return new DashboardFeed({
+      clock,
+      tally: this.#tally,
+      ledger,
+      sink,
+      trail: this.config.audit.file,
+      zone: () => this.config.timezone,
+      stats: this.#stats,
+      requireToken: (headers) => this.#requireToken(headers),
+      report,
+    });
   }
 
   get #ledger(): Ledger {
@@ -279,6 +321,8 @@ export class Daemon {
   #openBooks(): void {
     this.#books.open();
     for (const [key, json] of this.#ledger.loadCounters(bucketKeys)) this.#savedBuckets.set(key, json);
+    // Its sums and sessions are in the books.
+    this.#dashboard = this.#createFeed();
   }
 
   get config(): Config {
@@ -316,6 +360,8 @@ export class Daemon {
       if (!(error instanceof KeyFault)) throw error;
       return { ok: false, text: error.message };
     }
+    void this.#books.own?.sealer.retry();
+    void this.#contents.turn();
     const waiting = this.#keys.describe().filter(({ state }) => state === "locked" || state === "missing");
     await Promise.all(waiting.map(({ provider }) => this.#keys.refresh(provider)));
     return { ok: true, text: "the vault is open" };
@@ -405,7 +451,9 @@ export class Daemon {
     if (this.#books.own !== null) {
       this.#saveCounters();
       this.#shelf.saveAll();
+      this.#dashboard.close();
     }
+    await this.#contents[Symbol.asyncDispose]();
     await this.#books.close();
     this.#keys.close();
     this.#vault.lock();
@@ -423,7 +471,8 @@ export class Daemon {
       random,
       ledger: this.#books.ledger,
       sink: this.#books.sink,
-      tally: this.#tally,
+      tally: this.#counts,
+      contents: this.#contents,
       limits: this.#limits,
       agentLimiter: this.#agentLimiter,
       runTokens: this.#runTokens,
@@ -433,13 +482,18 @@ export class Daemon {
       answers: new AnswerStore(clock),
       ratios: new TokenRatios(),
       windows: new WindowLearner(clock),
+      times: new ResponseTimes(clock),
       roomLine: new RoomLine({ patienceMs: roomPatienceMs, wait }),
       home: this.#home,
       report,
     };
     this.#opened = await Generations.start<Generation>(config, {
       clock,
-      build: (next) => new Generation(next, shared),
+      build: async (next) => {
+        // Before the first request of the new configuration, which may ask for contents to be kept.
+        if (next.audit.content === "full") await this.#contents.configure(next.audit.contentFiles);
+        return new Generation(next, shared);
+      },
       onFault: (faults, cause) => {
         report(`configuration refused, the old one stays: ${faults.map(formatFault).join(" | ")}`);
         if (cause !== undefined) report(cause instanceof Error ? (cause.stack ?? cause.message) : "unknown cause");
@@ -453,8 +507,11 @@ export class Daemon {
       onDisposeFailed: (error, number) => report(`configuration ${number} did not close: ${String(error)}`),
     });
     this.#adopt(config);
-    if (takeOver === undefined) await this.#reconcile();
     await this.#openVault(config);
+    await this.#openSeals();
+    // The vault, which was closed a moment ago, may hold the key.
+    if (config.audit.content === "full") await this.#contents.configure(config.audit.contentFiles);
+    await this.#reconcile();
     // A keychain that waits for a person must not keep the gateway from starting.
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, keysAtStartMs);
@@ -469,6 +526,7 @@ export class Daemon {
       setInterval(() => this.#saveCounters(), saveCountersEveryMs),
       setInterval(() => this.#lookForOverload(), overloadEveryMs),
     );
+    void this.#dashboard.readTrail();
     if (this.#onDesktop && takeOver === undefined) void this.#missing?.askAtStart(this.#startProviders());
   }
 
@@ -492,6 +550,8 @@ export class Daemon {
     const handed: Handed = await predecessor.take();
     this.#books.open(handed.sessions);
     this.#restoreCounters();
+    // Its sums and sessions are in the books.
+    this.#dashboard = this.#createFeed();
     this.#handOver.keep(handed.sessions);
     this.#runTokens.inherit(handed.runTokens);
     await this.#reconcile();
@@ -501,6 +561,8 @@ export class Daemon {
     for (const listener of this.#listeners) listener.takePlace();
     this.#opening.resolve();
     this.#opening = null;
+    // A keychain may take its time, and requests do not wait for it.
+    void this.#books.own?.sealer.open();
   }
 
   #watch(source: ConfigText): void {
@@ -521,10 +583,14 @@ export class Daemon {
       source: () => this.#source,
       report: (line) => this.#options.report(line),
       inFlight: () => this.#inFlight,
-      remnants: { tally: this.#tally, recordLost: async (requests) => void (await this.#recordLost(requests)) },
+      remnants: {
+        tally: this.#remnantTally(),
+        recordLost: async (requests) => void (await this.#recordLost(requests)),
+      },
       onGive: () => {
         this.#saveCounters();
         this.#shelf.saveAll();
+        this.#dashboard.save(true);
       },
       onDrain: () => {
         this.#admin?.leavePlace();
@@ -554,7 +620,16 @@ export class Daemon {
     }
     this.#admin = serveAdmin(this.#socketPath, this.#adminActions());
     this.#watch(this.#source);
+    void this.#books.own?.sealer.open();
     report("this process serves again");
+  }
+
+  #remnantTally(): RequestTally & { setElsewhere(requests: number): void } {
+    return {
+      opened: () => this.#counts.opened(),
+      closed: (facts) => this.#counts.closed(facts),
+      setElsewhere: (requests) => this.#tally.setElsewhere(requests),
+    };
   }
 
   #adminActions(): AdminActions {
@@ -568,12 +643,20 @@ export class Daemon {
       reload: () => this.reload(),
       refreshKey: async (provider) => {
         await this.#keys.refresh(provider);
+        // A new key may belong to an account that has credit.
+        this.#limits.backoff.forgive(provider);
         return this.#keys.describe().find((one) => one.provider === provider)?.keys ?? 0;
       },
       lendToken: (agent, onRevoked) => this.#lendToken(agent, onRevoked),
       lendAgain: (agent, digest, onRevoked) => this.#runTokens.lendAgain(agent, digest, onRevoked),
       agents: () => [...this.config.agents.keys()],
       unlockVault: (kind, secret, acceptOlder) => this.unlockVault(vaultKey(kind, secret), acceptOlder),
+      dashboard: {
+        isOpen: () => this.config.stats.access === "loopback",
+        invite: () => this.#dashboard.access.invite(),
+        revokeAll: () => this.#dashboard.access.revokeAll(),
+      },
+      acceptTrail: () => this.#acceptTrail(),
       stop: () => this.#stopRequested(),
       restart: () => this.restart(),
       handover: {
@@ -656,6 +739,14 @@ export class Daemon {
     }
   }
 
+  /** What was done to the trail is told before the first line follows it; a keychain that waits for a person is not waited for. */
+  async #openSeals(): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, keysAtStartMs);
+    await Promise.race([this.#books.own?.sealer.open(), late.promise]);
+    clearTimeout(timer);
+  }
+
   async #applySource(source: ConfigText): Promise<boolean> {
     const { configFile, home } = this.#options;
     const ok = await this.#generations.apply(await loadConfigApart(configFile, { home }, source));
@@ -678,6 +769,21 @@ export class Daemon {
     void this.#keys.loadAll();
     this.#books.configure(config);
     this.#runTokens.retain(config.agents);
+    if (config.audit.content !== "full") void this.#contents.configure(null);
+  }
+
+  #acceptTrail(): { readonly ok: boolean; readonly text: string } {
+    const { own } = this.#books;
+    if (own === null) return { ok: false, text: "another process writes the trail; ask again" };
+    const { alarms, fault } = own.sealer.status();
+    if (!own.sealer.accept()) {
+      return { ok: false, text: `the trail is not sealed: ${fault ?? "there is no key yet"}` };
+    }
+    const from = own.sink.health().entries;
+    return {
+      ok: true,
+      text: `accepted: ${alarms.length} alarms are closed, and the trail is verified from line ${from} on`,
+    };
   }
 
   /** Requests that the last process left open get their line before the first new one is served. */
@@ -690,7 +796,7 @@ export class Daemon {
   #recordLost(requests: readonly OpenRequest[]): Promise<number> {
     const { sink, ledger } = this.#books;
     return recordInterrupted(
-      { sink, journal: ledger, tally: this.#tally, clock: this.#options.clock },
+      { sink, journal: ledger, tally: this.#counts, clock: this.#options.clock },
       requests.map(({ requestId, facts, attempts }) => ({
         id: requestId,
         facts,
@@ -770,25 +876,26 @@ export class Daemon {
         whyNotReady({
           stopping: this.#stopping,
           overload: this.#overload.state,
-          auditFault: this.#books.sink.health().fault?.message ?? null,
+          auditFault: this.#books.sink.health().fault?.message ?? this.#contents.fault,
           ledgerFault: this.#ledger.health().fault,
           generation: this.#generations.current.value,
           keys: this.#keys,
         }),
       access: () => this.config.stats.access,
-      requireToken: (headers) => {
-        const { agent } = this.#generations.current.value.authenticate({
-          headers,
-          claimedAgent: undefined,
-          fromLoopback: false,
-        });
-        if (agent.auth !== "token") throw new GatewayError("IDENTITY_REQUIRED");
-      },
+      requireToken: (headers) => this.#requireToken(headers),
+      dashboard: this.#pages(),
       listModels: (question) => modelsFor(question, this.#generations.current.value, this.#keys),
     });
   }
 
+  #requireToken(headers: Headers): void {
+    const claim = { headers, claimedAgent: undefined, fromLoopback: false };
+    const { agent } = this.#generations.current.value.authenticate(claim);
+    if (agent.auth !== "token") throw new GatewayError("IDENTITY_REQUIRED");
+  }
+
   #saveCounters(): void {
+    this.#dashboard.save();
     if (this.#tally.revision === this.#savedRevision) return;
     this.#savedRevision = this.#tally.revision;
     this.#ledger.saveCounters("tally", JSON.stringify(this.#tally.snapshot()));

@@ -2,12 +2,35 @@
 
 import type { Clock, Random } from "../clock.ts";
 import type { Config } from "../config/types.ts";
-import { audit, openRequestFacts, outcomeOf, type AuditSink, type Tally } from "../layers/audit/index.ts";
+import {
+  audit,
+  hashesOnly,
+  openRequestFacts,
+  outcomeOf,
+  type AuditSink,
+  type ContentRecorder,
+  type RequestTally,
+} from "../layers/audit/index.ts";
 import { fund, type Ledger, type RoomLine } from "../layers/budget/index.ts";
 import { createAuthenticator, identify, type Caller, type Claim, type RunTokens } from "../layers/identity/index.ts";
-import { backoffDelayMs, pace, parseRetryAfter, type AgentLimiter, type Limits } from "../layers/limits/index.ts";
+import {
+  backoffDelayMs,
+  pace,
+  toldRegainMs,
+  toldWaitMs,
+  type AgentLimiter,
+  type Limits,
+} from "../layers/limits/index.ts";
 import { replay, type AnswerStore } from "../layers/replay/index.ts";
-import { candidateOf, Directory, keepOpen, plan, tryEach, understand } from "../layers/routing/index.ts";
+import {
+  candidateOf,
+  Directory,
+  keepOpen,
+  plan,
+  tryEach,
+  understand,
+  type ResponseTimes,
+} from "../layers/routing/index.ts";
 import { createRedactor, unlock, type KeyRing } from "../layers/vault/index.ts";
 import { createPipeline } from "../pipeline.ts";
 import type { Arrived, Candidate, Handler, Provider } from "../request.ts";
@@ -35,7 +58,9 @@ export interface Shared {
   readonly random: Random;
   readonly ledger: Ledger;
   readonly sink: AuditSink;
-  readonly tally: Tally;
+  /** For `audit.content: full`. */
+  readonly contents: ContentRecorder;
+  readonly tally: RequestTally;
   readonly limits: Limits;
   readonly agentLimiter: AgentLimiter;
   readonly runTokens: RunTokens;
@@ -46,6 +71,7 @@ export interface Shared {
   readonly answers: AnswerStore;
   readonly ratios: TokenRatios;
   readonly windows: WindowLearner;
+  readonly times: ResponseTimes;
   readonly roomLine: RoomLine;
   readonly home: HomeServers;
   /** One line for the operational log. */
@@ -141,6 +167,7 @@ export class Generation implements AsyncDisposable {
       random,
       ledger,
       sink,
+      contents,
       tally,
       limits,
       agentLimiter,
@@ -150,6 +177,7 @@ export class Generation implements AsyncDisposable {
       answers,
       ratios,
       windows,
+      times,
       roomLine,
       home,
       report,
@@ -163,6 +191,7 @@ export class Generation implements AsyncDisposable {
         tally,
         clock,
         onFailure: config.audit.onFailure,
+        contents: contentsOf(config.audit.content, contents),
         errorStatus: (dialect, error) => errorAnswer(dialect, error, "").status,
       }),
       identify: identify({ authenticate: this.authenticate, admit: (agent) => agentLimiter.admit(agent) }),
@@ -191,6 +220,9 @@ export class Generation implements AsyncDisposable {
         wait,
         health: home.health,
         retryDelayMs: (failures, retry) => backoffDelayMs(failures, retry, random),
+        retries: limits.retries,
+        times,
+        limits: config.attempts,
         learnWindow: (candidate) => windows.learn(candidate),
         takesOver: config.takeover === "text",
         answerAlone: (request) => (request.operation === "count_tokens" ? countLocally(request, ratios) : null),
@@ -206,7 +238,10 @@ export class Generation implements AsyncDisposable {
             dispatcher,
             clock,
             holdsCalls: config.takeover === "text",
-            retryAfterMs: (headers) => parseRetryAfter(headers, clock.now()),
+            told: (answer, body) => ({
+              retryAfterMs: toldWaitMs(answer, body, clock.now()),
+              regainMs: toldRegainMs(body, clock.now()),
+            }),
             redact,
             keepAliveMs: config.keepAliveMs,
             continuations: home.continuations,
@@ -222,6 +257,10 @@ function completed(provider: Provider, kind: ServerKind | undefined, facts: Serv
   const known = kind === undefined ? provider : { ...provider, kind };
   const concurrent = known.limits.concurrent ?? facts?.places ?? serverProfiles[serverKindOf(known)].places;
   return { ...known, limits: { ...known.limits, concurrent } };
+}
+
+function contentsOf(content: Config["audit"]["content"], full: ContentRecorder): ContentRecorder | null {
+  return content === "none" ? null : content === "sha256" ? hashesOnly : full;
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();

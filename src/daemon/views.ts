@@ -74,9 +74,10 @@ export function* providerStatuses(
   serverOf: (provider: Provider) => ServerStatus | undefined,
 ): Generator<readonly [name: string, status: ProviderStatus]> {
   for (const [name, provider] of generation.providers()) {
-    const { state, backoff_until, limits: quotas, waiting } = limits.status(name);
+    const { state, backoff_until, limits: quotas, waiting, models } = limits.status(name);
     const server = serverOf(provider);
-    const status = { state, limits: quotas, waiting, backoffUntil: backoff_until, key: keys.state(name) };
+    const key = keys.state(name);
+    const status = { state, limits: quotas, waiting, backoffUntil: backoff_until, models, key };
     yield [name, server === undefined ? status : { ...status, server }];
   }
 }

@@ -36,6 +36,7 @@ function started(some: Partial<ListenerParts> = {}): { listener: Listener; arriv
       requireToken: () => {
         throw new GatewayError("IDENTITY_REQUIRED");
       },
+      dashboard: { paths: [], streams: [], answer: () => new Response() },
       listModels: () => [{ id: "a/b:c", provider: "a", context: undefined }],
     }),
     report: (line) => lines.push(line),

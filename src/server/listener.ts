@@ -91,7 +91,7 @@ export function listen(parts: ListenerParts): Listener {
   }
   for (const path of parts.operations.paths) {
     routes[path] = guarded((request, server) => {
-      if (path === "/stats/stream") server.timeout(request, 0);
+      if (parts.operations.streams.has(path)) server.timeout(request, 0);
       return parts.operations.answer(path, request, address.loopback);
     });
   }
@@ -166,13 +166,16 @@ function isShared({ host, port, socketPath }: ListenOn, shared: readonly SharedP
 /** Host and Origin first, for every path; what is thrown becomes an answer here and nowhere else. */
 function guard(run: RouteHandler, door: () => Door, parts: ListenerParts): RouteHandler {
   return (request, server) => {
+    const failed = (error: unknown): Response =>
+      toErrorResponse(error, parts.newId(), resembles(pathOf(request.url), request.headers), parts.report);
     try {
       const opening = parts.opening?.() ?? null;
       if (opening !== null) return opening.then(() => guard(run, door, parts)(request, server));
       door().check(request.headers);
-      return run(request, server);
+      const answer = run(request, server);
+      return answer instanceof Promise ? answer.catch(failed) : answer;
     } catch (error) {
-      return toErrorResponse(error, parts.newId(), resembles(pathOf(request.url), request.headers), parts.report);
+      return failed(error);
     }
   };
 }
@@ -290,7 +293,7 @@ function greeting(request: Request): Response {
   if (request.method !== "GET" && request.method !== "HEAD") {
     throw new GatewayError("DOOR_METHOD", { allow: "GET, HEAD" });
   }
-  return new Response("Sanctum Cloud Proxy. See /stats and the documentation.\n", {
+  return new Response("Sanctum Cloud Proxy. See /dashboard, /stats and the documentation.\n", {
     headers: { "content-type": "text/plain; charset=utf-8" },
   });
 }

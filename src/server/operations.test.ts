@@ -11,11 +11,13 @@ const quiet: OperationsParts = {
   requireToken: () => {
     throw new GatewayError("IDENTITY_REQUIRED");
   },
+  dashboard: { paths: [], streams: [], answer: () => new Response() },
   listModels: () => [],
 };
 
 function answer(path: string, some: Partial<OperationsParts> = {}, loopback = true, method = "GET"): Response {
-  return createOperations({ ...quiet, ...some }).answer(path, new Request(`http://x${path}`, { method }), loopback);
+  const operations = createOperations({ ...quiet, ...some });
+  return operations.answer(path, new Request(`http://x${path}`, { method }), loopback) as Response;
 }
 
 function codeOf(run: () => unknown): string {

@@ -13,7 +13,7 @@ import type { Dispatcher } from "./dispatch.ts";
 import { endpointOf } from "./endpoint.ts";
 import { upstreamHeaders, upstreamIdOf } from "./headers.ts";
 import { recordUsage, unseenTokens } from "./meter.ts";
-import { overflowInside, refusalOf } from "./refusal.ts";
+import { overflowInside, refusalOf, type ToldWaits } from "./refusal.ts";
 import type { RelayParts } from "./relay.ts";
 import { translated } from "./request-body.ts";
 import { readThinkingRefusal } from "./thinking-refusal.ts";
@@ -25,8 +25,8 @@ export interface SendParts {
   readonly clock: Clock;
   /** Translated tool calls wait until they are whole; false: they stream as they come. */
   readonly holdsCalls: boolean;
-  /** `retry-after` in all its forms, in milliseconds. */
-  readonly retryAfterMs: (headers: Headers) => number | undefined;
+  /** When the upstream may be asked again, as an error answer says it. */
+  readonly told: (answer: Response, body: string) => ToldWaits;
   /** Takes keys out of an upstream's error text before it goes to the client. */
   readonly redact: (text: string) => string;
   /** The client of a stream hears something at least this often. */
@@ -60,8 +60,10 @@ export async function calling<T>(
   const { request, candidate, permit } = keyed;
   const deadline = new Deadline(keyed.signal);
   const sentAt = parts.clock.monotonic();
+  deadline.limit("timeout_total", candidate.provider.timeouts.totalMs);
   // Ending a call that is over already would wake the network thread for nothing.
   let over = false;
+  let inOnePiece = !call.stream;
   try {
     const ask = async (body: string): Promise<Response> => {
       const url = endpointOf(candidate.provider, candidate.dialect, request.operation);
@@ -92,17 +94,17 @@ export async function calling<T>(
     // A server that gives the key back as an id must not get it into the books.
     if (upstreamId !== undefined && parts.redact(upstreamId) === upstreamId) keyed.attempt.upstreamId = upstreamId;
     if (response.status >= 300) {
-      const { redact, clock } = parts;
-      const retryAfterMs = parts.retryAfterMs(response.headers);
-      return await refusalOf({ response, codec: call.upstream, keyed, redact, retryAfterMs, clock });
+      const { redact, clock, told } = parts;
+      return await refusalOf({ response, codec: call.upstream, keyed, redact, told, clock });
     }
     checkEncoding(response);
+    inOnePiece ||= isJson(response);
     const taken = await take(response, deadline, sentAt);
     over = true;
     return taken;
   } catch (error) {
     const failure = error instanceof AttemptError ? overflowInside(error, keyed, parts.redact) : error;
-    chargeWhatIsKnown(failure, call, parts.clock.monotonic() - sentAt);
+    if (!inOnePiece) chargeWhatIsKnown(failure, call, parts.clock.monotonic() - sentAt);
     throw failure;
   } finally {
     if (!over) {
@@ -151,10 +153,10 @@ export function eventSource(response: Response): RelayParts["source"] {
  * charged, and what it may have thought by then. An answer that is not streamed may have been written in full, so its whole
  * hold stays charged.
  */
-function chargeWhatIsKnown(error: unknown, { keyed, stream }: Call, ms: number): void {
+function chargeWhatIsKnown(error: unknown, { keyed }: Call, ms: number): void {
   const { request, attempt } = keyed;
   if (!(error instanceof AttemptError) || error.billed === "none" || attempt.usage !== null) return;
-  if (stream) recordUsage(attempt, null, false, 0, request.facts.inputTokenBound, unseenTokens(keyed, ms));
+  recordUsage(attempt, null, false, 0, request.facts.inputTokenBound, unseenTokens(keyed, ms));
 }
 
 function checkEncoding(response: Response): void {

@@ -34,7 +34,7 @@ function serve(answer: (request: Request) => Response | Promise<Response>): { ur
   return { url: `http://127.0.0.1:${server.port}`, seen };
 }
 
-const timeouts = { connectMs: 5_000, firstByteMs: 5_000, firstContentMs: 5_000, idleMs: 5_000 };
+const timeouts = { connectMs: 5_000, firstByteMs: 5_000, firstContentMs: 5_000, idleMs: 5_000, totalMs: 60_000 };
 
 async function check(over: Partial<Provider>, withKey: string | null = key): Promise<KeyVerdict> {
   const provider = { ...sample(over.name ?? "anthropic"), timeouts, ...over };

@@ -8,6 +8,7 @@ import type { Provider } from "../request.ts";
 import type { Secret } from "../secret.ts";
 import { Deadline } from "./deadline.ts";
 import type { Dispatcher } from "./dispatch.ts";
+import { connectionRefused } from "./not-connected.ts";
 import { keyEndpointOf } from "./endpoint.ts";
 import { upstreamHeaders } from "./headers.ts";
 import { profileOf } from "./profile.ts";
@@ -117,7 +118,7 @@ function verdictOf({ url }: Provider, keyed: boolean, { status, isJson, text }: 
 
 function failureText({ url, timeouts }: Provider, error: AttemptError): string {
   const { host } = new URL(url);
-  if (error.note !== undefined) return `${host}: ${error.note}`;
+  if (error.note !== undefined && error.note !== connectionRefused) return `${host}: ${error.note}`;
   if (error.outcome === "timeout_connect") return `no connection to ${host} within ${timeouts.connectMs / 1_000} s`;
   if (error.outcome.startsWith("timeout_")) return `no answer of ${host} within ${timeouts.firstByteMs / 1_000} s`;
   return error.outcome === "connect_failed" ? `no connection to ${host}` : `${host} broke the connection off`;

@@ -14,7 +14,7 @@ import { failureOf, type Dispatcher } from "./dispatch.ts";
 import { countEndpointOf } from "./endpoint.ts";
 import { jsonHeaders, upstreamHeaders } from "./headers.ts";
 import { profileOf } from "./profile.ts";
-import { refusalOf } from "./refusal.ts";
+import { refusalOf, type ToldWaits } from "./refusal.ts";
 import type { TokenRatios } from "./token-ratios.ts";
 
 export interface CountParts {
@@ -157,10 +157,12 @@ async function refused(parts: CountParts, keyed: Keyed, response: Response, same
   const { status } = response;
   if (same && clientFaults.has(status)) {
     const { clock, redact } = parts;
-    return refusalOf({ response, codec: parts.codecs.messages, keyed, redact, retryAfterMs: undefined, clock });
+    return refusalOf({ response, codec: parts.codecs.messages, keyed, redact, told: saysNothing, clock });
   }
   throw new AttemptError(`upstream_${status}`, { status });
 }
+
+const saysNothing = (): ToldWaits => ({ retryAfterMs: undefined, regainMs: undefined });
 
 async function readAnswer(response: Response, deadline: Deadline): Promise<string> {
   const decoder = new TextDecoder();

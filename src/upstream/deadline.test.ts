@@ -42,6 +42,19 @@ describe("a deadline", () => {
     expect(deadline.expired).toBe("timeout_first_content");
   });
 
+  test("of the whole attempt passes whatever the steps do, and ends with the attempt", async () => {
+    const deadline = new Deadline(new AbortController().signal);
+    deadline.limit("timeout_total", 5);
+    deadline.arm("timeout_first_content", 10_000);
+    deadline.watch("timeout_idle", 10_000, () => 0);
+    const ended = new Deadline(new AbortController().signal);
+    ended.limit("timeout_total", 1);
+    ended.close();
+    await aborted(deadline.signal);
+    expect([deadline.expired, ended.expired]).toEqual(["timeout_total", null]);
+    deadline.close();
+  });
+
   test("keeps the first reason: what comes after the end changes nothing", () => {
     const deadline = new Deadline(new AbortController().signal);
     deadline.expire("timeout_connect");

@@ -7,7 +7,7 @@ const maxTimerMs = 2_147_483_647;
 const never = (): number => Infinity;
 
 /**
- * One clock over one attempt: at most one deadline is armed at a time, and when it passes, `signal` aborts and `expired`
+ * The clock of the step that one attempt is in, and that of all of it: when one of the two passes, `signal` aborts and `expired`
  * says which one it was. The client's leaving aborts the same signal.
  */
 export class Deadline {
@@ -15,6 +15,7 @@ export class Deadline {
   readonly #client: AbortSignal;
   readonly #onClientGone: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #limit: ReturnType<typeof setTimeout> | undefined;
   #expired: Timeout | null = null;
 
   constructor(client: AbortSignal) {
@@ -34,6 +35,12 @@ export class Deadline {
 
   get clientGone(): boolean {
     return this.#client.aborted;
+  }
+
+  /** Beside the others, and not to be put off. */
+  limit(which: Timeout, ms: number): void {
+    clearTimeout(this.#limit);
+    this.#limit = setTimeout(() => this.expire(which), Math.min(ms, maxTimerMs));
   }
 
   arm(which: Timeout, ms: number): void {
@@ -69,6 +76,7 @@ export class Deadline {
   /** Must be called on every way out: a forgotten listener would keep the request in memory as long as its connection. */
   close(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#limit);
     this.#client.removeEventListener("abort", this.#onClientGone);
   }
 }

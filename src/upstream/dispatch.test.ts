@@ -53,7 +53,7 @@ function urlOf(server: Server): string {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const quick = { connectMs: 10_000, firstByteMs: 30, firstContentMs: 10_000, idleMs: 10_000 };
+const quick = { connectMs: 10_000, firstByteMs: 30, firstContentMs: 10_000, idleMs: 10_000, totalMs: 60_000 };
 
 describe("a call", () => {
   test("is one POST with these headers and this body, and returns when the answer's headers are there", async () => {
@@ -206,6 +206,107 @@ describe("a host that does not even take the connection", () => {
     const call = sent(providerAt(urlOf(server), { timeouts }));
     expect(await (await call.answer).text()).toBe("ok");
     call.deadline.close();
+  });
+});
+
+describe("a TLS handshake", () => {
+  const https = (server: Server): string => urlOf(server).replace("http:", "https:");
+
+  test("that stalls is given up after `connect`, and nothing was billed", async () => {
+    const server = await tcp(() => undefined);
+    const timeouts = { ...quick, connectMs: 200, firstByteMs: 60_000 };
+    const error = await failureOf(sent(providerAt(https(server), { timeouts })));
+    expect(error).toMatchObject({ outcome: "timeout_connect", billed: "none" });
+  });
+
+  test("that the other side breaks off or refuses is told as such, and nothing was billed", async () => {
+    const alert = Buffer.from([21, 3, 3, 0, 2, 2, 40]);
+    for (const way of [(socket: Socket) => socket.destroy(), (socket: Socket) => socket.end(alert)]) {
+      const error = await failureOf(sent(providerAt(https(await tcp(way)))));
+      expect(error).toMatchObject({ outcome: "connect_failed", billed: "none", note: "the TLS handshake failed" });
+    }
+  });
+});
+
+test("each way of not getting a connection is told apart", () => {
+  const deadline = new Deadline(new AbortController().signal);
+  const noteOf = (code: string): string | undefined =>
+    failureOfError(Object.assign(new Error("x"), { code }), deadline).note;
+  expect(noteOf("ENOTFOUND")).toBe("no such host (DNS)");
+  expect(noteOf("ECONNREFUSED")).toBe("the connection was refused");
+  expect(noteOf("EPROTO")).toBe("the TLS handshake failed");
+  expect(noteOf("CERT_HAS_EXPIRED")).toBe("the TLS certificate was refused");
+  deadline.close();
+});
+
+describe("a connection on which a call has failed", () => {
+  /** Answers the first call in its own way, every later one well; the number of the connection is in the answer. */
+  async function server(first: (socket: Socket) => void): Promise<{ url: string; connections: () => number }> {
+    let calls = 0;
+    let connections = 0;
+    const listening = createServer((socket) => {
+      const own = ++connections;
+      socket.on("error", () => undefined);
+      socket.on("data", () => {
+        if (calls++ === 0) first(socket);
+        else socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n${own}`);
+      });
+    });
+    await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
+    ends.push(() => listening.close());
+    return { url: urlOf(listening), connections: () => connections };
+  }
+
+  const failures: readonly (readonly [string, (socket: Socket) => void])[] = [
+    ["times out before its headers", () => undefined],
+    ["gets what is no HTTP", (socket) => socket.write("SMTP ready\r\n\r\n")],
+    ["stalls in its body", (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab")],
+  ];
+  for (const [name, first] of failures) {
+    test(`is not used again where it ${name}`, async () => {
+      const { url, connections } = await server(first);
+      const dispatcher = new Dispatcher(new StillClock());
+      const provider = providerAt(url, { timeouts: { ...quick, firstByteMs: 60 } });
+      const failing = sent(provider, dispatcher);
+      await failing.answer
+        .then(async (response) => {
+          failing.deadline.arm("timeout_first_content", 20);
+          await response.text();
+        })
+        .catch(() => undefined);
+      failing.deadline.close();
+      failing.deadline.abort();
+      const next = sent(provider, dispatcher);
+      expect(await (await next.answer).text()).toBe("2");
+      next.deadline.close();
+      const again = sent(provider, dispatcher);
+      expect(await (await again.answer).text()).toBe("2");
+      again.deadline.close();
+      expect(connections()).toBe(2);
+    });
+  }
+
+  test("and was kept open, but closed by the other side meanwhile, costs the next call nothing", async () => {
+    const calls: string[] = [];
+    const listening = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.on("data", () => {
+        calls.push("call");
+        socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+        // Its idle time is over as soon as it has answered.
+        setTimeout(() => socket.destroy(), 5);
+      });
+    });
+    await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
+    ends.push(() => listening.close());
+    const dispatcher = new Dispatcher(new StillClock());
+    for (let i = 0; i < 20; i++) {
+      const call = sent(providerAt(urlOf(listening)), dispatcher);
+      expect(await (await call.answer).text()).toBe("ok");
+      call.deadline.close();
+      await Bun.sleep(i % 3 === 0 ? 5 : 0);
+    }
+    expect(calls.length).toBeGreaterThanOrEqual(20);
   });
 });
 

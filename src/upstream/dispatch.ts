@@ -3,7 +3,7 @@ import { AttemptError } from "../errors.ts";
 import type { Provider } from "../request.ts";
 import type { Clock } from "../clock.ts";
 import type { Deadline } from "./deadline.ts";
-import { canConnect, errorCodeOf, isNotConnected } from "./not-connected.ts";
+import { errorCodeOf, noteOfNoConnection, tryConnection } from "./not-connected.ts";
 
 export interface Call {
   readonly url: string;
@@ -18,6 +18,8 @@ export interface Call {
 const bunOnly = { timeout: false, decompress: false };
 /** An origin that answered this recently needs no proof that it can be reached. */
 const reachableForMs = 60_000;
+/** Whether a handshake fails shows quickly; who waits for the next candidate waits for this, too. */
+const handshakeProofMs = 1_000;
 
 /**
  * Sends one request and returns when the answer's headers are there. Throws AttemptError connect_failed, timeout_connect,
@@ -50,7 +52,8 @@ export class Dispatcher {
       this.#reachedAt.set(provider.name, this.#clock.monotonic());
       return response;
     } catch (error) {
-      throw failureOf(error, deadline);
+      const failure = failureOf(error, deadline);
+      throw failure.outcome === "cut_stream" ? await this.#brokenBefore(failure, provider) : failure;
     } finally {
       clearTimeout(probe);
     }
@@ -58,18 +61,34 @@ export class Dispatcher {
 
   /**
    * `fetch` does not tell connecting from waiting. When an origin that has not answered lately is still silent at half
-   * of the connect deadline, a bare TCP connection is tried for the other half: it alone shows a black hole.
+   * of the connect deadline, a bare connection (with its TLS handshake, where there is one) is tried for the other half: it
+   * alone shows a black hole.
    */
   #probeSoon(provider: Provider, deadline: Deadline): ReturnType<typeof setTimeout> | undefined {
-    const reachedAt = this.#reachedAt.get(provider.name);
-    if (reachedAt !== undefined && this.#clock.monotonic() - reachedAt < reachableForMs) return undefined;
+    if (this.#isReachable(provider)) return undefined;
     const halfMs = provider.timeouts.connectMs / 2;
     if (halfMs * 2 >= provider.timeouts.firstByteMs) return undefined;
     return setTimeout(() => {
-      void canConnect(provider.url, halfMs).then((reached) => {
-        if (!reached) deadline.expire("timeout_connect");
+      void tryConnection(provider.url, halfMs).then((reached) => {
+        if (reached === "silent") deadline.expire("timeout_connect");
       });
     }, halfMs);
+  }
+
+  #isReachable({ name }: Provider): boolean {
+    const reachedAt = this.#reachedAt.get(name);
+    return reachedAt !== undefined && this.#clock.monotonic() - reachedAt < reachableForMs;
+  }
+
+  /**
+   * A connection that is closed during the TLS handshake looks to `fetch` like one that breaks over a request. Where the
+   * handshake fails by itself, too, no request was ever sent.
+   */
+  async #brokenBefore(failure: AttemptError, provider: Provider): Promise<AttemptError> {
+    if (!provider.url.startsWith("https:") || this.#isReachable(provider)) return failure;
+    const { connectMs } = provider.timeouts;
+    if ((await tryConnection(provider.url, Math.min(connectMs, handshakeProofMs))) !== "refused") return failure;
+    return new AttemptError("connect_failed", { note: "the TLS handshake failed", cause: failure.cause });
   }
 
   #certificate(file: string): string {
@@ -92,7 +111,8 @@ export function failureOf(error: unknown, deadline: Deadline): AttemptError {
     return new AttemptError(deadline.expired, { billed, cause: error });
   }
   const code = errorCodeOf(error);
-  if (isNotConnected(error)) return new AttemptError("connect_failed", { cause: error });
+  const note = noteOfNoConnection(error);
+  if (note !== undefined) return new AttemptError("connect_failed", { note, cause: error });
   if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME|UNABLE_TO_/i.test(code)) {
     return new AttemptError("connect_failed", { note: "the TLS certificate was refused", cause: error });
   }

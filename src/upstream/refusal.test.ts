@@ -13,6 +13,7 @@ interface Refused {
   readonly client?: Dialect;
   readonly candidate?: Sample["candidate"];
   readonly retryAfterMs?: number;
+  readonly regainMs?: number;
 }
 
 async function refused({
@@ -22,6 +23,7 @@ async function refused({
   client = upstream,
   candidate,
   retryAfterMs,
+  regainMs,
 }: Refused): Promise<{
   answer: GatewayResponse | null;
   error: AttemptError | null;
@@ -37,7 +39,7 @@ async function refused({
     clock: new StillClock(),
   };
   try {
-    return { answer: await refusalOf({ ...parts, retryAfterMs }), error: null };
+    return { answer: await refusalOf({ ...parts, told: () => ({ retryAfterMs, regainMs }) }), error: null };
   } catch (error) {
     if (error instanceof AttemptError) return { answer: null, error };
     throw error;
@@ -117,6 +119,31 @@ describe("the next candidate is asked after", () => {
       expect(error).toMatchObject({ outcome: `upstream_${status}`, status, billed: "none", retryAfterMs: 7 });
       expect(error?.relay).toBeUndefined();
     }
+  });
+
+  test("a model that its provider does not have, where only the configuration names it", async () => {
+    const missing = JSON.stringify({ error: { message: "The model `x` does not exist", code: "model_not_found" } });
+    const retired = JSON.stringify({ error: { message: "gone", code: "model_decommissioned" } });
+    const named = [{ reason: "route mine" }, { name: "asked-model" }, { reason: "fallback" }];
+    for (const [status, body] of [
+      [404, missing],
+      [400, retired],
+    ] as const) {
+      for (const candidate of named) {
+        const { error } = await refused({ status, body, candidate });
+        expect(error).toMatchObject({ outcome: `upstream_${status}`, note: "the provider does not have this model" });
+        expect(error?.failure).toMatchObject({ scope: "model", rest: "gone" });
+      }
+      expect((await refused({ status, body })).answer?.status).toBe(status);
+    }
+  });
+
+  test("an empty account, with the day on which it is good again", async () => {
+    const body = JSON.stringify({
+      error: { message: "You will regain access on 2026-12-01", code: "insufficient_quota" },
+    });
+    const { error } = await refused({ status: 429, body, regainMs: 86_400_000 });
+    expect(error).toMatchObject({ outOfCredit: true, regainMs: 86_400_000, note: "the account is out of credit" });
   });
 
   test("a redirect, whatever it says", async () => {

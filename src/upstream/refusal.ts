@@ -2,8 +2,10 @@ import { AttemptError, GatewayError } from "../errors.ts";
 import type { Clock } from "../clock.ts";
 import type { GatewayResponse, Keyed } from "../request.ts";
 import { isClearOverflow, isContextOverflow } from "../wire/context-overflow.ts";
-import { classifyUpstream, errorAnswer, faultAnswer, isOutOfCredit } from "../wire/errors.ts";
+import { classifyUpstream, errorAnswer, faultAnswer } from "../wire/errors.ts";
+import { classifyFailure, type Failure } from "../wire/failure-table.ts";
 import type { Codec } from "../wire/neutral.ts";
+import { serverKindOf } from "../wire/profiles/server-kind.ts";
 import { isOwn } from "../own-credential.ts";
 import { saysLoading } from "./loading.ts";
 import { jsonHeaders } from "./headers.ts";
@@ -12,13 +14,20 @@ import { toldBody } from "./told-fault.ts";
 /** An error body longer than this is not read to the end. */
 const maxErrorBytes = 256 * 1024;
 
+/** In milliseconds; undefined: it does not say. */
+export interface ToldWaits {
+  readonly retryAfterMs: number | undefined;
+  /** Until an exhausted account is good again. */
+  readonly regainMs: number | undefined;
+}
+
 interface Refusal {
   readonly response: Response;
   readonly codec: Codec;
   readonly keyed: Keyed;
   /** Takes known key bytes out of text that goes to the client. */
   readonly redact: (text: string) => string;
-  readonly retryAfterMs: number | undefined;
+  readonly told: (answer: Response, body: string) => ToldWaits;
   readonly clock: Clock;
 }
 
@@ -26,14 +35,7 @@ interface Refusal {
  * What an upstream status of 300 and up means: a failure of this candidate (thrown), or the client's own fault, which
  * it gets back: byte for byte in the same dialect, since clients match on the wording, else translated.
  */
-export async function refusalOf({
-  response,
-  codec,
-  keyed,
-  redact,
-  retryAfterMs,
-  clock,
-}: Refusal): Promise<GatewayResponse> {
+export async function refusalOf({ response, codec, keyed, redact, told, clock }: Refusal): Promise<GatewayResponse> {
   const { attempt, candidate } = keyed;
   const { status } = response;
   const outcome = `upstream_${status}` as const;
@@ -50,9 +52,14 @@ export async function refusalOf({
   // Whoever logged in with its own credential must hear that it is refused, in the vendor's words: it logs in again by them.
   const login = isOwn(keyed) && (status === 401 || status === 403);
   const verdict = login ? "client" : classifyUpstream(status, fault);
-  // Whom the client did not ask for can't blame the client: a missing or too small fallback is our own affair.
-  if (verdict === "next" || candidate.reason === "fallback") {
-    throw new AttemptError(outcome, { status, retryAfterMs, outOfCredit: isOutOfCredit(status, fault) });
+  // Whom the client did not ask for can't blame the client: a missing or too small fallback is our own affair, and so is a
+  // model that only we have named.
+  if (verdict === "next" || candidate.reason === "fallback" || (verdict === "model" && !isNamed(keyed))) {
+    const kind = serverKindOf(candidate.provider);
+    const failure = classifyFailure({ outcome, status, fault, kind, model: candidate.model });
+    const { retryAfterMs, regainMs } = told(response, text);
+    const outOfCredit = failure.rest === "exhausted";
+    throw new AttemptError(outcome, { status, retryAfterMs, regainMs, outOfCredit, failure, note: noteOf(failure) });
   }
 
   attempt.outcome = outcome;
@@ -62,6 +69,21 @@ export async function refusalOf({
   if (verdict === "next_larger_context")
     throw new AttemptError(outcome, { status, relay, note: "the prompt is too long" });
   return relay;
+}
+
+/** The client wrote this very model, and not a name that the configuration has for it. */
+function isNamed({ candidate, request }: Keyed): boolean {
+  if (candidate.reason !== "requested") return false;
+  const { model } = request.facts;
+  const ownName = `${candidate.provider.name}/${candidate.model}`;
+  return candidate.name !== model || model === candidate.model || model === ownName;
+}
+
+/** What the status alone does not tell. */
+function noteOf({ scope, rest }: Failure): string | undefined {
+  if (rest === "exhausted") return "the account is out of credit";
+  if (rest === "gone" && scope === "model") return "the provider does not have this model";
+  return rest === "asked" && scope === "model" ? "the limit is that of the model" : undefined;
 }
 
 /**

@@ -8,7 +8,7 @@ import { keyedOf, providerAt, StillClock } from "./sample-keyed.ts";
 
 const begun =
   'data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]}}]}\n\n';
-const timeouts = { connectMs: 60_000, firstByteMs: 60_000, firstContentMs: 60_000, idleMs: 5 };
+const timeouts = { connectMs: 60_000, firstByteMs: 60_000, firstContentMs: 60_000, idleMs: 5, totalMs: 60_000 };
 
 /** One chunk, and then silence until the call is ended. */
 function silentAfter(

@@ -217,7 +217,7 @@ describe("before the first content", () => {
   });
 
   test("silence is a failure after `first_content`", async () => {
-    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 20, idleMs: 10_000 };
+    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 20, idleMs: 10_000, totalMs: 60_000 };
     const setting = relayOf("chat", { provider: providerAt("http://127.0.0.1:9", { timeouts }) });
     setting.upstream.send(role);
     expect((await failureOf(setting)).outcome).toBe("timeout_first_content");
@@ -290,6 +290,18 @@ describe("an answer", () => {
     expect(text).not.toContain(done);
   });
 
+  test("whose reason to stop was given is not spoiled by what fails behind it", async () => {
+    const failure = event("error", { error: { type: "overloaded_error", message: "Overloaded" } });
+    for (const behind of [failure, "event: message_stop\ndata: {oops\n\n"]) {
+      const setting = relayOf("messages");
+      setting.upstream.send(messageStart + blockStart + textDelta("Hi") + blockStop + messageEnd(3), behind).end();
+      const { text, finish } = await played(setting);
+      expect(text).toEndWith(messageEnd(3) + messageStop);
+      expect(finish.outcome).toBe("ok");
+      expect(setting.keyed.attempt.outcome).toBe("ok");
+    }
+  });
+
   test("whose reason to stop was given gets the terminal event that the upstream forgot", async () => {
     for (const last of [(u: Upstream) => u.end(), (u: Upstream) => u.reset()]) {
       const setting = relayOf("messages");
@@ -336,7 +348,7 @@ describe("after the first content", () => {
   });
 
   test("silence is told after `idle`, and keep-alives are silence", async () => {
-    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 30 };
+    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 30, totalMs: 60_000 };
     const setting = relayOf("chat", { provider: providerAt("http://127.0.0.1:9", { timeouts }) });
     setting.upstream.send(role, hello);
     const answer = played(setting);
@@ -350,8 +362,36 @@ describe("after the first content", () => {
     expect(text.trimEnd().split("\n\n").pop()).toContain('"error"');
   });
 
+  test("empty pieces and sums of tokens are silence, too", async () => {
+    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 30, totalMs: 60_000 };
+    const setting = relayOf("chat", { provider: providerAt("http://127.0.0.1:9", { timeouts }) });
+    setting.upstream.send(role, hello);
+    const answer = played(setting);
+    const beats = setInterval(() => {
+      setting.clock.ms += 10;
+      setting.upstream.send(chunk({ content: "" }), chunk({}), usageChunk(2));
+    }, 5);
+    await answer;
+    clearInterval(beats);
+    expect(setting.keyed.attempt.outcome).toBe("timeout_idle");
+  });
+
+  test("more than an answer can be is cut, in one error event", async () => {
+    const setting = relayOf("chat", { facts: { maxOutputTokens: 10 } });
+    setting.upstream.send(role, hello);
+    for (let i = 0; i < 30; i++) setting.upstream.send(hello.repeat(1_000));
+    const { text, finish } = await played(setting);
+    expect([finish.outcome, setting.keyed.attempt.outcome, setting.keyed.attempt.note]).toEqual([
+      "upstream_error",
+      "cut_stream",
+      "it brings more than an answer can be",
+    ]);
+    expect(text.trimEnd().split("\n\n").pop()).toContain('"error"');
+    expect(setting.upstream.cancelled).toBeTrue();
+  });
+
   test("a client that is slow to read is no silence of the upstream", async () => {
-    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 20 };
+    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 20, totalMs: 60_000 };
     const setting = relayOf("chat", { provider: providerAt("http://127.0.0.1:9", { timeouts }) });
     setting.upstream.send(role + hello, stop + done).end();
     const reader = setting.relay.body(await setting.relay.firstContent()).getReader();
@@ -500,7 +540,7 @@ describe("the client", () => {
   });
 
   test("that reads nothing for ten minutes is given up: its books are closed and its connection is broken off", async () => {
-    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 5 };
+    const timeouts = { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 5, totalMs: 60_000 };
     const setting = relayOf("chat", { provider: providerAt("http://127.0.0.1:9", { timeouts }) });
     setting.upstream.send(role, hello, stop + done).end();
     const reader = setting.relay.body(await setting.relay.firstContent()).getReader();

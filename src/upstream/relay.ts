@@ -4,6 +4,7 @@
 import { AttemptError } from "../errors.ts";
 import type { AttemptOutcome, Finish, Keyed } from "../request.ts";
 import type { Clock } from "../clock.ts";
+import { classifyFailure } from "../wire/failure-table.ts";
 import { isContent } from "../wire/is-content.ts";
 import { lastEvent } from "../wire/last-event.ts";
 import type { NeutralEvent, SseEvent, UpstreamFault } from "../wire/neutral.ts";
@@ -14,6 +15,7 @@ import { callsShown, cut, failed, isDeath, overBudget, type Death } from "./deat
 import { DeltaScrubber, type Scrubbed } from "./delta-scrubber.ts";
 import { failureOf } from "./dispatch.ts";
 import { isAbsurd, Meter, unseenTokens } from "./meter.ts";
+import { oversizeNote, StreamBound } from "./stream-bound.ts";
 import type { Rendering, Standing } from "./rendering.ts";
 import { Successor } from "./successor.ts";
 
@@ -46,6 +48,7 @@ export class StreamRelay {
   readonly #parts: RelayParts;
   readonly #parser = new SseParser();
   readonly #meter = new Meter();
+  readonly #bound: StreamBound;
   readonly #deltas: DeltaScrubber | null;
   readonly #finish: (finish: Finish) => void;
   /** When the model began to answer, monotonic, though nothing of it may be shown yet; null: not by now. */
@@ -74,6 +77,7 @@ export class StreamRelay {
   constructor(parts: RelayParts) {
     this.#parts = parts;
     const { scrubber } = parts.keyed;
+    this.#bound = new StreamBound(parts.keyed);
     this.#deltas = scrubber === null ? null : new DeltaScrubber(scrubber);
     const { promise, resolve } = Promise.withResolvers<Finish>();
     this.finished = promise;
@@ -108,7 +112,7 @@ export class StreamRelay {
       }
     } catch (error) {
       this.#abandon();
-      throw error instanceof AttemptError ? error : failureOf(error, deadline);
+      throw error instanceof AttemptError ? error : brokenBefore(error, deadline);
     }
     keyed.attempt.ttftMs = clock.monotonic() - keyed.attempt.startedAt;
     this.#pausedAt = clock.monotonic();
@@ -164,6 +168,8 @@ export class StreamRelay {
     if (outcome === "ok") return;
     const { attempt } = this.#parts.keyed;
     throw new AttemptError(attempt.outcome ?? "cut_stream", {
+      // We cut it ourselves: it is nobody's failure.
+      ...(outcome === "refused_budget" && { failure: ownDoing }),
       billed: "unknown",
       status: this.#fault?.status ?? 0,
       note: attempt.note ?? undefined,
@@ -245,7 +251,9 @@ export class StreamRelay {
       return last === null || this.#meter.ended || this.#fault !== null ? "" : this.#clean(this.#take(last));
     }
     let text = "";
-    for (const event of this.#parser.push(value)) {
+    const events = this.#parser.push(value);
+    this.#bound.count(value.byteLength, events.length);
+    for (const event of events) {
       // After the terminal event nothing may follow, whatever the upstream sends.
       if (this.#meter.ended || this.#fault !== null) break;
       text += this.#take(event);
@@ -262,11 +270,13 @@ export class StreamRelay {
   #take(event: SseEvent): string {
     const { rendering, keyed, clock } = this.#parts;
     const events = rendering.read(event);
+    // The answer is all there: what fails behind it takes nothing of it.
+    if (this.#complete && events.some((one) => one.type === "error")) return "";
     let useful = false;
     for (const one of events) {
       this.#meter.see(one);
       if (one.type === "error") this.#fault = one.fault;
-      else if (one.type !== "other") useful = true;
+      else if (isUseful(one)) useful = true;
       if (isContent(one)) this.#begunAt ??= clock.monotonic();
     }
     const shown = rendering.release?.(events) ?? events;
@@ -351,7 +361,8 @@ export class StreamRelay {
     }
     // The reason to stop was given: a connection that breaks behind it loses nothing.
     if (this.#complete) return this.#end();
-    if (error instanceof SseLimitError) return this.#dies({ ...cut, note: "an event is too large" });
+    const oversize = oversizeNote(error);
+    if (oversize !== null) return this.#dies({ ...cut, note: oversize });
     return this.#dies({ ...cut, outcome: deadline.expired ?? "cut_stream" });
   }
 
@@ -458,3 +469,18 @@ export class StreamRelay {
     source.cancel().catch(() => undefined);
   }
 }
+
+/** Nobody has seen anything yet. */
+function brokenBefore(error: unknown, deadline: Deadline): AttemptError {
+  const note = oversizeNote(error);
+  return note === null ? failureOf(error, deadline) : new AttemptError("cut_stream", { billed: "unknown", note });
+}
+
+/** The answer gets on: empty pieces and sums of tokens come from a model that is stuck, too. */
+function isUseful(event: NeutralEvent): boolean {
+  if (event.type === "tool_delta") return event.json !== "";
+  if (event.type === "text" || event.type === "refusal" || event.type === "thinking") return event.text !== "";
+  return event.type !== "usage" && event.type !== "error" && event.type !== "other";
+}
+
+const ownDoing = classifyFailure({ outcome: "client_gone", status: 0 });

@@ -37,7 +37,14 @@ export function passing(keyed: Keyed, codec: Codec, clock: Clock, answerContext:
     identity?.see(event);
     return codec.patchEvent(identity?.renumbered(event) ?? event, context) ?? "";
   };
-  const failed = (event: SseEvent, events: readonly NeutralEvent[]): string | null => {
+  let begun = false;
+  /** What goes out in place of an event; null: the event itself. */
+  const instead = (event: SseEvent, events: readonly NeutralEvent[]): string | null => {
+    // At a second beginning clients throw away what they have. In Chat there is no such event.
+    if (codec.dialect !== "chat" && events.some((one) => one.type === "start")) {
+      if (begun) return "";
+      begun = true;
+    }
     const error = events.find((one) => one.type === "error");
     if (error === undefined) return null;
     // In its place: the number of the upstream's event is not used up.
@@ -51,7 +58,7 @@ export function passing(keyed: Keyed, codec: Codec, clock: Clock, answerContext:
     fail,
   };
   if (keyed.handOver === undefined) {
-    return { ...common, render: (event, events) => failed(event, events) ?? pass(event) };
+    return { ...common, render: (event, events) => instead(event, events) ?? pass(event) };
   }
   const gate = new CallGate();
   const follower = codec.createFollower();
@@ -59,8 +66,8 @@ export function passing(keyed: Keyed, codec: Codec, clock: Clock, answerContext:
   return {
     ...common,
     render: (event, events) => {
-      const failure = failed(event, events);
-      if (failure !== null) return failure;
+      const other = instead(event, events);
+      if (other !== null) return other;
       let text = "";
       for (const passed of gate.pass(event, events)) {
         shown.see(passed.events);

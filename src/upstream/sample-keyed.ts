@@ -27,7 +27,7 @@ export function providerAt(url: string, some: Partial<Provider> = {}): Provider 
     key: { from: "none" },
     headers: {},
     caFile: undefined,
-    timeouts: { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 10_000 },
+    timeouts: { connectMs: 10_000, firstByteMs: 10_000, firstContentMs: 10_000, idleMs: 10_000, totalMs: 10_000 },
     limits: {
       requestsPerMinute: undefined,
       inputTokensPerMinute: undefined,

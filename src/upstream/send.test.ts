@@ -42,7 +42,7 @@ async function sent(sample: Sample, respond: () => Response, base = "/v1"): Prom
     clock,
     holdsCalls: true,
     keepAliveMs: 10_000,
-    retryAfterMs: () => 7,
+    told: () => ({ retryAfterMs: 7, regainMs: undefined }),
     continuations: { of: () => undefined },
     redact: (text) => text,
   });
@@ -163,6 +163,13 @@ describe("an attempt that fails", () => {
     const { error, keyed } = await sent({ facts: { stream: true } }, () => stream(": accepted\n\n"));
     expect(error).toMatchObject({ outcome: "cut_stream", billed: "unknown" });
     expect(keyed.attempt).toMatchObject({ usage: { input: 100, output: 0 }, usageSource: "counted" });
+  });
+
+  test("in one piece although a stream was asked for may have been written in full: its hold stays charged", async () => {
+    const json = { "content-type": "application/json" };
+    const { error, keyed } = await sent({ facts: { stream: true } }, () => new Response("{oops", { headers: json }));
+    expect(error).toMatchObject({ outcome: "cut_stream", billed: "unknown" });
+    expect(keyed.attempt.usage).toBeNull();
   });
 
   test("with a refusal learns the provider's pause and leaves nothing to be charged", async () => {

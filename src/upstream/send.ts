@@ -8,6 +8,7 @@ import { asksForStream, schemaToCheck } from "./asked.ts";
 import { type Call, type SendParts, calling, eventSource, isJson, whole } from "./call.ts";
 import { carriedOn } from "./carried-on.ts";
 import { checkedAnswer } from "./checked-answer.ts";
+import { clocked } from "./clocks.ts";
 import { holdOptions } from "./hold-options.ts";
 import { tellIgnored } from "./ignored-fields.ts";
 import { plainAnswer } from "./plain-answer.ts";
@@ -26,13 +27,15 @@ export function send(parts: SendParts): Handler<Keyed> {
     if (keyed.begun !== undefined) return carriedOn(parts, keyed, keyed.begun, readable(keyed, neutralOf));
     if (passesThrough(keyed)) {
       const body = patched(keyed, client);
-      return shown(parts, { keyed, client, upstream: client, neutral: null, body, stream: request.facts.stream });
+      const { stream } = request.facts;
+      return shown(parts, { keyed: clocked(keyed, stream), client, upstream: client, neutral: null, body, stream });
     }
     const upstream = parts.codecs[candidate.dialect];
     const neutral = readable(keyed, neutralOf);
     refuseVendorsOwn(keyed, parts, neutral);
     const stream = asksForStream(keyed, neutral);
-    const call: Call = { keyed, client, upstream, neutral, body: translated(keyed, upstream, neutral, stream), stream };
+    const body = translated(keyed, upstream, neutral, stream);
+    const call: Call = { keyed: clocked(keyed, stream), client, upstream, neutral, body, stream };
     const schema = schemaToCheck(keyed, neutral);
     const plain = schema === null && (request.facts.stream || !stream);
     const answer = await (plain ? shown(parts, call) : keptBack(parts, call, schema));

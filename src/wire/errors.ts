@@ -3,6 +3,7 @@
 
 import { type ErrorCode, type ErrorKind, GatewayError } from "../errors.ts";
 import { isContextOverflow, overflowMessage } from "./context-overflow.ts";
+import { classifyFailure } from "./failure-table.ts";
 import type { Dialect, Json, JsonObject, UpstreamFault } from "./neutral.ts";
 import { publicText } from "./public-text.ts";
 import { clientCode, clientMessage } from "./responses/faults.ts";
@@ -252,48 +253,25 @@ const kindsInStream: ReadonlyMap<number, ErrorKind> = new Map([
 /** The statuses with which an upstream blames the request itself (interface.md section 4). */
 const clientStatuses: ReadonlySet<number> = new Set([400, 404, 413, 422]);
 
-const creditCodes = [
-  "insufficient_quota",
-  "insufficient_credits",
-  "billing_error",
-  "billing_hard_limit_reached",
-  "billing_not_active",
-];
-const noCredit: ReadonlySet<string> = new Set(creditCodes);
-const accountCodes: ReadonlySet<string> = new Set([
-  ...creditCodes,
-  "account_deactivated",
-  "invalid_api_key",
-  "authentication_error",
-  "permission_error",
-]);
-
-/** Anthropic (credit, usage limit), OpenAI (quota, billing limit), and what resembles them. */
-const creditWordings =
-  /credit balance is too low|insufficient (?:credits?|balance|quota|funds)|exceeded your current quota|(?:specified|workspace) api usage limits|billing hard limit/i;
-/** Anthropic (account), Google (key). */
-const keyWordings = /organization has been disabled|api key not valid|api key expired/i;
-/** A message says what it is about in its beginning. */
-const wordingCharacters = 2_000;
-
 /** The house's account at this provider is empty or at its own spending limit: waiting a moment changes nothing. */
 export function isOutOfCredit(status: number, fault: UpstreamFault): boolean {
-  if (status === 402 || (fault.code !== undefined && noCredit.has(fault.code))) return true;
-  // Google says "exceeded your current quota" of a limit per minute too.
-  return status < 500 && status !== 429 && creditWordings.test(fault.message.slice(0, wordingCharacters));
+  return classifyFailure({ outcome: `upstream_${status}`, status, fault }).rest === "exhausted";
 }
 
 /**
  * Whose failure an upstream's refusal is (interface.md section 8). `client`: 400, 404, 413 and 422 that speak of the
- * request; `next_larger_context`: the prompt does not fit this model; `next`: everything else, also a 400 which says
- * that the house's quota, credit or key is at fault. `status` is that of the answer; below 400, where the failure came
- * inside a 200, the fault's own counts.
+ * request; `model`: the same, where there is no such model: the client's, if it named that model; `next_larger_context`:
+ * the prompt does not fit this model; `next`: everything else, also a 400 which says that the house's quota, credit or key
+ * is at fault. `status` is that of the answer; below 400, where the failure came inside a 200, the fault's own counts.
  */
-export function classifyUpstream(status: number, fault: UpstreamFault): "next" | "next_larger_context" | "client" {
+export function classifyUpstream(
+  status: number,
+  fault: UpstreamFault,
+): "next" | "next_larger_context" | "client" | "model" {
   const effective = status < 400 ? fault.status : status;
   if (isContextOverflow({ ...fault, status: effective })) return "next_larger_context";
   if (!clientStatuses.has(effective)) return "next";
-  if (fault.code !== undefined && accountCodes.has(fault.code)) return "next";
-  const wording = fault.message.slice(0, wordingCharacters);
-  return creditWordings.test(wording) || keyWordings.test(wording) ? "next" : "client";
+  const { scope } = classifyFailure({ outcome: `upstream_${effective}`, status: effective, fault });
+  if (scope === "model") return "model";
+  return scope === "request" ? "client" : "next";
 }

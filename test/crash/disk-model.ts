@@ -78,6 +78,14 @@ interface NameChange {
   readonly path: string;
   /** null: the name is removed. */
   readonly file: ModelFile | null;
+  /** Where the file was until then: a rename is done as a whole or not at all. */
+  readonly from?: string;
+}
+
+function renamed(names: Map<string, ModelFile>, { path, file, from }: NameChange): void {
+  if (from !== undefined) names.delete(from);
+  if (file === null) names.delete(path);
+  else names.set(path, file);
 }
 
 export class DiskModel {
@@ -100,6 +108,9 @@ export class DiskModel {
       if (file === undefined) this.#rename(at, path, new ModelFile());
     } else if (event.what === "unlink") {
       this.#rename(at, path, null);
+    } else if (event.what === "rename") {
+      if (file === undefined) throw new Error(`${path} was renamed before it was made`);
+      this.#rename(at, event.to, file, path);
     } else if (event.what === "sync" && file === undefined) {
       this.#syncFolder(path, event.begun);
     } else if (file === undefined) {
@@ -121,10 +132,7 @@ export class DiskModel {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const names = new Map(this.#durableNames);
     const kept = random.integer(this.#nameChanges.length + 1);
-    for (const { path, file } of this.#nameChanges.slice(0, kept)) {
-      if (file === null) names.delete(path);
-      else names.set(path, file);
-    }
+    for (const change of this.#nameChanges.slice(0, kept)) renamed(names, change);
     for (const [path, file] of names) {
       const target = join(folder, path.slice(this.#home.length));
       mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
@@ -132,17 +140,15 @@ export class DiskModel {
     }
   }
 
-  #rename(at: number, path: string, file: ModelFile | null): void {
-    if (file === null) this.#names.delete(path);
-    else this.#names.set(path, file);
-    this.#nameChanges.push({ at, path, file });
+  #rename(at: number, path: string, file: ModelFile | null, from?: string): void {
+    const change: NameChange = { at, path, file, ...(from !== undefined && { from }) };
+    renamed(this.#names, change);
+    this.#nameChanges.push(change);
   }
 
   #syncFolder(folder: string, before: number): void {
-    for (const { path, file, at } of this.#nameChanges) {
-      if (dirname(path) !== folder || at >= before) continue;
-      if (file === null) this.#durableNames.delete(path);
-      else this.#durableNames.set(path, file);
+    for (const change of this.#nameChanges) {
+      if (dirname(change.path) === folder && change.at < before) renamed(this.#durableNames, change);
     }
     this.#nameChanges = this.#nameChanges.filter(({ path, at }) => dirname(path) !== folder || at >= before);
   }

@@ -14,6 +14,7 @@ const netCalls = ["sendto", "sendmsg"] as const;
 
 export type TraceEvent =
   | { readonly what: "create" | "unlink"; readonly path: string }
+  | { readonly what: "rename"; readonly path: string; readonly to: string }
   /** `offset` null: at the end of the file. */
   | { readonly what: "write"; readonly path: string; readonly offset: number | null; readonly bytes: Buffer }
   | { readonly what: "truncate"; readonly path: string; readonly size: number }
@@ -68,10 +69,11 @@ function eventOf(call: string, rest: string, home: string, at: number): TraceEve
 }
 
 function nameEvent(call: string, rest: string, home: string): TraceEvent | null {
-  const path = stringsOf(rest)[0]?.toString("utf8") ?? "";
+  const [path = "", to = ""] = stringsOf(rest).map((bytes) => bytes.toString("utf8"));
   if (!isOurs(path, home)) return null;
   if (call === "openat") return rest.includes("O_CREAT") ? { what: "create", path } : null;
   if (call === "unlink" || call === "unlinkat") return { what: "unlink", path };
+  if (call.startsWith("rename") && isOurs(to, home)) return { what: "rename", path, to };
   throw new Error(`the trace has a call that the model does not know: ${call} of ${path}`);
 }
 

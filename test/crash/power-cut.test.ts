@@ -160,6 +160,8 @@ async function check(gateway: Gateway, sent: readonly string[]): Promise<{ inter
   const byId = new Map(lines.map((line) => [line.id, line]));
   for (const id of sent) expect(byId.get(id)?.usd ?? 0).toBeGreaterThan(0);
   expect(byId.size).toBe(lines.length);
+  // The trail has what its seals know.
+  expect(gateway.output()).not.toContain("ALARM");
   expect(faultsOfChain(gateway.auditText())).toEqual([]);
   const torn = readdirSync(join(gateway.home, "logs")).filter((name) => name.includes(".torn-"));
   expect(torn.length).toBeLessThanOrEqual(1);

@@ -132,13 +132,14 @@ const base = {
   providers: { NAME: { url: "https://far.example", timeouts: {}, limits: {}, retry: {} } },
   models: { ALIAS: { provider: "NAME", model: "m" } },
   routes: [{ use: ["ALIAS"] }],
-  audit: { rotate: {} },
+  audit: { rotate: {}, content_files: {} },
   identity: {},
   keys: {},
   stats: {},
   stream: {},
   stop: {},
   overload: {},
+  attempts: {},
 };
 
 function configWith(path: string, yaml: string | undefined): unknown {

@@ -68,6 +68,7 @@ test("the packages that run with the gateway are few, pinned, and each known her
     "@cfworker/json-schema",
     "age-encryption",
     "commander",
+    "hyparquet-writer",
     "jsonrepair",
     "valibot",
     "yaml",

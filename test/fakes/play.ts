@@ -6,6 +6,7 @@ import { headText, type Connection } from "./connection.ts";
 import { textOf } from "./json-access.ts";
 import { messagesErrorEvent, renderMessages } from "./messages-wire.ts";
 import type { RecordedRequest } from "./provider.ts";
+import { playRaw, untilClosed } from "./raw-acts.ts";
 import { renderResponses, responsesErrorEvent } from "./responses-wire.ts";
 import { stringifyWithCounts, type Cut, type Rendered, type Step } from "./script.ts";
 
@@ -18,6 +19,7 @@ export async function play(
   dialect: Dialect,
   connection: Connection,
 ): Promise<Ended> {
+  if (step.raw !== undefined) return playRaw(step.raw, connection);
   if (step.stall === "before_headers") return silence(connection);
   if (step.refuse !== undefined) {
     const { status, headers, body } = step.refuse;
@@ -129,7 +131,7 @@ function errorEventText(step: Step, dialect: Dialect, index: number): string {
 }
 
 /** Chunked framing, one chunk an event (RFC 9112, section 7.1). */
-function chunk(content: string | Uint8Array): Uint8Array {
+export function chunk(content: string | Uint8Array): Uint8Array {
   const bytes = Buffer.from(typeof content === "string" ? Buffer.from(content, "utf8") : content);
   return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from("\r\n")]);
 }
@@ -140,10 +142,6 @@ function hangUp(connection: Connection, how: "destroy" | "close"): void {
 }
 
 async function silence(connection: Connection): Promise<Ended> {
-  if (!connection.closed.aborted) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    connection.closed.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
-  }
+  await untilClosed(connection);
   return "answered";
 }

@@ -2,6 +2,7 @@
 // lie, split), and keeps what it got, byte for byte.
 
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
 import type { Dialect, JsonObject } from "../../src/wire/neutral.ts";
 import { begun } from "../../src/upstream/continuation-probe.ts";
 import { Connection } from "./connection.ts";
@@ -32,6 +33,8 @@ export interface ProviderOptions {
   readonly lenient?: boolean;
   /** 0, the default: the system chooses. */
   readonly port?: number;
+  /** Speaks TLS; PEM texts. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 export interface RecordedRequest extends RawRequest {
@@ -75,7 +78,11 @@ export class FakeProvider implements AsyncDisposable {
   private constructor(options: ProviderOptions) {
     this.#options = options;
     this.respond = options.respond ?? {};
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    const accept = (socket: Socket): void => this.#accept(socket);
+    this.#server =
+      options.tls === undefined ? createServer({ noDelay: true }, accept) : createTlsServer({ ...options.tls }, accept);
+    // A handshake that the other side gives up is what a test wants to see there.
+    this.#server.on("tlsClientError", () => undefined);
   }
 
   static async start(options: ProviderOptions = {}): Promise<FakeProvider> {
@@ -93,7 +100,7 @@ export class FakeProvider implements AsyncDisposable {
 
   /** Without a path: the base for Anthropic's SDK; `${url}/v1` is the one for OpenAI's. */
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.#options.tls === undefined ? "http" : "https"}://127.0.0.1:${this.port}`;
   }
 
   /** TCP connections so far. */
@@ -173,6 +180,8 @@ export class FakeProvider implements AsyncDisposable {
   }
 
   #wake(): void {
+    // Counting takes a while where thousands have come.
+    if (this.#waiters.length === 0) return;
     const count = this.generations.length;
     for (const waiter of this.#waiters.splice(0)) {
       if (waiter.count <= count) waiter.resolve();

@@ -2,6 +2,7 @@
 
 import type { Json, JsonObject } from "../../src/wire/neutral.ts";
 import type { Gate } from "./gate.ts";
+import type { RawAct } from "./raw-acts.ts";
 
 /** A number, or JSON source text written as it is (`"1e999"`, `"-5"`, `"null"`, `"NaN"`): the way to lie. */
 export type Count = number | string;
@@ -58,6 +59,8 @@ export interface Step {
   readonly gate?: Gate;
   /** Body in place of the answer's own, byte for byte: an array is written as the events of a stream. */
   readonly rawBody?: string | readonly string[];
+  /** In place of everything else, the head included. */
+  readonly raw?: readonly RawAct[];
 }
 
 export interface Cut {

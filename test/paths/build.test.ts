@@ -91,10 +91,14 @@ describe("the one file that `npm run build` makes, in a folder that would like t
       const url = /listening on (\S+)/.exec(out)?.[1];
       const health = await fetch(`${url}/healthz`);
       const stats = (await (await fetch(`${url}/stats`)).json()) as { config: object };
+      const page = await (await fetch(`${url}/dashboard`)).text();
+      const script = await (await fetch(`${url}/dashboard/app.js`)).text();
       child.kill("SIGTERM");
       expect(await child.exited).toBe(0);
       expect(health.status).toBe(200);
       expect(stats.config).toMatchObject({ generation: 1, fault: null });
+      expect(page).toContain("/dashboard/app.js");
+      expect(script.length).toBeGreaterThan(50_000);
       expect(out).toContain(join(home, "sanctum-proxy/config.yaml"));
     });
   });

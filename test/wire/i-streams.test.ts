@@ -58,6 +58,9 @@ async function played(client: TestDialect, upstream: TestDialect, step: Step, op
   return { ...viewOf(client, sse), model, sse };
 }
 
+/** Behind some content, before the reason to stop: what fails behind that takes nothing of the answer. */
+const midway: Readonly<Record<TestDialect, number>> = { messages: 5, chat: 3, responses: 5 };
+
 /** The outcomes of the attempts at the request for `model` that came last. */
 async function outcomesOf(model: string): Promise<string[]> {
   const line = await house.gateway.auditLine((one) => one.requested_model === model);
@@ -118,8 +121,9 @@ rule(
         const early = await played(client, upstream, { rawBody: [events[0] ?? "", broken, ...events.slice(1)] });
         expect({ client, upstream, ...early }).toMatchObject({ text: "From the house.", complete: true });
         expect(await outcomesOf(early.model)).toEqual(["error_event", "ok"]);
-        const rawBody = [...events.slice(0, 5), broken, ...events.slice(5)];
-        const late = await played(client, upstream, { rawBody }, 5);
+        const at = midway[upstream];
+        const rawBody = [...events.slice(0, at), broken, ...events.slice(at)];
+        const late = await played(client, upstream, { rawBody }, at);
         expect({ client, upstream, ...late }).toMatchObject({ complete: false, errors: [expect.any(String)] });
         expect(text.startsWith(late.text)).toBe(true);
         expect(await outcomesOf(late.model)).toEqual(["error_event", "upstream_404"]);
@@ -190,7 +194,8 @@ rule(
         expect({ upstream, name, ...early }).toMatchObject({ text: "From the house.", complete: true });
         expect(await outcomesOf(early.model)).toEqual(["error_event", "ok"]);
         for (const client of dialects) {
-          const late = await played(client, upstream, { rawBody: [...events.slice(0, 5), error] }, 5);
+          const at = midway[upstream];
+          const late = await played(client, upstream, { rawBody: [...events.slice(0, at), error] }, at);
           expect({ client, upstream, name, ...late }).toMatchObject({ complete: false, errors: [expect.any(String)] });
           expect(await outcomesOf(late.model)).toEqual(["error_event", "upstream_404"]);
         }

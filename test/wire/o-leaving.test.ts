@@ -189,7 +189,7 @@ rule(254, "a client that reads slowly slows the upstream down, and nothing piles
   const chunks = 160;
   const end = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n';
   origin.script.push({ rawBody: [...Array.from({ length: chunks }, () => `data: ${piece}\n\n`), end] });
-  const body = smallBody("chat", "large", { stream: true });
+  const body = smallBody("chat", "large", { stream: true, max_completion_tokens: 4_000_000 });
   const { hostname, port } = new URL(house.gateway.url);
   const socket = connect({ host: hostname, port: Number(port) });
   let received = 0;

@@ -3,12 +3,18 @@
 /** What the cloud does with its next request. */
 export type Act = "answer" | "refuse" | "break_off" | "break_in_the_middle" | "stall";
 
+/** What an answer is said to have taken. */
+export interface ScriptedUsage {
+  readonly input: number;
+  readonly output: number;
+}
+
 export interface ScriptedModels {
   readonly cloudUrl: string;
   readonly localUrl: string;
   /** The credentials that the cloud was shown, newest last. */
   readonly shown: readonly string[];
-  next(act: Act): void;
+  next(act: Act, usage?: ScriptedUsage): void;
   stop(): Promise<void>;
 }
 
@@ -16,6 +22,7 @@ const encoder = new TextEncoder();
 
 export function startScriptedModels(): ScriptedModels {
   let act: Act = "answer";
+  let usage: ScriptedUsage = { input: 1_000, output: 340 };
   const shown: string[] = [];
   const cloud = Bun.serve({
     port: 0,
@@ -30,8 +37,8 @@ export function startScriptedModels(): ScriptedModels {
       if (act === "break_off") return brokenStream();
       if (act === "break_in_the_middle") return halfAStream(body.model);
       return pathname.endsWith("/messages")
-        ? messagesAnswer(body)
-        : chatAnswer(body.model, "Hello from the cloud.", body.stream);
+        ? messagesAnswer(body, usage)
+        : chatAnswer(body, "Hello from the cloud.", usage);
     },
   });
   const local = Bun.serve({
@@ -43,15 +50,16 @@ export function startScriptedModels(): ScriptedModels {
       // Behind an answer that was begun there is the half of it, and perhaps a turn that asks for the rest.
       const begun = body.messages.some(({ role }) => role === "assistant");
       const text = begun ? "and the rest from your own machine." : "Hello from your own machine.";
-      return chatAnswer(body.model, text, body.stream);
+      return chatAnswer(body, text, usage);
     },
   });
   return {
     cloudUrl: `http://127.0.0.1:${cloud.port}`,
     localUrl: `http://127.0.0.1:${local.port}/v1`,
     shown,
-    next: (following) => {
+    next: (following, taken) => {
       act = following;
+      usage = taken ?? usage;
     },
     stop: async () => {
       await Promise.all([cloud.stop(true), local.stop(true)]);
@@ -87,10 +95,10 @@ function halfAStream(model: string): Response {
   ]);
 }
 
-function messagesAnswer({ model, stream }: { model: string; stream?: boolean }): Response {
+function messagesAnswer({ model, stream }: { model: string; stream?: boolean }, taken: ScriptedUsage): Response {
   const text = "Hello from the cloud.";
   const message = { id: "msg_demo", type: "message", role: "assistant", model, stop_sequence: null };
-  const usage = { input_tokens: 1_000, output_tokens: 340 };
+  const usage = { input_tokens: taken.input, output_tokens: taken.output };
   if (stream !== true) {
     return Response.json({ ...message, content: [{ type: "text", text }], stop_reason: "end_turn", usage });
   }
@@ -105,8 +113,12 @@ function messagesAnswer({ model, stream }: { model: string; stream?: boolean }):
   ]);
 }
 
-function chatAnswer(model: string, text: string, stream: boolean | undefined): Response {
-  const usage = { prompt_tokens: 1_000, completion_tokens: 340, total_tokens: 1_340 };
+function chatAnswer(
+  { model, stream }: { model: string; stream?: boolean },
+  text: string,
+  { input, output }: ScriptedUsage,
+): Response {
+  const usage = { prompt_tokens: input, completion_tokens: output, total_tokens: input + output };
   const head = { id: "chatcmpl-demo", created: 1_767_225_600, model };
   if (stream !== true) {
     const choice = { index: 0, message: { role: "assistant", content: text }, finish_reason: "stop" };

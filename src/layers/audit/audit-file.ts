@@ -1,4 +1,5 @@
-// The file under the sink: appends whole lines, notices when somebody moves, cuts or deletes the file, rotates by size.
+// The file under the sink: appends whole lines, notices when somebody moves, cuts or deletes the file, rotates by size and by
+// the calendar.
 // Everything here is synchronous but `sync`; it throws on failure and leaves the file ending in a whole line if it can.
 
 import {
@@ -10,6 +11,7 @@ import {
   fdatasync,
   fstatSync,
   fsync,
+  fsyncSync,
   ftruncateSync,
   lstatSync,
   mkdirSync,
@@ -17,18 +19,23 @@ import {
   readSync,
   renameSync,
   writeSync,
+  type Stats,
 } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { promisify } from "node:util";
+import { syncFolder as syncFolderNow } from "../../durable-write.ts";
 import { CHAIN_START, type ChainPosition } from "./chain.ts";
-import { auditFiles, prune, readPruned, rotatedFiles, rotatedName } from "./segments.ts";
-import { endOfLastLine, lastPosition, repairTornTail } from "./tail.ts";
+import { fateOf, saveDeleted } from "./file-fate.ts";
+import { auditFiles, foreignName, prune, readPruned, rotatedFiles, rotatedName } from "./segments.ts";
+import { endOfLastLine, lastLines, lastPosition, repairTornTail } from "./tail.ts";
 
 const syncData = promisify(fdatasync);
 const syncAll = promisify(fsync);
 const closeLater = promisify(close);
 
 const NEWLINE = 10;
+const ROTATION_RETRY_MS = 60_000;
+const LAST_LINE_BYTES = 8_192;
 // Not through a symbolic link, and never blocking on a pipe that was put in the file's place.
 const openFlags =
   constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -45,14 +52,34 @@ const systemCalls: FileCalls = {
   sync: syncData,
 };
 
+/** When a file is full, and how many full ones stay. */
+export interface FileRotation {
+  readonly atBytes: number;
+  readonly keep: number;
+  /** The end of the calendar's period in which a moment lies; absent: by size alone. Milliseconds since the epoch. */
+  readonly periodEnd?: ((ms: number) => number) | undefined;
+}
+
+/** Who is told of what happens to files, so that it can be sealed (sealer.ts). */
+export interface FileWatcher {
+  /** A full file was moved aside; `last` is its last line. */
+  rotated(path: string, last: ChainPosition): void;
+  /** The oldest file goes, and the trail will begin after `last`. False: it must stay for now. */
+  mayPrune(last: ChainPosition): boolean;
+}
+
 export interface AuditFileOptions {
   /** Absolute path. */
   readonly path: string;
-  readonly rotateAtBytes: number;
-  /** How many rotated files stay. */
-  readonly keep: number;
-  /** Called with what was mended or looked strange. */
+  readonly rotation: FileRotation;
+  /** Called with what was mended. */
   readonly note: (text: string) => void;
+  /** Called with what nobody but a person with no good reason, or by mistake, can have done. */
+  readonly alarm: (text: string) => void;
+  /** The last line that was written. */
+  readonly written: () => ChainPosition;
+  readonly now: () => number;
+  readonly watcher?: FileWatcher | undefined;
   readonly calls?: FileCalls;
 }
 
@@ -71,31 +98,37 @@ export class AuditFile {
   #dirtyTail = false;
   #newFolderEntry = false;
   #retired: number[] = [];
-  #rotation: { atBytes: number; keep: number };
+  #rotation: FileRotation;
   /** The rotation's size, or more after a rotation has failed. */
   #rotateAtBytes: number;
+  /** When the present file is full by the calendar; null: not looked up yet. */
+  #rotateAtMs: number | null = null;
 
   constructor(options: AuditFileOptions) {
     this.#options = options;
     this.#calls = options.calls ?? systemCalls;
-    this.#rotation = { atBytes: options.rotateAtBytes, keep: options.keep };
-    this.#rotateAtBytes = options.rotateAtBytes;
+    this.#rotation = options.rotation;
+    this.#rotateAtBytes = options.rotation.atBytes;
   }
 
-  setRotation(atBytes: number, keep: number): void {
-    this.#rotation = { atBytes, keep };
-    this.#rotateAtBytes = atBytes;
+  setRotation(rotation: FileRotation): void {
+    this.#rotation = rotation;
+    this.#rotateAtBytes = rotation.atBytes;
+    this.#rotateAtMs = null;
   }
 
-  /** Opens or creates the file and mends a torn tail. Returns where the chain stands. `nowMs` names the side file. */
-  start(nowMs: number): ChainPosition {
+  /** Opens or creates the file, mends a torn tail, and makes what is there durable. Returns where the chain stands. */
+  start(): ChainPosition {
     this.#open();
-    const side = `${this.#options.path}.torn-${new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, "")}`;
+    const side = `${this.#options.path}.torn-${new Date(this.#options.now()).toISOString().replace(/[-:]|\.\d+/g, "")}`;
     const good = repairTornTail(this.#fd, this.#size, side);
     if (good < this.#size) {
       this.#options.note(`a line was torn; its ${this.#size - good} bytes were moved to ${side}`);
       this.#size = good;
     }
+    // A process that was killed has written what no sync has reached, and may have made the file.
+    fsyncSync(this.#fd);
+    syncFolderNow(dirname(this.#options.path));
     this.#durableSize = this.#size;
     this.#needsNewline = false;
     return lastPosition(this.#fd, this.#size) ?? this.#positionOfOlderFiles();
@@ -109,29 +142,44 @@ export class AuditFile {
       return;
     }
     if (this.#fd >= 0) {
-      this.#options.note(seen === undefined ? "the file was deleted or moved" : "the file was replaced");
+      this.#tellFate(seen !== undefined);
       this.#retire();
     }
+    // What came into our place is not ours to write behind; it is kept for whoever looks into it.
+    if (seen !== undefined && this.#isForeign(seen)) this.#moveAside();
     this.#open();
   }
 
-  /** Moves the file aside where `bytes` more would make it too large. */
+  /** Moves the file aside where `bytes` more would make it too large, or its day is over. */
   rotateIfFull(bytes: number, nowMs: number): void {
-    if (this.#size === 0 || this.#size + bytes <= this.#rotateAtBytes) return;
-    const { path, note } = this.#options;
+    if (this.#size === 0) return;
+    if (this.#size + bytes <= this.#rotateAtBytes && nowMs < this.#fullAtMs(nowMs)) return;
+    const { path, note, watcher, written } = this.#options;
     const { atBytes } = this.#rotation;
+    const aside = rotatedName(path, nowMs, existsSync);
     try {
-      renameSync(path, rotatedName(path, nowMs, existsSync));
+      renameSync(path, aside);
     } catch (error) {
-      // A file that grows is better than a gateway that stops; tried again after another tenth.
+      // A file that grows is better than a gateway that stops; tried again after another tenth, or a minute.
       this.#rotateAtBytes = this.#size + bytes + Math.ceil(atBytes / 10);
+      this.#rotateAtMs = nowMs + ROTATION_RETRY_MS;
       note(`rotation failed: ${codeOf(error)}`);
       return;
     }
     this.#rotateAtBytes = atBytes;
     this.#retire();
     this.#open();
+    watcher?.rotated(aside, written());
     this.#pruneOldest();
+  }
+
+  /** By the calendar; looked up once for each file, by its last line where it was not begun by us. */
+  #fullAtMs(nowMs: number): number {
+    if (this.#rotateAtMs !== null) return this.#rotateAtMs;
+    const { periodEnd } = this.#rotation;
+    if (periodEnd === undefined) return (this.#rotateAtMs = Number.POSITIVE_INFINITY);
+    const [line] = lastLines(this.#options.path, 1, LAST_LINE_BYTES);
+    return (this.#rotateAtMs = periodEnd(timeOf(line) ?? nowMs));
   }
 
   /** Appends whole lines. On failure the file is cut back to where it was, and the error is thrown. */
@@ -217,6 +265,7 @@ export class AuditFile {
       this.#durableSize = seen.size;
       this.#newFolderEntry = true;
       this.#dirtyTail = false;
+      this.#rotateAtMs = null;
       this.#needsNewline = !endsInNewline(fd, seen.size);
     } catch (error) {
       closeSync(fd);
@@ -237,11 +286,57 @@ export class AuditFile {
       this.#dirtyTail = false;
       return;
     }
-    this.#options.note(size < this.#size ? "the file was cut short" : "somebody else wrote to the file");
+    if (size > this.#size) this.#options.alarm("somebody else wrote to the file");
+    else this.#tellCut();
     this.#size = size;
     // What is in there is no longer known byte for byte, so `rewrite` must not touch it.
     this.#durableSize = size;
     this.#needsNewline = !endsInNewline(this.#fd, size);
+  }
+
+  #tellFate(replaced: boolean): void {
+    const { path, note, alarm, now } = this.#options;
+    const what = replaced ? "replaced" : "deleted";
+    const fate = fateOf(this.#fd, path);
+    if (fate.kind === "rotated") return note(`another program moved the file aside (${basename(fate.path)})`);
+    if (fate.kind === "moved") {
+      return alarm(`the file was moved out of its folder; put it back beside the new one as ${basename(path)}.1`);
+    }
+    if (fate.bytes === 0) return note(`the file was ${what} while it was empty`);
+    try {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      const target = rotatedName(path, now(), existsSync);
+      saveDeleted(this.#fd, target);
+      alarm(`the file was ${what}; its lines were saved as ${basename(target)}`);
+    } catch (error) {
+      alarm(`the file was ${what}, and its lines could not be saved: ${codeOf(error)}`);
+    }
+  }
+
+  /** Copied and emptied by another program where the copy ends as our file did. */
+  #tellCut(): void {
+    const { note, alarm, written } = this.#options;
+    const own = written();
+    const left = this.#positionOfOlderFiles();
+    if (left.seq === own.seq && left.head === own.head) return note("another program copied the file and emptied it");
+    alarm(`the file was cut short; line ${left.seq + 1} to line ${own.seq} may be lost`);
+  }
+
+  /** A file with something in it that this process never had open. */
+  #isForeign(seen: Stats): boolean {
+    if (this.#inode === 0 || !seen.isFile() || seen.size === 0) return false;
+    return seen.ino !== this.#inode || seen.dev !== this.#device;
+  }
+
+  #moveAside(): void {
+    const { path, alarm, note, now } = this.#options;
+    const aside = foreignName(path, now(), existsSync);
+    try {
+      renameSync(path, aside);
+      alarm(`another file stood in its place; it was moved to ${basename(aside)}`);
+    } catch (error) {
+      note(`another file stands in its place and cannot be moved: ${codeOf(error)}`);
+    }
   }
 
   #cutBack(): void {
@@ -254,13 +349,14 @@ export class AuditFile {
   }
 
   #pruneOldest(): void {
-    const { path, note } = this.#options;
+    const { path, note, watcher } = this.#options;
     const { keep } = this.#rotation;
     try {
       const rotated = rotatedFiles(path);
       for (const oldest of rotated.slice(0, Math.max(0, rotated.length - keep))) {
-        const last = positionAtEndOf(oldest);
-        prune(path, oldest, last ?? readPruned(path));
+        const last = positionAtEndOf(oldest) ?? readPruned(path);
+        if (watcher?.mayPrune(last) === false) break;
+        prune(path, oldest, last);
       }
     } catch (error) {
       note(`an old file could not be deleted: ${codeOf(error)}`);
@@ -293,6 +389,12 @@ function positionAtEndOf(path: string): ChainPosition | null {
   } finally {
     closeSync(fd);
   }
+}
+
+/** When the request of a line arrived; null: it does not say. */
+function timeOf(line: string | undefined): number | null {
+  const at = Date.parse(/"ts":"([^"]{1,40})"/.exec(line ?? "")?.[1] ?? "");
+  return Number.isNaN(at) ? null : at;
 }
 
 function endsInNewline(fd: number, size: number): boolean {

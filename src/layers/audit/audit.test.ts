@@ -16,6 +16,13 @@ class MemorySink implements AuditSink {
     return this.durable;
   }
 
+  /** What `written` resolves with. */
+  out: Promise<void> = Promise.resolve();
+
+  async written(): Promise<void> {
+    await this.out;
+  }
+
   health(): AuditHealth {
     return { entries: this.lines.length, head: "", lastWrittenAt: null, fault: null, pending: 0, lost: 0, notes: [] };
   }
@@ -39,6 +46,7 @@ class Stage {
     clock: this.clock,
     errorStatus: (dialect, error) => (dialect === "chat" && error.code === "BUDGET_EXHAUSTED" ? 429 : error.status),
     onFailure: "refuse",
+    contents: null,
   };
 
   handle(next: Handler<Recorded>, request: Arrived = arrived()): Promise<GatewayResponse> {

@@ -2,8 +2,19 @@
 
 import type { Clock } from "../../clock.ts";
 import { GatewayError } from "../../errors.ts";
-import type { Arrived, AuditRecord, Finish, GatewayResponse, Layer, Outcome, Recorded } from "../../request.ts";
+import type {
+  Arrived,
+  AttemptRecord,
+  AuditRecord,
+  Finish,
+  GatewayResponse,
+  Layer,
+  Outcome,
+  Recorded,
+} from "../../request.ts";
 import type { Dialect } from "../../wire/neutral.ts";
+import { recordAnswer, recordingBody } from "./content/record-answer.ts";
+import type { ContentFacts, ContentRecorder } from "./content/recording.ts";
 import type { AuditFacts, AuditSink } from "./sink.ts";
 
 /** The ledger's list of requests in progress, so that a crash leaves none without a line. */
@@ -12,9 +23,17 @@ export interface RequestJournal {
   closeRequest(requestId: string): void;
 }
 
+/** A request in progress. The record is filled in as it goes. */
+export interface OpenedRequest {
+  readonly record: AuditRecord;
+  readonly dialect: Dialect;
+  readonly path: string;
+}
+
 /** Counts what passes, for `/stats`. */
 export interface RequestTally {
-  opened(): void;
+  /** Absent: it was open when the last process ended, and is closed at once. */
+  opened(request?: OpenedRequest): void;
   closed(facts: AuditFacts): void;
 }
 
@@ -27,43 +46,60 @@ export interface AuditParts {
   readonly errorStatus: (dialect: Dialect, error: GatewayError) => number;
   /** `audit.on_failure`: `continue` serves requests although their lines cannot be written for now. */
   readonly onFailure: "refuse" | "continue";
+  /** Keeps prompts and answers, or their hashes; null: neither is kept. */
+  readonly contents: ContentRecorder | null;
 }
 
 /**
  * Refuses with AUDIT_UNAVAILABLE, without a line, while the trail cannot be written. Otherwise every request ends in one
- * line: after the last byte of its answer, or when a layer throws. The answer is not delayed; its `finished` resolves
- * after the line was handed over.
+ * line: after the last byte of its answer, or when a layer throws. Its `finished` resolves after the line was handed over.
+ * The answer is not delayed, but for one that no hold stands for (a refusal, a repeat, a count): that one follows its line,
+ * a turn of the event loop later, so that a kill leaves no answer without one.
  */
 export function audit(parts: AuditParts): Layer<Arrived, Recorded> {
-  const { sink, tally, clock } = parts;
+  const { sink, tally, clock, contents } = parts;
   const refuse = parts.onFailure === "refuse";
   return (next) => async (request) => {
-    if (refuse && sink.faulty) throw new GatewayError("AUDIT_UNAVAILABLE", { retryAfterSeconds: 2 });
+    if (refuse && (sink.faulty || contents?.faulty === true))
+      throw new GatewayError("AUDIT_UNAVAILABLE", { retryAfterSeconds: 2 });
     const startedAt = clock.monotonic();
     const record = openRecord(request.id, clock.now());
-    tally.opened();
+    const recording = contents?.begin(request.id) ?? null;
+    tally.opened({ record, dialect: request.dialect, path: request.path });
     let response: GatewayResponse;
     try {
-      response = await next({ ...request, record });
+      response = await next({ ...(recording === null ? request : recordingBody(request, recording)), record });
     } catch (error) {
       const ended = endOfFailure(parts, request, error);
-      close(parts, request, record, ended.outcome, ended.status, startedAt, 0);
+      close(parts, request, record, { ...ended, startedAt, bytesOut: 0, content: recording?.finish() });
+      // The ledger may know nothing of it: what the client is told must be on record should the process die now.
+      await sink.written();
       throw error;
     }
     const { status } = response;
-    const onFinish = (finish: Finish): Finish => {
-      close(parts, request, record, finish.outcome, status, startedAt, finish.bytesOut);
+    const recorded = recording === null ? null : recordAnswer(response.body, recording);
+    const end = (finish: Finish): Finish => {
+      close(parts, request, record, { ...finish, status, startedAt, content: recording?.finish() });
       return finish;
     };
+    // What the inner layers have closed may still be on its way through the recording.
+    const onFinish = (finish: Finish): Finish | Promise<Finish> =>
+      recorded === null ? end(finish) : recorded.ended().then(() => end(finish));
     // `finished` never rejects; if a layer breaks that promise the line must still be written.
-    const onBroken = (): Finish => onFinish({ outcome: "internal_error", bytesOut: 0 });
-    return {
-      status,
-      headers: response.headers,
-      body: response.body,
-      finished: response.finished.then(onFinish, onBroken),
-    };
+    const onBroken = (): Finish | Promise<Finish> => onFinish({ outcome: "internal_error", bytesOut: 0 });
+    const finished = response.finished.then(onFinish, onBroken);
+    const body = recorded?.body ?? response.body;
+    if (!(body instanceof ReadableStream) && !record.attempts.some(isInLedger)) {
+      await finished;
+      await sink.written();
+    }
+    return { status, headers: response.headers, body, finished };
   };
+}
+
+/** A hold is on disk before an attempt is sent, and what is found there at the next start gets its line. */
+function isInLedger({ outcome }: AttemptRecord): boolean {
+  return outcome?.startsWith("skipped_") !== true;
 }
 
 function openRecord(id: string, arrivedAt: number): AuditRecord {
@@ -83,14 +119,20 @@ function openRecord(id: string, arrivedAt: number): AuditRecord {
   };
 }
 
+interface Ending {
+  readonly outcome: Outcome;
+  readonly status: number;
+  /** Monotonic, milliseconds. */
+  readonly startedAt: number;
+  readonly bytesOut: number;
+  readonly content: ContentFacts | undefined;
+}
+
 function close(
   parts: AuditParts,
   request: Arrived,
   record: AuditRecord,
-  outcome: Outcome,
-  status: number,
-  startedAt: number,
-  bytesOut: number,
+  { outcome, status, startedAt, bytesOut, content }: Ending,
 ): void {
   let nanos = 0;
   let heldNanos = 0;
@@ -122,6 +164,7 @@ function close(
     replayOf: record.replayOf,
     bytesIn: record.bytesIn,
     bytesOut,
+    ...(content !== undefined && { content }),
   };
   const durable = parts.sink.append(facts);
   parts.tally.closed(facts);

@@ -10,6 +10,7 @@
 import { usdFromNanos } from "../../money.ts";
 import type { AttemptRecord } from "../../request.ts";
 import { withOthers } from "../../wire/usage.ts";
+import type { ContentFacts } from "./content/recording.ts";
 import type { AuditFacts } from "./sink.ts";
 
 /** A line fits one atomic write of a page. */
@@ -88,9 +89,19 @@ function entryOf(seq: number, prev: string, facts: AuditFacts, maxText: number, 
   };
   if (facts.clientRetry !== undefined) entry["client_retry"] = facts.clientRetry;
   if (facts.replayOf !== undefined) entry["replay_of"] = clip(facts.replayOf, maxText);
+  if (facts.content !== undefined) entry["content"] = contentOf(facts.content);
   const leftOut = facts.attempts.length - maxAttempts;
   if (leftOut > 0) entry["attempts_left_out"] = leftOut;
   return entry;
+}
+
+function contentOf({ request, answer, kept, redacted }: ContentFacts): object {
+  return {
+    request,
+    answer,
+    ...(kept !== undefined && { kept: kept === null ? null : { file: kept.file, from: kept.from, to: kept.to } }),
+    ...(redacted === true && { redacted }),
+  };
 }
 
 /** Of an answer in two halves: the prompt once, the output of both, as the client was told. */

@@ -5,18 +5,36 @@
 
 import { setImmediate } from "node:timers";
 import type { Clock } from "../../clock.ts";
-import { AuditFile, codeOf, type FileCalls } from "./audit-file.ts";
-import { hashLine, type ChainPosition } from "./chain.ts";
+import { AuditFile, codeOf, type FileCalls, type FileRotation, type FileWatcher } from "./audit-file.ts";
+import { CHAIN_START, hashLine, type ChainPosition } from "./chain.ts";
 import { entryLine } from "./entry.ts";
 import { recordedCosts } from "./recorded-costs.ts";
+import { periodEnd, type RotationPeriod } from "./rotation-period.ts";
 import type { AuditFacts, AuditHealth, AuditSink } from "./sink.ts";
+import { startPosition } from "./start-position.ts";
+
+/** As in the configuration. */
+export interface Rotation {
+  readonly sizeBytes: number;
+  readonly keep: number;
+  readonly every?: RotationPeriod | undefined;
+  /** Of `every`; an IANA name. */
+  readonly timezone?: string | undefined;
+}
 
 export interface FileSinkOptions {
   /** Absolute path. */
   readonly path: string;
   readonly clock: Clock;
   /** Rotation, as in the configuration. */
-  readonly rotate: { readonly sizeBytes: number; readonly keep: number };
+  readonly rotate: Rotation;
+  /** A line that is known to have been written; null: none is. The numbers go on after it, whatever is in the file. */
+  readonly sealed?: ChainPosition | null;
+  readonly watcher?: FileWatcher;
+  /** Called with what points to tampering; absent: `onNote` is. */
+  readonly onAlarm?: (text: string) => void;
+  /** How often an idle gateway looks whether the file is in its place, milliseconds. */
+  readonly lookEveryMs?: number;
   /** At least this long between two syncs, milliseconds. */
   readonly syncEveryMs?: number;
   /** How often a faulty file is tried again, milliseconds. */
@@ -48,7 +66,9 @@ export class FileSink implements AuditSink, AsyncDisposable {
   readonly #ensureEveryMs: number;
   readonly #maxPending: number;
   readonly #onNote: (text: string) => void;
+  readonly #onAlarm: (text: string) => void;
   readonly #notes: string[] = [];
+  readonly #look: ReturnType<typeof setInterval>;
 
   #seq: number;
   #head: string;
@@ -62,6 +82,8 @@ export class FileSink implements AuditSink, AsyncDisposable {
   /** Lines without newline, in order, that are not in the file yet. */
   #queue: string[] = [];
   #flushPlanned = false;
+  /** Whoever waits for the next flush. */
+  #out: PromiseWithResolvers<void> | null = null;
   /** When the file was last found to be in its place, monotonic milliseconds. */
   #ensuredAt = Number.NEGATIVE_INFINITY;
   /** What was written since the last successful sync, needed again if the next one fails. */
@@ -84,17 +106,27 @@ export class FileSink implements AuditSink, AsyncDisposable {
     this.#ensureEveryMs = options.ensureEveryMs ?? ENSURE_EVERY_MS;
     this.#maxPending = options.maxPending ?? 10_000;
     this.#onNote = options.onNote ?? (() => undefined);
+    this.#onAlarm = options.onAlarm ?? this.#onNote;
+    this.#written = CHAIN_START;
     this.#file = new AuditFile({
       path: options.path,
-      rotateAtBytes: options.rotate.sizeBytes,
-      keep: options.rotate.keep,
+      rotation: fileRotation(options.rotate),
       note: (text) => this.#note(text),
+      alarm: (text) => this.#alarm(text),
+      written: () => this.#written,
+      now: () => options.clock.now(),
+      watcher: options.watcher,
       ...(options.calls === undefined ? {} : { calls: options.calls }),
     });
-    const position = this.#file.start(options.clock.now());
+    const { position, alarm } = startPosition(options.path, this.#file.start(), options.sealed ?? null);
+    if (alarm !== null) this.#alarm(alarm);
     this.#seq = position.seq;
     this.#head = position.head;
     this.#written = position;
+    // What the last process wrote was synced just now.
+    this.#durable = alarm === null ? position : null;
+    this.#look = setInterval(() => this.#lookAtFile(), options.lookEveryMs ?? 1_000);
+    this.#look.unref();
   }
 
   append(facts: AuditFacts): Promise<boolean> {
@@ -111,6 +143,12 @@ export class FileSink implements AuditSink, AsyncDisposable {
       setImmediate(this.#flushTurn);
     }
     return this.#group.promise;
+  }
+
+  written(): Promise<void> {
+    if (!this.#flushPlanned) return Promise.resolve();
+    this.#out ??= Promise.withResolvers<void>();
+    return this.#out.promise;
   }
 
   get faulty(): boolean {
@@ -133,14 +171,14 @@ export class FileSink implements AuditSink, AsyncDisposable {
     return new Set(recordedCosts(this.#path, ids).keys());
   }
 
-  /** The last line that is known to be on the disk; null: no sync has ended since the start. */
+  /** The last line that is known to be on the disk; null: none is. */
   durable(): ChainPosition | null {
     return this.#durable;
   }
 
   /** A reload has changed when the file is rotated; `audit.file` itself needs a restart. */
   configure(rotate: FileSinkOptions["rotate"]): void {
-    this.#file.setRotation(rotate.sizeBytes, rotate.keep);
+    this.#file.setRotation(fileRotation(rotate));
   }
 
   /** Writes and syncs what is queued, whatever the pace; tries a faulty file once more. True: all lines are durable. */
@@ -163,6 +201,7 @@ export class FileSink implements AuditSink, AsyncDisposable {
     if (this.#closed) return;
     await this.flush();
     this.#closed = true;
+    clearInterval(this.#look);
     if (this.#cooling !== null) clearTimeout(this.#cooling);
     if (this.#retry !== null) clearInterval(this.#retry);
     this.#lost += this.#queue.length;
@@ -173,9 +212,12 @@ export class FileSink implements AuditSink, AsyncDisposable {
 
   readonly #flushTurn = (): void => {
     this.#flushPlanned = false;
-    if (this.#closed) return;
-    this.#write();
-    if (this.#cooling === null) this.#startSync();
+    if (!this.#closed) {
+      this.#write();
+      if (this.#cooling === null) this.#startSync();
+    }
+    this.#out?.resolve();
+    this.#out = null;
   };
 
   /** Writes the queue; on failure what is not written stays queued and the sink is faulty. */
@@ -217,6 +259,16 @@ export class FileSink implements AuditSink, AsyncDisposable {
     if (at - this.#ensuredAt < this.#ensureEveryMs) return;
     this.#file.ensure();
     this.#ensuredAt = at;
+  }
+
+  /** What happens to the file of an idle gateway is told at once, too, not with the next request. */
+  #lookAtFile(): void {
+    if (this.#closed || this.#fault !== null || this.#syncing !== null) return;
+    try {
+      this.#file.ensure();
+    } catch (error) {
+      this.#fail(`the file cannot be opened: ${codeOf(error)}`);
+    }
   }
 
   #startSync(): void {
@@ -311,8 +363,22 @@ export class FileSink implements AuditSink, AsyncDisposable {
   }
 
   #note(text: string): void {
-    this.#notes.push(text);
-    if (this.#notes.length > MAX_NOTES) this.#notes.shift();
+    this.#keep(text);
     this.#onNote(text);
   }
+
+  #alarm(text: string): void {
+    this.#keep(text);
+    this.#onAlarm(text);
+  }
+
+  #keep(text: string): void {
+    this.#notes.push(text);
+    if (this.#notes.length > MAX_NOTES) this.#notes.shift();
+  }
+}
+
+function fileRotation({ sizeBytes, keep, every, timezone }: Rotation): FileRotation {
+  const zone = timezone ?? "UTC";
+  return { atBytes: sizeBytes, keep, periodEnd: every === undefined ? undefined : (ms) => periodEnd(every, zone, ms) };
 }

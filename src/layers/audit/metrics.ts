@@ -24,6 +24,9 @@ export function metricsText(stats: StatsDocument, tally: Tally, holdsExceeded: n
     ]),
     family("sanctum_audit_entries", "gauge", "Number of the last audit line.", [[{}, stats.audit.entries]]),
     family("sanctum_audit_up", "gauge", "1: audit lines can be written.", [[{}, stats.audit.fault === null ? 1 : 0]]),
+    family("sanctum_audit_alarms", "gauge", "Signs of tampering that nobody has accepted.", [
+      [{}, stats.audit.alarms.length],
+    ]),
     family("sanctum_ledger_up", "gauge", "1: money can be spent.", [[{}, stats.ledger.fault === null ? 1 : 0]]),
     family("sanctum_ledger_holds_exceeded_total", "counter", "Settlements above their hold since the start.", [
       [{}, stats.ledger.exceeded],
@@ -99,6 +102,18 @@ function providerFamilies(stats: StatsDocument): string[] {
       of((p) => (p.state === "closed" ? 1 : 0)),
     ),
     family(
+      "sanctum_provider_models_down",
+      "gauge",
+      "Models of it that are left alone: broken, at their limit, or not there.",
+      of((p) => Object.keys(p.models ?? {}).length),
+    ),
+    family(
+      "sanctum_provider_backoff_seconds",
+      "gauge",
+      "Until it, or a model of it, is asked again after a refusal; 0: it is not left alone.",
+      of(({ backoff_until }) => secondsUntil(backoff_until, stats.now)),
+    ),
+    family(
       "sanctum_provider_requests",
       "gauge",
       "Attempts sent in the day.",
@@ -125,6 +140,10 @@ function providerFamilies(stats: StatsDocument): string[] {
     family("sanctum_provider_limit_remaining", "gauge", "What is left of it.", limitSamples(stats, "remaining")),
     family("sanctum_provider_latency_seconds", "gauge", "Quantiles of the last good attempts.", latencies),
   ];
+}
+
+function secondsUntil(at: string | null, now: string): number {
+  return at === null ? 0 : Math.max(0, Math.ceil((Date.parse(at) - Date.parse(now)) / 1_000));
 }
 
 const limitKinds = ["requests", "tokens", "input_tokens", "output_tokens"] as const;

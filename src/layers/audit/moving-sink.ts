@@ -14,6 +14,10 @@ export class MovingSink implements AuditSink {
     return this.target.append(facts);
   }
 
+  written(): Promise<void> {
+    return this.target.written();
+  }
+
   get faulty(): boolean {
     return this.target.faulty;
   }

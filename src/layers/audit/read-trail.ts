@@ -10,10 +10,10 @@ export interface ReadTrailOptions {
   readonly sinceMs?: number;
   /** Arrival before this moment. */
   readonly untilMs?: number;
-  /** Each request of the period, in the order of the file. */
-  readonly take: (entry: TrailEntry) => void;
-  /** Called now and then with the number of lines so far. */
-  readonly onProgress?: (lines: number) => void;
+  /** Each request of the period, in the order of the file. `line` is what it was read from. */
+  readonly take: (entry: TrailEntry, line: string) => void;
+  /** Called now and then with the lines and bytes so far. What it returns is waited for, so that a slow writer is not overrun. */
+  readonly onProgress?: (lines: number, bytes: number) => void | Promise<void>;
 }
 
 /** What could not be used, so that a report can say so. */
@@ -45,10 +45,12 @@ const LAST_LINE_BYTES = 65_536;
 export async function readTrail(files: readonly string[], options: ReadTrailOptions): Promise<TrailReading> {
   const reader = new TrailReader(options);
   let skippedFiles = 0;
+  let bytes = 0;
+  const onBytes = (read: number): void | Promise<void> => options.onProgress?.(reader.lines, (bytes += read));
   for (const [i, file] of files.entries()) {
     // The newest file is written to, so its end says nothing.
     if (i < files.length - 1 && isOlderThan(file, options.sinceMs)) skippedFiles++;
-    else await readFile(file, reader, options.onProgress);
+    else await readFile(file, reader, onBytes);
   }
   const { lines, unreadable, firstUnreadable, missing } = reader;
   return { lines, unreadable, firstUnreadable, missing, files: files.length, skippedFiles };
@@ -98,7 +100,7 @@ class TrailReader {
     if (untilMs !== undefined && entry.at >= untilMs) return;
     if (this.#seq > 0 && entry.seq > this.#seq + 1) this.missing += entry.seq - this.#seq - 1;
     this.#seq = entry.seq;
-    take(entry);
+    take(entry, text);
   }
 
   tooLong(): void {
@@ -118,7 +120,7 @@ class TrailReader {
 async function readFile(
   file: string,
   reader: TrailReader,
-  onProgress: ((lines: number) => void) | undefined,
+  onBytes: (read: number) => void | Promise<void>,
 ): Promise<void> {
   reader.beginFile(file);
   const buffer = Buffer.alloc(CHUNK_BYTES + MAX_LINE_BYTES);
@@ -142,7 +144,7 @@ async function readFile(
       overlong = true;
       kept = 0;
     } else buffer.copyWithin(0, start, length);
-    onProgress?.(reader.lines);
+    await onBytes(bytesRead);
   }
   if (overlong) reader.tooLong();
   else if (kept > 0) reader.line(buffer.toString("utf8", 0, kept));

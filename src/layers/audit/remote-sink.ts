@@ -20,6 +20,7 @@ export function fromErrand({ facts }: LineErrand): AuditFacts {
 
 export class RemoteSink implements AuditSink {
   readonly faulty = false;
+  #last: Promise<unknown> = Promise.resolve();
   readonly #tell: (errand: LineErrand) => Promise<unknown>;
 
   /** `tell` resolves to true when the line is durable; rejects where nobody writes any more. */
@@ -28,10 +29,17 @@ export class RemoteSink implements AuditSink {
   }
 
   append(facts: AuditFacts): Promise<boolean> {
-    return this.#tell(toErrand(facts)).then(
-      (durable) => durable === true,
+    const durable = this.#tell(toErrand(facts)).then(
+      (told) => told === true,
       () => false,
     );
+    this.#last = durable;
+    return durable;
+  }
+
+  /** Told lines are answered in order. */
+  async written(): Promise<void> {
+    await this.#last;
   }
 
   health(): AuditHealth {

@@ -8,6 +8,7 @@ import {
   readSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   unlinkSync,
   writeSync,
@@ -25,6 +26,19 @@ export function rotatedName(file: string, nowMs: number, taken: (path: string) =
   let candidate = join(folder, `${stem}-${stamp}${extension}`);
   for (let n = 2; taken(candidate); n++) candidate = join(folder, `${stem}-${stamp}-${n}${extension}`);
   return candidate;
+}
+
+/** For a file that somebody put in the trail's place: it does not belong to the trail. */
+export function foreignName(file: string, nowMs: number, taken: (path: string) => boolean): string {
+  const stamp = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, "");
+  let candidate = `${file}.foreign-${stamp}`;
+  for (let n = 2; taken(candidate); n++) candidate = `${file}.foreign-${stamp}-${n}`;
+  return candidate;
+}
+
+/** The seal of a rotated file lies beside it, and goes with it. */
+export function sealName(segment: string): string {
+  return `${segment}.seal`;
 }
 
 /**
@@ -77,6 +91,7 @@ export function prune(file: string, oldest: string, last: ChainPosition): void {
   }
   renameSync(temporary, prunedName(file));
   unlinkSync(oldest);
+  rmSync(sealName(oldest), { force: true });
 }
 
 function prunedName(file: string): string {
@@ -93,12 +108,20 @@ function namesIn(folder: string): string[] {
 
 function belongs(name: string, file: string): boolean {
   if (name === basename(file)) return true;
-  return ownPattern(file).test(name) || (name.startsWith(`${basename(file)}.`) && /\.\d+$/.test(name));
+  if (ownPattern(file).test(name) || datedPattern(file).test(name)) return true;
+  // logrotate: `….jsonl.1`, and with `dateext` `….jsonl-20261123` or, with `extension`, `…-20261123.jsonl`.
+  const suffix = name.startsWith(basename(file)) ? name.slice(basename(file).length) : "";
+  return /^\.(?:.*\.)?\d+$/.test(suffix) || /^-\d{8}(?:-\d+)?$/.test(suffix);
 }
 
 function ownPattern(file: string): RegExp {
   const { stem, extension } = partsOf(file);
   return new RegExp(`^${RegExp.escape(stem)}-\\d{8}T\\d{6}Z(?:-\\d+)?${RegExp.escape(extension)}$`);
+}
+
+function datedPattern(file: string): RegExp {
+  const { stem, extension } = partsOf(file);
+  return new RegExp(`^${RegExp.escape(stem)}-\\d{8}(?:-\\d+)?${RegExp.escape(extension)}$`);
 }
 
 function partsOf(file: string): { folder: string; stem: string; extension: string } {

@@ -3,6 +3,7 @@
 import type { AttemptRecord, Outcome } from "../../request.ts";
 import type { Dialect } from "../../wire/neutral.ts";
 import type { Nanos } from "../../money.ts";
+import type { ContentFacts } from "./content/recording.ts";
 
 /** Everything a line says about one request, before it has a place in the chain. */
 export interface AuditFacts {
@@ -35,6 +36,8 @@ export interface AuditFacts {
   readonly replayOf?: string | undefined;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** What is kept of prompt and answer; absent: nothing is to be. */
+  readonly content?: ContentFacts | undefined;
 }
 
 export interface AuditHealth {
@@ -60,6 +63,8 @@ export interface AuditSink {
    * durable, which after a fault may be much later, and to false when it was given up. Never rejects.
    */
   append(facts: AuditFacts): Promise<boolean>;
+  /** Resolves when the lines so far are out of the process, or cannot be for now. Never rejects. */
+  written(): Promise<void>;
   /** Lines cannot be written now. Cheap: asked for every request. */
   readonly faulty: boolean;
   health(): AuditHealth;

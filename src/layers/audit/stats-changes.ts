@@ -1,6 +1,10 @@
 // `/stats/stream`: the document again whenever it has changed, for any number of watchers from one timer.
 
-import type { StatsDocument } from "./stats.ts";
+/** What is watched. Its time is no change. */
+export interface WatchedDocument {
+  readonly now: string;
+  readonly uptime_s: number;
+}
 
 const EVERY_MS = 250;
 const MAX_WATCHERS = 64;
@@ -12,14 +16,14 @@ interface Watcher {
 }
 
 export class StatsChanges {
-  readonly #build: () => StatsDocument;
+  readonly #build: () => WatchedDocument;
   readonly #everyMs: number;
   readonly #watchers = new Set<Watcher>();
   #timer: ReturnType<typeof setInterval> | null = null;
   #seen = "";
   #text = "";
 
-  constructor(build: () => StatsDocument, everyMs: number = EVERY_MS) {
+  constructor(build: () => WatchedDocument, everyMs: number = EVERY_MS) {
     this.#build = build;
     this.#everyMs = everyMs;
   }

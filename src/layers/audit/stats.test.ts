@@ -21,6 +21,7 @@ function newStage(changes: Partial<StatsParts> = {}) {
     config: () => ({ generation: 4, loadedAt: Date.UTC(2026, 10, 23, 16), fault: null }),
     providers: () => [["anthropic", { state: "closed", key: "ok", limits: {}, waiting: 0, backoffUntil: null }]],
     audit: () => ({ entries: 24, head: "sha256:aa", lastWrittenAt: null, fault: null, pending: 0, lost: 0, notes: [] }),
+    seal: () => ({ place: "keychain", seq: 23, fault: null, alarms: [] }),
     ledger: () => ({ fault: null, exceeded: 0, expired: 0, notes: [] }),
     ...changes,
   };
@@ -30,6 +31,19 @@ function newStage(changes: Partial<StatsParts> = {}) {
 const none = { spentNanos: 0, heldNanos: 0 };
 
 describe("the /stats document", () => {
+  test("names the models that are left alone where there are any, and /metrics counts them", () => {
+    const models = { "claude-opus": { state: "open", backoff_until: "2026-11-23T17:00:30.500Z" } } as const;
+    const backoffUntil = "2026-11-23T17:00:30.500Z";
+    const { stats, tally } = newStage({
+      providers: () => [["anthropic", { state: "closed", key: "ok", limits: {}, waiting: 0, backoffUntil, models }]],
+    });
+    expect(stats().providers["anthropic"]).toMatchObject({ backoff_until: backoffUntil, models });
+    const text = metricsText(stats(), tally, 0);
+    expect(text).toContain('sanctum_provider_models_down{provider="anthropic"} 1\n');
+    expect(text).toContain('sanctum_provider_backoff_seconds{provider="anthropic"} 31\n');
+    expect(text).not.toContain("claude-opus");
+  });
+
   test("has the members of the contract in its order", () => {
     const { stats, tally, clock } = newStage();
     tally.opened();
@@ -77,7 +91,14 @@ describe("the /stats document", () => {
       models: {
         "anthropic/claude-sonnet-4-5": { requests: 1, spent_usd: 0.0087, input_tokens: 1200, output_tokens: 340 },
       },
-      audit: { entries: 24, head: "sha256:aa", last_written_at: null, fault: null },
+      audit: {
+        entries: 24,
+        head: "sha256:aa",
+        last_written_at: null,
+        fault: null,
+        seal: { key: "keychain", seq: 23, fault: null },
+        alarms: [],
+      },
       ledger: { fault: null, exceeded: 0, expired: 0, notes: [] },
       overload: { level: "none", reasons: [], shed: 0 },
       totals: { requests: 1, spent_usd: 0.312345, saved_usd: 0, local_share: 0 },
@@ -253,6 +274,8 @@ describe("/metrics", () => {
     expect(text).toContain("sanctum_holds_exceeded_total 2\n");
     expect(text).toContain('sanctum_requests_total{agent="odd\\"\\\\\\nname",outcome="ok"} 1\n');
     expect(text).toContain('sanctum_spent_usd{agent="windu"} 0.312345\n');
+    expect(text).toContain('sanctum_provider_models_down{provider="anthropic"} 0\n');
+    expect(text).toContain('sanctum_provider_backoff_seconds{provider="anthropic"} 0\n');
     expect(text).toContain('sanctum_provider_up{provider="anthropic"} 1\n');
     expect(text).toContain('sanctum_provider_latency_seconds{provider="anthropic",quantile="0.5"} 0.21\n');
     expect(text).toContain("sanctum_audit_entries 24\n");

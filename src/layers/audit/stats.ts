@@ -5,6 +5,8 @@ import type { Clock } from "../../clock.ts";
 import { usdFromNanos, type Nanos } from "../../money.ts";
 import { driftOf } from "./drift.ts";
 import type { Percentiles } from "./latency-window.ts";
+import type { AuditAlarm } from "./seal.ts";
+import type { SealStatus } from "./sealer.ts";
 import type { AuditHealth } from "./sink.ts";
 import { noCounts, type Tally } from "./tally.ts";
 import { createZonedTime } from "./zoned-time.ts";
@@ -44,6 +46,14 @@ export interface ProviderStatus {
   readonly backoffUntil: string | null;
   /** Absent: it is not local. */
   readonly server?: ServerStatus;
+  /** Those that are left alone, by the provider's own names. */
+  readonly models?: Readonly<Record<string, ModelStatus>>;
+}
+
+export interface ModelStatus {
+  readonly state: "closed" | "open" | "half_open";
+  /** ISO 8601. */
+  readonly backoff_until: string | null;
 }
 
 /** How a local server was seen last. */
@@ -117,6 +127,7 @@ export interface StatsParts {
   /** Absent: nobody looks. */
   missingModels?(): readonly MissingModelStatus[];
   audit(): AuditHealth;
+  seal(): SealStatus;
   ledger(): LedgerStatus;
   /** Whether new work is turned away; absent: nobody looks. */
   overload?(): OverloadStatus;
@@ -166,6 +177,8 @@ export interface ProviderStats {
   readonly backoff_until: string | null;
   /** Only where it is local. */
   readonly server?: ServerStats;
+  /** Those of its models that are left alone, where any is; the others are as the provider is. */
+  readonly models?: Readonly<Record<string, ModelStatus>>;
 }
 
 export interface ServerStats {
@@ -207,6 +220,12 @@ export interface StatsDocument {
     readonly head: string;
     readonly last_written_at: string | null;
     readonly fault: { readonly since: string; readonly message: string } | null;
+    readonly seal: {
+      readonly key: SealStatus["place"];
+      readonly seq: number;
+      readonly fault: string | null;
+    };
+    readonly alarms: readonly AuditAlarm[];
   };
   readonly totals: {
     readonly requests: number;
@@ -233,6 +252,7 @@ export function createStats(parts: StatsParts): () => StatsDocument {
     const day = parts.day();
     const health = parts.audit();
     const missing = parts.missingModels?.() ?? [];
+    const seal = parts.seal();
     const { agents, spentMicros } = agentStats(parts);
     return {
       version: parts.version,
@@ -250,6 +270,8 @@ export function createStats(parts: StatsParts): () => StatsDocument {
         head: health.head,
         last_written_at: health.lastWrittenAt === null ? null : zoned(health.lastWrittenAt),
         fault: health.fault === null ? null : { since: zoned(health.fault.since), message: health.fault.message },
+        seal: { key: seal.place, seq: seal.seq, fault: seal.fault },
+        alarms: seal.alarms,
       },
       totals: totalStats(parts.tally, spentMicros),
       ledger: parts.ledger(),
@@ -335,6 +357,7 @@ function providerStats(parts: StatsParts, zoned: (ms: number) => string): Record
         waiting: status.waiting,
         backoff_until: status.backoffUntil,
         ...(status.server !== undefined && { server: { ...status.server, since: zoned(status.server.since) } }),
+        ...(Object.keys(status.models ?? {}).length > 0 && { models: status.models }),
       },
     ]);
   }

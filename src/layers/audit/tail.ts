@@ -62,6 +62,17 @@ export function lastPosition(fd: number, size: number): ChainPosition | null {
   return null;
 }
 
+/** The beginning of a file's first line, up to what `parseLineHead` needs; null: the file is empty. */
+export function firstLine(path: string): string | null {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const start = readExactly(fd, Buffer.alloc(LINE_HEAD_BYTES), 0, LINE_HEAD_BYTES);
+    return start.length === 0 ? null : start.toString("latin1");
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** The last whole lines of a file, oldest first, looking at no more than its last `maxBytes`. */
 export function lastLines(path: string, count: number, maxBytes: number): string[] {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

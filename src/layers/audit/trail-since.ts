@@ -59,7 +59,7 @@ function chargeOf(line: string): LineCharge | null {
 }
 
 /** The whole lines of a trail, newest first. */
-function* linesBackwards(path: string): Generator<string> {
+export function* linesBackwards(path: string): Generator<string> {
   for (const file of auditFiles(path).toReversed()) {
     const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {

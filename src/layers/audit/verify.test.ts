@@ -137,11 +137,11 @@ describe("tampering is named with file, line and rule:", () => {
   });
 
   test("an end cut off at a line, or written anew, where the gateway's own position is known", async () => {
-    const anchor = { seq: COUNT, head: hashLine(good[COUNT - 1]!) };
-    expect((await verdict(good, { anchor })).ok).toBe(true);
-    expect((await verdict(good.slice(0, -3), { anchor })).broken).toMatchObject({ line: 18, rule: "missing" });
+    const known = [{ seq: COUNT, head: hashLine(good[COUNT - 1]!), by: "the gateway" }];
+    expect((await verdict(good, { known })).ok).toBe(true);
+    expect((await verdict(good.slice(0, -3), { known })).broken).toMatchObject({ line: 18, rule: "missing" });
     const anew = entryLine(COUNT, hashLine(good[COUNT - 2]!), sampleFacts({ nanos: 0 }));
-    const result = await verdict(good.with(COUNT - 1, anew), { anchor });
+    const result = await verdict(good.with(COUNT - 1, anew), { known });
     expect(result.broken).toMatchObject({ line: COUNT, rule: "edited" });
   });
 

@@ -22,19 +22,26 @@ export interface VerifyResult {
   readonly ok: boolean;
   /** Lines that are sound, from the start on. */
   readonly lines: number;
+  /** Lines before the start that are still there; nothing is said about them. */
+  readonly skipped: number;
   readonly files: number;
   /** Where the chain stands after the last sound line; compare it with `/stats` to notice a cut-off end. */
   readonly last: ChainPosition;
   readonly broken: AuditBreak | null;
 }
 
+/** A line that is known from elsewhere: the trail must reach it and agree with it. */
+export interface KnownLine extends ChainPosition {
+  /** Who knows it, for a person: `the gateway`, `the checkpoint`. */
+  readonly by: string;
+}
+
 export interface VerifyOptions {
-  /** Where the first file goes on from, where older ones were deleted. */
+  /** The trail is whole from after this line on, which older files may still hold. */
   readonly start?: ChainPosition;
-  /** A position that is known from elsewhere (the running gateway): the trail must reach it and agree with it. */
-  readonly anchor?: ChainPosition;
-  /** Called now and then with the number of lines so far. */
-  readonly onProgress?: (lines: number) => void;
+  readonly known?: readonly KnownLine[];
+  /** Called now and then with the lines and bytes so far. */
+  readonly onProgress?: (lines: number, bytes: number) => void;
 }
 
 const CHUNK_BYTES = 1 << 20;
@@ -46,21 +53,23 @@ const LOOK_AHEAD_LINES = 10_000;
 
 /** Stops at the first broken line. Rejects only where a file cannot be read. */
 export async function verifyAudit(files: readonly string[], options: VerifyOptions = {}): Promise<VerifyResult> {
-  const checker = new ChainChecker(options.start ?? CHAIN_START, options.anchor ?? CHAIN_START);
+  const checker = new ChainChecker(options.start ?? CHAIN_START, options.known ?? []);
+  let bytes = 0;
+  const onBytes = (read: number): void => {
+    bytes += read;
+    options.onProgress?.(checker.sound, bytes);
+  };
   for (const file of files) {
     checker.beginFile(file);
-    if (await checkFile(file, checker, options.onProgress)) break;
+    if (await checkFile(file, checker, onBytes)) break;
   }
   const broken = checker.end();
-  return { ok: broken === null, lines: checker.sound, files: files.length, last: checker.position, broken };
+  const { sound: lines, skipped, position: last } = checker;
+  return { ok: broken === null, lines, skipped, files: files.length, last, broken };
 }
 
 /** True: a verdict is reached and the rest need not be read. */
-async function checkFile(
-  file: string,
-  checker: ChainChecker,
-  onProgress: ((lines: number) => void) | undefined,
-): Promise<boolean> {
+async function checkFile(file: string, checker: ChainChecker, onBytes: (read: number) => void): Promise<boolean> {
   const buffer = Buffer.alloc(CHUNK_BYTES + MAX_LINE_BYTES);
   await using handle = await open(file, "r");
   let kept = 0;
@@ -76,7 +85,7 @@ async function checkFile(
     kept = length - start;
     if (kept > MAX_LINE_BYTES) return checker.notALine("this line is longer than any audit line");
     buffer.copyWithin(0, start, length);
-    onProgress?.(checker.sound);
+    onBytes(bytesRead);
   }
   return kept > 0 && checker.torn();
 }
@@ -89,7 +98,10 @@ interface Place {
 /** Fed with lines in order. After a doubt it looks at later lines before it names the rule. */
 class ChainChecker {
   sound = 0;
-  readonly #anchor: ChainPosition;
+  skipped = 0;
+  readonly #start: ChainPosition;
+  /** Still to be reached, nearest first. */
+  readonly #known: KnownLine[];
   #seq: number;
   #head: string;
   #file = "";
@@ -101,10 +113,11 @@ class ChainChecker {
   /** Lines from `seq` on were expected at `at` but did not come. */
   #gap: { readonly at: Place; readonly seq: number; readonly found: number; looked: number } | null = null;
 
-  constructor(start: ChainPosition, anchor: ChainPosition) {
+  constructor(start: ChainPosition, known: readonly KnownLine[]) {
     this.#seq = start.seq;
     this.#head = start.head;
-    this.#anchor = anchor;
+    this.#start = start;
+    this.#known = known.filter(({ seq }) => seq > start.seq).sort((a, b) => a.seq - b.seq);
   }
 
   get position(): ChainPosition {
@@ -120,6 +133,11 @@ class ChainChecker {
   line(buffer: Buffer, start: number, end: number): boolean {
     this.#line++;
     const head = parseLineHead(buffer.toString("latin1", start, Math.min(end, start + LINE_HEAD_BYTES)));
+    if (this.sound === 0 && this.#isBeforeStart(head?.seq)) {
+      this.skipped++;
+      const same = head?.seq !== this.#start.seq || hashLine(buffer.subarray(start, end)) === this.#start.head;
+      return !same && this.#break("edited", this.#here(), "the trail was to go on from another line than this");
+    }
     if (this.#gap !== null) return this.#lookAhead(head?.seq);
     if (this.#unsealed !== null) return this.#judgeUnsealed(head?.prev);
     if (head === null || buffer[end - 1] !== CLOSING_BRACE) {
@@ -138,8 +156,9 @@ class ChainChecker {
       this.#unsealed = { at: this.#here(), before: this.#previous, hash };
       return false;
     }
-    if (expected === this.#anchor.seq && hash !== this.#anchor.head) {
-      return this.#break("edited", this.#here(), "the gateway has written another line here");
+    while (this.#known[0]?.seq === expected) {
+      const { head: meant, by } = this.#known.shift()!;
+      if (hash !== meant) return this.#break("edited", this.#here(), `${by} has another line ${expected}`);
     }
     this.#seq = expected;
     this.#head = hash;
@@ -163,11 +182,18 @@ class ChainChecker {
   /** The verdict when nothing more comes. */
   end(): AuditBreak | null {
     this.#settle();
-    if (this.#verdict === null && this.#seq < this.#anchor.seq) {
+    const farthest = this.#known.at(-1);
+    if (this.#verdict === null && farthest !== undefined) {
       const at = { file: this.#file, line: this.#line + 1 };
-      this.#break("missing", at, `the lines ${this.#seq + 1} to ${this.#anchor.seq} are missing at the end`);
+      const range = `lines ${this.#seq + 1} to ${farthest.seq}`;
+      this.#break("missing", at, `${range} are missing at the end; ${farthest.by} knows of them`);
     }
     return this.#verdict;
+  }
+
+  /** What is no line of ours counts to the old ones only where it stands behind one of them. */
+  #isBeforeStart(seq: number | undefined): boolean {
+    return seq === undefined ? this.skipped > 0 : seq <= this.#start.seq;
   }
 
   /** Doubts that no further line can clear. */

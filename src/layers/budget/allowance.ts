@@ -184,6 +184,11 @@ export const freeAllowance: Allowance = {
   learnPrompt: () => undefined,
 };
 
+/** No tokeniser makes tokens this long of a whole answer: one that is longer has not stopped at its limit. */
+const mostBytesPerToken = 24;
+/** A short answer may be one long token: a line of dashes, a run of spaces. */
+const longTokenBytes = 80;
+
 /** What a hold pays for. Slices are drawn ahead of what was seen, so that tokens flow out of money that is already on disk. */
 export class HeldAllowance implements Allowance {
   readonly clampTo: number | undefined;
@@ -215,12 +220,14 @@ export class HeldAllowance implements Allowance {
 
   draw(outputTokensSeen: number): boolean {
     if (this.#short) return false;
+    if (this.#granted < this.#limit && outputTokensSeen > this.#granted - slice / 2) {
+      const missing = outputTokensSeen + slice / 2 - this.#granted;
+      const tokens = Math.min(Math.ceil(missing / slice) * slice, this.#limit - this.#granted);
+      if (!this.#grow(tokens)) this.#grow(Math.min(tokens, this.#affordable()));
+    }
+    if (this.#granted < this.#limit) return outputTokensSeen <= this.#granted;
     // The upstream itself stops at the limit: what is seen counts bytes, and may be more than the tokens.
-    if (this.#granted >= this.#limit || outputTokensSeen <= this.#granted - slice / 2) return true;
-    const missing = outputTokensSeen + slice / 2 - this.#granted;
-    const tokens = Math.min(Math.ceil(missing / slice) * slice, this.#limit - this.#granted);
-    if (!this.#grow(tokens)) this.#grow(Math.min(tokens, this.#affordable()));
-    return this.#granted >= this.#limit || outputTokensSeen <= this.#granted;
+    return outputTokensSeen <= this.#limit * mostBytesPerToken + longTokenBytes;
   }
 
   learnPrompt(usage: Usage): void {

@@ -132,7 +132,7 @@ function candidateFor({ price = plainPrice, provider = "test", model = "model", 
       key: { from: "none" },
       headers: {},
       caFile: undefined,
-      timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1 },
+      timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1, totalMs: 60_000 },
       limits: {
         requestsPerMinute: undefined,
         inputTokensPerMinute: undefined,

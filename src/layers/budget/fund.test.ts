@@ -84,6 +84,17 @@ describe("an attempt", () => {
       expect(paced.attempt).toMatchObject({ nanos: 570_000, heldNanos: worst, price: "catalogue" });
     }));
 
+  test("whose output was counted here costs no more of it than was put aside, and the prompt as it was told", () =>
+    withLedger(async (ledger) => {
+      const { paced } = await attempt(ledger, {}, async ({ attempt: record }) => {
+        record.usage = usageOf({ input: 900, output: 5_000 });
+        record.usageSource = "counted";
+        return answerEnding(Promise.resolve(ok));
+      });
+      expect(spent(ledger)).toEqual({ spentNanos: 1_900_000, heldNanos: 0 });
+      expect(paced.attempt).toMatchObject({ nanos: 1_900_000, note: null });
+    }));
+
   test("is not sent where the caps do not cover it", () =>
     withLedger(async (ledger) => {
       let sent = false;
@@ -633,8 +644,13 @@ describe("a stream", () => {
 
   test("is not cut at the limit that the upstream keeps by itself", () =>
     streaming({ facts: { stream: true, maxOutputTokens: 3_000 } }, ({ allowance }) => {
-      expect(allowance.draw(1_000_000)).toBe(true);
+      expect(allowance.draw(70_000)).toBe(true);
       expect(allowance.outputTokens).toBe(3_000);
+    }));
+
+  test("is cut where the upstream goes on far beyond the limit", () =>
+    streaming({ facts: { stream: true, maxOutputTokens: 3_000 } }, ({ allowance }) => {
+      expect(allowance.draw(1_000_000)).toBe(false);
     }));
 
   test("that cannot afford a thousand tokens is not begun, unless it asks for fewer", () =>

@@ -119,12 +119,12 @@ async function servePaid(
   const closeFinished = (finish: Finish): void => {
     // A refusal of the request itself is not billed; whatever else came back is.
     if (finish.outcome === "client_error" && attempt.usage === null) hold.void("refused");
-    else settle(hold, paced, price);
+    else settle(hold, paced, price, allowance.outputTokens);
     line.moved(agent.name);
   };
   const closeFailed = (error: unknown): void => {
     if (error instanceof AttemptError && error.billed === "none") hold.void(error.outcome);
-    else if (error instanceof AttemptError) settle(hold, paced, price);
+    else if (error instanceof AttemptError) settle(hold, paced, price, allowance.outputTokens);
     else charge(hold, attempt, hold.nanos, "failed");
     line.moved(agent.name);
   };
@@ -207,13 +207,19 @@ async function closing(
   }
 }
 
-function settle(hold: Hold, paced: Paced, price: Price): void {
+/** Our own count of the output is on the high side: more than what was put aside for it no vendor bills. */
+function billable({ usage, usageSource }: AttemptRecord, granted: number): Usage | null {
+  return usage === null || usageSource !== "counted" ? usage : { ...usage, output: Math.min(usage.output, granted) };
+}
+
+function settle(hold: Hold, paced: Paced, price: Price, granted: number): void {
   const { attempt } = paced;
-  if (attempt.usage === null) {
+  const usage = billable(attempt, granted);
+  if (usage === null) {
     charge(hold, attempt, hold.nanos, "unknown");
     return;
   }
-  const cost = costOf(paced, knownLifetimes(attempt.usage, paced.request.body), price, hold.nanos);
+  const cost = costOf(paced, knownLifetimes(usage, paced.request.body), price, hold.nanos);
   attempt.price = cost.source;
   if (cost.nanos > hold.nanos) attempt.note ??= "it cost more than was held for it";
   if (cost.listedNanos !== undefined) attempt.listedNanos = cost.listedNanos;

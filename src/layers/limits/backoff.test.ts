@@ -85,3 +85,62 @@ describe("a provider that refused", () => {
     expect(backoff.waitMs("anthropic\n0", 0)).toBe(0);
   });
 });
+
+describe("an account without credit", () => {
+  const minute = 60_000;
+  const month = 30 * 86_400_000;
+
+  test("is left alone until the stated time, but for one request every five minutes that finds out", () => {
+    const backoff = backoffOf(almostOne);
+    backoff.exhausted("anthropic", month, 0);
+    expect([backoff.waitMs("anthropic", 0), backoff.untilMs("anthropic", 0)]).toEqual([5 * minute, month]);
+    expect(backoff.waitMs("anthropic", 5 * minute)).toBe(0);
+    expect(backoff.enter("anthropic", 5 * minute)).toBeTrue();
+    expect(backoff.waitMs("anthropic", 5 * minute)).toBe(5 * minute);
+    expect(backoff.isExhausted("anthropic", 5 * minute)).toBeTrue();
+    expect(backoff.waitMs("anthropic", month)).toBe(0);
+    expect([backoff.isExhausted("anthropic", month), backoff.enter("anthropic", month)]).toEqual([false, false]);
+  });
+
+  test("is asked by one at a time also where nobody said until when", () => {
+    const backoff = backoffOf(almostOne);
+    backoff.exhausted("openai", undefined, 0);
+    for (const now of [5 * minute, 10 * minute, 60 * minute]) {
+      expect(backoff.waitMs("openai", now)).toBe(0);
+      expect(backoff.enter("openai", now)).toBeTrue();
+      expect([backoff.waitMs("openai", now), backoff.isExhausted("openai", now)]).toEqual([5 * minute, true]);
+    }
+  });
+
+  test("is good again with the answer of the one who found out, and with no other's", () => {
+    const backoff = backoffOf(almostOne);
+    backoff.exhausted("anthropic", month, 0);
+    backoff.succeeded("anthropic", 10);
+    expect(backoff.waitMs("anthropic", 10)).toBeGreaterThan(0);
+    backoff.enter("anthropic", 5 * minute);
+    backoff.succeeded("anthropic", 5 * minute + 10, true);
+    expect(backoff.waitMs("anthropic", 5 * minute + 10)).toBe(0);
+  });
+
+  test("is found out about by the next one where the first never asked", () => {
+    const backoff = backoffOf(almostOne);
+    backoff.exhausted("anthropic", month, 0);
+    backoff.enter("anthropic", 5 * minute);
+    backoff.foundNothing("anthropic", 5 * minute);
+    expect(backoff.waitMs("anthropic", 5 * minute)).toBe(0);
+  });
+
+  test("is locked out for no longer than a month, whatever was said", () => {
+    const backoff = backoffOf(almostOne);
+    backoff.exhausted("anthropic", 1e15, 0);
+    expect(backoff.untilMs("anthropic", 0)).toBe(32 * 86_400_000);
+  });
+
+  test("is forgiven with all of its models and callers, and nobody else is", () => {
+    const backoff = backoffOf(almostOne);
+    for (const account of ["anthropic", "anthropic\nwindu", "anthropic2"]) backoff.exhausted(account, month, 0);
+    backoff.forgive("anthropic");
+    const waits = ["anthropic", "anthropic\nwindu", "anthropic2"].map((account) => backoff.waitMs(account, 0));
+    expect(waits).toEqual([0, 0, 5 * minute]);
+  });
+});

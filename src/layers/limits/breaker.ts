@@ -1,8 +1,9 @@
-// A circuit breaker per provider: after too many failures the provider is left alone, then one request finds out.
+// A circuit breaker of one provider, or of one model there: after too many failures it is left alone, then one request finds
+// out.
 
 import type { Clock } from "../../clock.ts";
 
-/** What the end of an attempt says about the provider. `neutral` says nothing: the client left, or it was never asked. */
+/** What the end of an attempt says. `neutral` says nothing: the client left, or it was never asked. */
 export type Verdict = "success" | "failure" | "answered" | "neutral";
 export type BreakerState = "closed" | "open" | "half_open";
 
@@ -56,6 +57,10 @@ export class MemoryBreaker implements Breaker {
     this.#clock = clock;
     this.#local = local;
     this.#nextOpenMs = local ? LOCAL_OPEN_MS : OPEN_MS;
+  }
+
+  get local(): boolean {
+    return this.#local;
   }
 
   /** A changed configuration: from the next opening on. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { AttemptError, GatewayError } from "../../errors.ts";
 import type { AttemptOutcome, Chosen, Finish, GatewayResponse, Handler, Paced, ProviderLimits } from "../../request.ts";
+import { classifyFailure } from "../../wire/failure-table.ts";
 import { Limits } from "./limits.ts";
 import { pace } from "./pace.ts";
 import { MemoryQuota, type Quota } from "./quota.ts";
@@ -244,9 +245,9 @@ describe("when the provider asks to be left alone", () => {
     expect((await attempt(ends("ok"))).status).toBe(200);
   });
 
-  test("a 429 with retry-after keeps every request away for exactly that long", async () => {
+  test("a 503 with retry-after keeps every request away for exactly that long", async () => {
     const { attempt, clock, limits } = setUp();
-    await errorOf(attempt(throws(new AttemptError("upstream_429", { status: 429, retryAfterMs: 7_000 }))));
+    await errorOf(attempt(throws(new AttemptError("upstream_503", { status: 503, retryAfterMs: 7_000 }))));
     expect(limits.status("anthropic").backoff_until).toBe("2026-11-23T18:00:07.000Z");
     const skip = await skipOf(attempt(ends("ok")));
     expect(skip).toMatchObject({ outcome: "skipped_limit", billed: "none" });
@@ -322,6 +323,98 @@ describe("when the provider asks to be left alone", () => {
   });
 });
 
+describe("what is left alone after a refusal is", () => {
+  const refusals = (error: () => AttemptError, key?: "passthrough") => async (provider: string) => {
+    const clock = new ManualClock();
+    const limits = new Limits({ clock, random: seededRandom(5), wait: clock.wait });
+    const named = providerNamed(provider, { maxWaitMs: 0 }, key);
+    limits.configure([named]);
+    const layer = pace(limits);
+    await errorOf(layer(throws(error()))(chosenFor(named, {}, "windu", "claude-opus-5")));
+    const skipped = async (model: string, agent = "windu"): Promise<string | null> => {
+      const failed = await errorOf(layer(ends("ok"))(chosenFor(named, {}, agent, model)));
+      return failed instanceof AttemptError ? (failed.note ?? "") : null;
+    };
+    return { clock, limits, skipped };
+  };
+
+  test("the family of the model, where the vendor counts by it", async () => {
+    const limited = refusals(() => new AttemptError("upstream_429", { status: 429, retryAfterMs: 7_000 }));
+    const { limits, skipped } = await limited("anthropic");
+    expect(await skipped("claude-opus-5-5")).toBe("the model is left alone for another 6995 ms");
+    expect(await skipped("claude-sonnet-4-5")).toBeNull();
+    expect(limits.status("anthropic")).toMatchObject({
+      state: "closed",
+      backoff_until: "2026-11-23T18:00:07.000Z",
+      models: { "claude-opus-5": { state: "closed", backoff_until: "2026-11-23T18:00:07.000Z" } },
+    });
+  });
+
+  test("the account, where nobody says whose limit it is", async () => {
+    const limited = refusals(() => new AttemptError("upstream_429", { status: 429, retryAfterMs: 7_000 }));
+    const { skipped } = await limited("somebody");
+    expect(await skipped("another")).toStartWith("backing off");
+  });
+
+  test("the model that the provider does not have, for a minute, and it alone", async () => {
+    const failure = classifyFailure({
+      outcome: "upstream_404",
+      status: 404,
+      fault: { status: 404, code: "model_not_found", message: "no" },
+    });
+    const { clock, limits, skipped } = await refusals(() => new AttemptError("upstream_404", { status: 404, failure }))(
+      "somebody",
+    );
+    expect(await skipped("claude-opus-5")).toStartWith("no such model for another");
+    expect(await skipped("another")).toBeNull();
+    expect(await skipped("claude-opus-5-5")).toBeNull();
+    expect(limits.status("somebody").state).toBe("closed");
+    clock.advance(60_000);
+    expect(await skipped("claude-opus-5")).toBeNull();
+  });
+
+  test("the account without credit, until the stated day, with one look every five minutes", async () => {
+    const regainMs = 7 * 86_400_000;
+    const broke = (): AttemptError => new AttemptError("upstream_402", { status: 402, regainMs });
+    const { clock, limits, skipped } = await refusals(broke)("anthropic");
+    expect(limits.status("anthropic").backoff_until).toBe("2026-11-30T18:00:00.000Z");
+    expect(await skipped("claude-sonnet-4-5")).toStartWith("out of credit for another 299995 ms");
+    clock.advance(300_000);
+    expect(await skipped("claude-sonnet-4-5")).toBeNull();
+    expect(limits.status("anthropic").backoff_until).toBeNull();
+  });
+
+  test("the account without credit, whose probe that never left keeps nobody from the next look", async () => {
+    const { attempt, clock } = setUp();
+    await errorOf(attempt(throws(new AttemptError("upstream_402", { status: 402 }))));
+    clock.advance(300_000);
+    await errorOf(attempt(throws(new AttemptError("skipped_budget"))));
+    await settled(attempt(ends("ok")));
+  });
+
+  test("one caller's account, where each brings its own", async () => {
+    const { skipped } = await refusals(
+      () => new AttemptError("upstream_402", { status: 402 }),
+      "passthrough",
+    )("somebody");
+    expect(await skipped("m", "windu")).toStartWith("out of credit");
+    expect(await skipped("m", "mothma")).toBeNull();
+  });
+
+  test("told as out of credit, so that agents stop instead of coming back", async () => {
+    const { attempt } = setUp();
+    await errorOf(attempt(throws(new AttemptError("upstream_402", { status: 402 }))));
+    expect((await skipOf(attempt(ends("ok")))).outOfCredit).toBeTrue();
+  });
+
+  test("as long as the words inside of a stream say", async () => {
+    const fault = { status: 429, code: "rate_limit_exceeded", message: "Please try again in 1.5s." };
+    const { attempt, limits } = setUp();
+    await errorOf(attempt(throws(new AttemptError("error_event", { status: 429, fault }))));
+    expect(limits.status("anthropic").backoff_until).toBe("2026-11-23T18:00:01.500Z");
+  });
+});
+
 describe("the breaker", () => {
   const failures: [AttemptOutcome, number][] = [
     ["connect_failed", 0],
@@ -358,14 +451,18 @@ describe("the breaker", () => {
       throws(new AttemptError("skipped_budget")),
       ends("upstream_400", "client_error"),
       throws(new TypeError("a bug")),
+      // The agent's budget was used up, the client did not read, the whole request had no more time: all our own doing.
+      ends("cut_stream", "refused_budget"),
+      ends("timeout_total", "upstream_error"),
+      throws(new AttemptError("timeout_deadline")),
     ];
     for (const way of harmless) {
       for (let i = 0; i < 6; i++) {
         await errorOf(settled(attempt(way)));
         clock.advance(10_000);
       }
+      expect([harmless.indexOf(way), limits.status("anthropic").state]).toEqual([harmless.indexOf(way), "closed"]);
     }
-    expect(limits.status("anthropic").state).toBe("closed");
   });
 
   test("does not count a server that loads its model, which is not left alone for it either", async () => {
@@ -435,7 +532,13 @@ describe("the breaker", () => {
     for (let i = 0; i < 5; i++) await errorOf(attempt(throws(new AttemptError("connect_failed"))));
     limits.configure([providerNamed("anthropic", { concurrent: 3 }), providerNamed("openai")]);
     expect(limits.status("anthropic").state).toBe("open");
-    expect(limits.status("openai")).toEqual({ state: "closed", backoff_until: null, limits: {}, waiting: 0 });
+    expect(limits.status("openai")).toEqual({
+      state: "closed",
+      backoff_until: null,
+      limits: {},
+      waiting: 0,
+      models: {},
+    });
     limits.configure([]);
     limits.configure([provider]);
     expect(limits.status("anthropic").state).toBe("closed");

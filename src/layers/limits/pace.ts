@@ -2,16 +2,18 @@ import type { Clock } from "../../clock.ts";
 import { AttemptError, GatewayError } from "../../errors.ts";
 import { patienceMs } from "../../patience.ts";
 import type { Chosen, Finish, GatewayResponse, Layer, Paced, Permit } from "../../request.ts";
+import { classifyFailure, type Failure } from "../../wire/failure-table.ts";
 import type { Backoff } from "./backoff.ts";
-import type { Breaker, Pass } from "./breaker.ts";
+import type { Breakers, Passes } from "./breakers.ts";
 import { limitScopeOf } from "./limit-scope.ts";
 import type { Ask, Quota, Ticket, Used } from "./quota.ts";
-import { parseRetryAfter } from "./retry-after.ts";
+import { modelRestKey } from "./rest-key.ts";
+import { toldWaitMs, waitInText } from "./told-wait.ts";
 import { endOfAnswer, endOfError, type End } from "./verdict.ts";
 
 export interface PaceParts {
   readonly quota: Quota;
-  readonly breakers: { of(provider: string): Breaker };
+  readonly breakers: Pick<Breakers, "waitMs" | "enter" | "answered" | "report">;
   readonly backoff: Backoff;
   readonly clock: Clock;
 }
@@ -21,6 +23,8 @@ export interface PaceParts {
  * that would let one request at a time through. What was used is charged afterwards, into debt where need be.
  */
 const MAX_OUTPUT_GUESS = 1_024;
+/** A model that its provider does not know is looked for again after this: it may be pulled, or put right, meanwhile. */
+const GONE_MS = 60_000;
 /** Timers may fire a little early; who waited as long as it was told must not be sent away for a fraction. */
 const TIMER_SLACK_MS = 5;
 
@@ -69,13 +73,9 @@ function accountOf(chosen: Chosen): string {
 }
 
 async function start(parts: PaceParts, chosen: Chosen, account: string): Promise<Attempt> {
-  const { name, local } = chosen.candidate.provider;
-  const breaker = parts.breakers.of(name);
-  const check = (): void => {
-    refuseWhile("skipped_breaker", "open", breaker.waitMs());
-    const waitMs = parts.backoff.waitMs(account, parts.clock.monotonic());
-    refuseWhile("skipped_limit", "backing off", waitMs - TIMER_SLACK_MS);
-  };
+  const { provider, model } = chosen.candidate;
+  const { name, local } = provider;
+  const check = (): void => checkRests(parts, chosen, account, TIMER_SLACK_MS);
   check();
   const waitsFor = { signal: chosen.signal, ms: patienceOf(chosen, parts.clock) };
   const patience = local ? { ...waitsFor, most: MOST_WAITING_AT_HOME } : waitsFor;
@@ -83,13 +83,32 @@ async function start(parts: PaceParts, chosen: Chosen, account: string): Promise
   const taking = parts.quota.take(account, name, askOf(chosen), patience);
   const ticket = taking instanceof Promise ? await taking : taking;
   const waitedMs = taking instanceof Promise ? Math.round(parts.clock.monotonic() - since) : 0;
-  if ("refusedBy" in ticket) throw refusal("skipped_limit", ticket.refusedBy, ticket.waitMs, waitedMs);
+  if ("refusedBy" in ticket) throw refusal("skipped_limit", ticket.refusedBy, ticket.waitMs, { waitedMs });
   if (taking instanceof Promise) recheck(parts, ticket, chosen, check);
   // Last, because a probe that is claimed must be made.
-  const pass = breaker.enter();
-  if (typeof pass !== "number") return new Attempt(parts, chosen, account, breaker, ticket, pass, waitedMs);
+  const passes = parts.breakers.enter(name, model);
+  if (typeof passes !== "number") return new Attempt(parts, chosen, account, ticket, passes, waitedMs);
   parts.quota.giveBack(ticket);
-  throw refusal("skipped_breaker", "open", pass, waitedMs);
+  throw refusal("skipped_breaker", "open", passes, { waitedMs });
+}
+
+/** Throws while the provider, its account, or the model there is left alone. */
+function checkRests(parts: PaceParts, chosen: Chosen, account: string, slackMs: number): void {
+  const { provider, model } = chosen.candidate;
+  const { backoff, breakers, clock } = parts;
+  refuseWhile("skipped_breaker", "open", breakers.waitMs(provider.name, model));
+  // Nobody rests, as a rule.
+  if (backoff.isEmpty) return;
+  const now = clock.monotonic();
+  const accountMs = backoff.waitMs(account, now) - slackMs;
+  if (accountMs > 0 && backoff.isExhausted(account, now))
+    throw refusal("skipped_limit", "out of credit", accountMs, { outOfCredit: true });
+  refuseWhile("skipped_limit", "backing off", accountMs);
+  const goneMs = backoff.waitMs(modelRestKey(account, model), now) - slackMs;
+  if (goneMs > 0 && backoff.isGone(modelRestKey(account, model)))
+    throw refusal("skipped_limit", "no such model", goneMs, { failure: gone });
+  const limitMs = backoff.waitMs(modelRestKey(account, scopeOf(chosen)), now) - slackMs;
+  refuseWhile("skipped_limit", "the model is left alone", limitMs);
 }
 
 /**
@@ -118,6 +137,12 @@ function recheck(parts: PaceParts, ticket: Ticket, { signal }: Chosen, check: ()
   }
 }
 
+/** As if it had been asked and had said so again. */
+const gone = classifyFailure({
+  outcome: "upstream_404",
+  status: 404,
+  fault: { status: 404, code: "model_not_found", message: "" },
+});
 const learnsNothing: Permit = { learn: () => undefined };
 
 /**
@@ -125,8 +150,7 @@ const learnsNothing: Permit = { learn: () => undefined };
  * nothing about answers. Only where the provider is to be left alone they leave it alone.
  */
 function unpaced(parts: PaceParts, chosen: Chosen, account: string): Paced {
-  refuseWhile("skipped_breaker", "open", parts.breakers.of(chosen.candidate.provider.name).waitMs());
-  refuseWhile("skipped_limit", "backing off", parts.backoff.waitMs(account, parts.clock.monotonic()));
+  checkRests(parts, chosen, account, 0);
   return { ...chosen, permit: learnsNothing };
 }
 
@@ -138,10 +162,12 @@ function refusal(
   outcome: "skipped_breaker" | "skipped_limit",
   why: string,
   waitMs: number,
-  waitedMs = 0,
+  facts: { readonly waitedMs?: number; readonly outOfCredit?: boolean; readonly failure?: Failure } = {},
 ): AttemptError {
+  const { waitedMs = 0, ...told } = facts;
   const retryAfterMs = Math.ceil(waitMs);
   return new AttemptError(outcome, {
+    ...told,
     retryAfterMs,
     note: withWait(waitedMs, `${why} for another ${retryAfterMs} ms`),
   });
@@ -154,15 +180,20 @@ function withWait(waitedMs: number, note: string | null | undefined): string | u
 }
 
 function askOf(chosen: Chosen): Ask {
-  const { facts, operation, agent, body } = chosen.request;
-  const { context, maxOutput, provider, model } = chosen.candidate;
+  const { facts, operation, agent } = chosen.request;
+  const { context, maxOutput } = chosen.candidate;
   const asked = Math.min(facts.maxOutputTokens ?? MAX_OUTPUT_GUESS, maxOutput ?? Infinity, MAX_OUTPUT_GUESS);
   return {
     agent: agent.name,
-    scope: limitScopeOf(provider, model, body["speed"] === "fast"),
+    scope: scopeOf(chosen),
     inputTokens: Math.min(facts.inputTokenBound, context ?? Infinity),
     outputTokens: operation === "generate" ? asked * facts.choices : 0,
   };
+}
+
+/** Under which name the limits of its model are counted. */
+function scopeOf({ request, candidate }: Chosen): string {
+  return limitScopeOf(candidate.provider, candidate.model, request.body["speed"] === "fast");
 }
 
 /** Tokens as the provider counts them: Anthropic leaves out what was read from its cache ("Rate limits"). */
@@ -181,75 +212,89 @@ class Attempt implements Permit {
   readonly #parts: PaceParts;
   readonly #chosen: Chosen;
   readonly #account: string;
-  readonly #breaker: Breaker;
   readonly #ticket: Ticket;
-  readonly #pass: Pass;
+  readonly #passes: Passes;
   readonly #waitedMs: number;
+  /** It is the one that finds out whether the account has credit again. */
+  readonly #findsOut: boolean;
   #toldRetryAfterMs: number | undefined;
 
-  constructor(
-    parts: PaceParts,
-    chosen: Chosen,
-    account: string,
-    breaker: Breaker,
-    ticket: Ticket,
-    pass: Pass,
-    waitedMs: number,
-  ) {
+  constructor(parts: PaceParts, chosen: Chosen, account: string, ticket: Ticket, passes: Passes, waitedMs: number) {
     this.#parts = parts;
     this.#chosen = chosen;
     this.#account = account;
-    this.#breaker = breaker;
     this.#ticket = ticket;
-    this.#pass = pass;
+    this.#passes = passes;
     this.#waitedMs = waitedMs;
+    this.#findsOut = parts.backoff.enter(account, parts.clock.monotonic());
   }
 
   learn(headers: Headers, status: number): void {
-    if (status >= 400) this.#toldRetryAfterMs = parseRetryAfter(headers, this.#parts.clock.now());
+    if (status >= 400) this.#toldRetryAfterMs = toldWaitMs({ headers, status }, "", this.#parts.clock.now());
     this.#parts.quota.learn(this.#ticket, headers, status === 429 ? this.#toldRetryAfterMs : undefined);
   }
 
   fail(error: unknown): void {
-    const told = error instanceof AttemptError ? error.retryAfterMs : undefined;
-    const failed = endOfError(error);
-    if (error instanceof AttemptError) {
-      if (error.otherKey) this.#parts.quota.forget(this.#ticket);
-      error.note = withWait(this.#waitedMs, error.note);
+    const failed = endOfError(error, this.#chosen.candidate);
+    if (!(error instanceof AttemptError)) {
+      this.#close(failed, undefined);
+      return;
     }
+    if (error.otherKey) this.#parts.quota.forget(this.#ticket);
+    error.note = withWait(this.#waitedMs, error.note);
+    const told = error.retryAfterMs ?? waitInText(error.fault?.message ?? "") ?? this.#toldRetryAfterMs;
     // One key is at its limit, not the provider: its other key is asked at once.
-    const end = error instanceof AttemptError && error.otherKey ? { ...failed, backsOff: false } : failed;
-    this.#close(end, told ?? this.#toldRetryAfterMs);
-    if (!end.backsOff || !(error instanceof AttemptError)) return;
-    error.retryAfterMs = Math.ceil(this.#parts.backoff.waitMs(this.#account, this.#parts.clock.monotonic()));
+    const end: End = error.otherKey ? { ...failed, rest: "none" } : failed;
+    this.#close(end, told, error.regainMs);
+    if (end.rest === "none") return;
+    const { backoff, clock } = this.#parts;
+    error.retryAfterMs = Math.ceil(backoff.waitMs(this.#restKey(end), clock.monotonic()));
   }
 
   /** The answer has begun; its end closes the attempt. */
   watch(response: GatewayResponse): GatewayResponse {
-    if (this.#pass.probe && response.status < 500) this.#breaker.answered(this.#pass);
+    if (response.status < 500) this.#parts.breakers.answered(this.#passes);
     const finished = response.finished.then(
       (finish: Finish) => {
-        const { attempt } = this.#chosen;
+        const { attempt, candidate } = this.#chosen;
         attempt.note = withWait(this.#waitedMs, attempt.note) ?? null;
-        this.#close(endOfAnswer(attempt, finish), this.#toldRetryAfterMs);
+        this.#close(endOfAnswer(attempt, finish, candidate), this.#toldRetryAfterMs);
         return finish;
       },
       (error: unknown) => {
-        this.#close(endOfError(error), undefined);
+        this.#close(endOfError(error, this.#chosen.candidate), undefined);
         throw error;
       },
     );
     return { status: response.status, headers: response.headers, body: response.body, finished };
   }
 
-  #close(end: End, retryAfterMs: number | undefined): void {
-    const { quota, backoff, clock } = this.#parts;
+  /** A model that is not there rests alone, a limit with all models that it is counted for. */
+  #restKey({ scope, rest }: End): string {
+    if (scope !== "model") return this.#account;
+    const { model } = this.#chosen.candidate;
+    return modelRestKey(this.#account, rest === "gone" ? model : scopeOf(this.#chosen));
+  }
+
+  #close(end: End, retryAfterMs: number | undefined, regainMs?: number): void {
+    const { quota, breakers } = this.#parts;
     if (end.unsent) quota.giveBack(this.#ticket);
     else quota.settle(this.#ticket, end.refused ? nothingUsed : usedBy(this.#chosen));
-    this.#breaker.report(this.#pass, end.verdict);
+    breakers.report(this.#passes, end.verdict);
+    this.#rest(end, retryAfterMs, regainMs);
+  }
+
+  #rest(end: End, retryAfterMs: number | undefined, regainMs: number | undefined): void {
+    const { backoff, clock } = this.#parts;
     const now = clock.monotonic();
     const provider = this.#chosen.candidate.provider.name;
-    if (end.backsOff) backoff.refused(this.#account, provider, retryAfterMs, now);
-    else if (end.verdict === "success") backoff.succeeded(this.#account, now);
+    if (end.rest === "exhausted") backoff.exhausted(this.#account, regainMs ?? retryAfterMs, now);
+    else if (end.rest === "gone") backoff.gone(this.#restKey(end), retryAfterMs ?? GONE_MS, now);
+    else if (end.rest === "asked") backoff.refused(this.#restKey(end), provider, retryAfterMs, now);
+    else if (end.verdict === "success" && !backoff.isEmpty) {
+      backoff.succeeded(this.#account, now, this.#findsOut);
+      backoff.succeeded(modelRestKey(this.#account, scopeOf(this.#chosen)), now);
+      backoff.succeeded(modelRestKey(this.#account, this.#chosen.candidate.model), now);
+    } else if (end.unsent && this.#findsOut) backoff.foundNothing(this.#account, now);
   }
 }

@@ -25,7 +25,7 @@ export function providerNamed(
     key: reference,
     headers: {},
     caFile: undefined,
-    timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1 },
+    timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1, totalMs: 60_000 },
     limits: {
       requestsPerMinute: undefined,
       inputTokensPerMinute: undefined,
@@ -52,11 +52,11 @@ export function usageOf(some: Partial<Usage>): Usage {
   };
 }
 
-export function chosenFor(provider: Provider, some: Partial<WireFacts> = {}, agent = "windu"): Chosen {
+export function chosenFor(provider: Provider, some: Partial<WireFacts> = {}, agent = "windu", model = "model"): Chosen {
   const candidate: Candidate = {
-    name: `${provider.name}/model`,
+    name: `${provider.name}/${model}`,
     provider,
-    model: "model",
+    model,
     dialect: "messages",
     local: provider.local,
     price: null,

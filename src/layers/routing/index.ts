@@ -5,3 +5,4 @@ export { createPlanner, plan } from "./plan.ts";
 export { likelyTokens, type Surroundings } from "./routes.ts";
 export { tryEach } from "./try-each.ts";
 export { understand } from "./understand.ts";
+export { ResponseTimes } from "./response-times.ts";

@@ -174,6 +174,24 @@ describe("after the hold", () => {
     expect(late.cancelled()).toBe(true);
   });
 
+  test("an answer whose client leaves says by itself whether that was behind its end", async () => {
+    for (const outcome of ["ok", "client_gone"] as const) {
+      const { inside, answer } = held(1);
+      const response = await answer;
+      const reader = bodyOf(response);
+      await reader.read();
+      const ended = Promise.withResolvers<Finish>();
+      const body = new ReadableStream<Uint8Array>({
+        pull: (controller) => controller.enqueue(new TextEncoder().encode("data: [DONE]\n\n")),
+        cancel: () => ended.resolve({ outcome, bytesOut: 14 }),
+      });
+      inside.answer({ status: 200, headers: {}, body, finished: ended.promise });
+      while (!new TextDecoder().decode((await reader.read()).value).includes("[DONE]"));
+      await reader.cancel();
+      expect((await response.finished).outcome).toBe(outcome);
+    }
+  });
+
   test("an answer that gives its client up takes the connection with it", async () => {
     const { inside, answer } = held(1);
     const response = await answer;

@@ -4,7 +4,7 @@ import type { Candidate, Planned } from "../../request.ts";
 import { inTurn, whenReady, type Health, type LocalHealth } from "./local-readiness.ts";
 import { candidateAt, localOf, plannedOf, providerOf } from "./sample-request.ts";
 
-const timeouts = { connectMs: 1, firstByteMs: 100, firstContentMs: 200, idleMs: 1, loadingMs: 5_000 };
+const timeouts = { connectMs: 1, firstByteMs: 100, firstContentMs: 200, idleMs: 1, totalMs: 10_000, loadingMs: 5_000 };
 const cloud = candidateAt(providerOf("cloud"));
 const den = candidateAt(localOf("den", { timeouts }), { name: "coder" });
 const attic = candidateAt(localOf("attic", { timeouts }), { name: "gemma" });

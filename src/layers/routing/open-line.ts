@@ -113,6 +113,8 @@ export class OpenLine {
   /** From here on the answer keeps itself alive. What is inside closes its books before ours are closed. */
   #answered(response: GatewayResponse): void {
     clearInterval(this.#timer);
+    // From then on the answer itself knows whether its client had all of it.
+    const tooLate = this.#left;
     const { body, status } = response;
     if (status >= 400) this.#source = once(this.#opening.fail(textOf(body)));
     else {
@@ -121,7 +123,7 @@ export class OpenLine {
     }
     if (this.#left) this.#discard();
     void response.finished.then(({ outcome, bytesOut }) => {
-      this.#finish({ outcome: this.#left ? "client_gone" : outcome, bytesOut: this.#bytesOut + bytesOut });
+      this.#finish({ outcome: tooLate ? "client_gone" : outcome, bytesOut: this.#bytesOut + bytesOut });
       // The answer gave its client up, which has not left: its connection is still there.
       if (outcome === "client_gone" && !this.#left) this.#controller?.error(new Error("the client does not read"));
     });

@@ -22,7 +22,7 @@ export function providerOf(name: string, some: Partial<Provider> = {}): Provider
     key: { from: "keychain" },
     headers: {},
     caFile: undefined,
-    timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1 },
+    timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1, totalMs: 60_000 },
     limits: {
       requestsPerMinute: undefined,
       inputTokensPerMinute: undefined,

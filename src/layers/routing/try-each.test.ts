@@ -2,8 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { AttemptError, GatewayError } from "../../errors.ts";
 import type { AttemptOutcome, Candidate, Chosen, GatewayResponse, Handler, Planned } from "../../request.ts";
 import { allReady, answerOf, candidateAt, localOf, outcomesOf, plannedOf, providerOf } from "./sample-request.ts";
-import { scripted, tickingClock } from "./sample-request.ts";
+import type { Clock } from "../../clock.ts";
+import { classifyFailure } from "../../wire/failure-table.ts";
+import type { ChainLimits } from "./chain.ts";
 import type { Health, LocalHealth } from "./local-readiness.ts";
+import { ResponseTimes } from "./response-times.ts";
+import { scripted } from "./sample-request.ts";
 import { tryEach } from "./try-each.ts";
 
 const cloud = candidateAt(providerOf("cloud"));
@@ -23,24 +27,42 @@ interface Setting {
   readonly run: (request: Planned) => Promise<GatewayResponse>;
 }
 
-/** `onWait` stands for what happens while the layer waits. */
-function layerOver(
-  next: Handler<Chosen>,
-  onWait: () => void = () => undefined,
-  alone = false,
-  health: LocalHealth = allReady,
-): Setting {
+interface Around {
+  /** Stands for what happens while the layer waits. */
+  readonly onWait?: () => void;
+  /** The gateway can answer by itself. */
+  readonly alone?: boolean;
+  readonly clock?: SkippingClock;
+  readonly times?: ResponseTimes;
+  readonly limits?: ChainLimits;
+  readonly health?: LocalHealth;
+  readonly retries?: { asked(provider: string): void; take(provider: string): boolean };
+}
+
+/** Goes on with each wait alone. */
+class SkippingClock implements Clock {
+  ms = 1_000;
+  now = (): number => this.ms;
+  monotonic = (): number => this.ms;
+}
+
+function layerOver(next: Handler<Chosen>, around: Around = {}): Setting {
   const waits: number[] = [];
+  const clock = around.clock ?? new SkippingClock();
   const layer = tryEach({
-    clock: tickingClock(),
+    clock,
     wait: async (ms) => {
-      waits.push(ms);
-      onWait();
+      waits.push(Math.round(ms));
+      clock.ms += ms;
+      around.onWait?.();
     },
     retryDelayMs: (failures, retry) => failures * retry.baseMs,
-    health,
+    health: around.health ?? allReady,
+    retries: around.retries ?? { asked: () => undefined, take: () => true },
+    times: around.times ?? new ResponseTimes(clock),
+    limits: around.limits ?? { deadlineMs: 600_000, costFactor: 3 },
     learnWindow: async () => undefined,
-    answerAlone: () => (alone ? answerOf("counted here") : null),
+    answerAlone: () => (around.alone === true ? answerOf("counted here") : null),
     takesOver: false,
   });
   const run = layer(next);
@@ -111,7 +133,7 @@ describe("a local server that says that it is loading its model", () => {
   const loading: Facts = { status: 503, loading: true };
   const patient = candidateAt(
     localOf("patient", {
-      timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1, loadingMs: 60_000 },
+      timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1, totalMs: 1, loadingMs: 60_000 },
     }),
   );
 
@@ -149,7 +171,7 @@ describe("what is known of a local server", () => {
     const { next, called } = scripted(() => answerOf("from the cloud"));
     const health = { ...allReady, of: (candidate: Candidate) => (candidate.local ? "down" : "ready") } as const;
     const request = plannedOf([home, cloud]);
-    expect((await layerOver(next, undefined, false, health).run(request)).body).toBe("from the cloud");
+    expect((await layerOver(next, { health }).run(request)).body).toBe("from the cloud");
     expect(called).toEqual(["cloud/model"]);
     expect(outcomesOf(request.record.attempts)).toEqual(["home/model:skipped_breaker", "cloud/model:open"]);
     expect(request.record.attempts[0]).toMatchObject({ note: "its server does not answer", status: null });
@@ -159,7 +181,7 @@ describe("what is known of a local server", () => {
     const missing = candidateAt(localOf("home"), { name: "coder", reason: "fallback" });
     const health = { ...allReady, of: (): Health => "missing", renewed: async (): Promise<Health> => "missing" };
     const { next } = scripted();
-    const error = await refused(layerOver(next, undefined, false, health).run(plannedOf([missing])));
+    const error = await refused(layerOver(next, { health }).run(plannedOf([missing])));
     expect([error.code, error.final]).toEqual(["ROUTE_NO_CANDIDATE", true]);
     expect(error.publicMessage).toContain("sanctum status");
   });
@@ -267,6 +289,69 @@ describe("the same candidate is asked again", () => {
     ]);
   });
 
+  test("before the next one where waiting is quicker than that one is good, once", async () => {
+    const clock = new SkippingClock();
+    const times = new ResponseTimes(clock);
+    times.answered(patient, false, 800);
+    times.answered(home, false, 3_000);
+    const again = scripted(failing("upstream_502"), () => answerOf("cloud after all"));
+    const { run, waits } = layerOver(again.next, { clock, times });
+    expect((await run(plannedOf([patient, home]))).body).toBe("cloud after all");
+    expect([again.called, waits]).toEqual([["patient/model", "patient/model"], [500]]);
+    const once = scripted(failing("upstream_502"), failing("upstream_502"), () => answerOf("home"));
+    expect((await layerOver(once.next, { clock, times }).run(plannedOf([patient, home]))).body).toBe("home");
+    expect(once.called).toEqual(["patient/model", "patient/model", "home/model"]);
+  });
+
+  test("after the next one where that is quicker, or nobody knows how long either takes", async () => {
+    for (const [ownMs, nextMs, retryAfterMs] of [
+      [800, 1_200, undefined],
+      [800, 3_000, 2_300],
+      [undefined, 3_000, undefined],
+      [800, undefined, undefined],
+    ] as const) {
+      const clock = new SkippingClock();
+      const times = new ResponseTimes(clock);
+      if (ownMs !== undefined) times.answered(patient, false, ownMs);
+      if (nextMs !== undefined) times.answered(home, false, nextMs);
+      const { next, called } = scripted(failing("upstream_429", { retryAfterMs }), () => answerOf("home"));
+      await layerOver(next, { clock, times }).run(plannedOf([patient, home]));
+      expect([ownMs, nextMs, called]).toEqual([ownMs, nextMs, ["patient/model", "home/model"]]);
+    }
+  });
+
+  test("though it is not the last one, where all that follow have failed: whoever is ready first, then the next", async () => {
+    const also = candidateAt(localOf("also", { retry: { attempts: 2, baseMs: 300, maxMs: 8_000 } }));
+    const steps = [
+      failing("upstream_529", { retryAfterMs: 2_000 }),
+      failing("connect_failed"),
+      failing("connect_failed"),
+    ] as const;
+    const { next, called } = scripted(...steps, () => answerOf("cloud"));
+    const { run, waits } = layerOver(next);
+    expect((await run(plannedOf([patient, also]))).body).toBe("cloud");
+    expect(called).toEqual(["patient/model", "also/model", "also/model", "patient/model"]);
+    expect(waits).toEqual([300, 1_700]);
+  });
+
+  test("only while its provider has not had its share of second tries", async () => {
+    const asked: string[] = [];
+    const retries = { asked: (name: string) => void asked.push(name), take: () => false };
+    const { next, called } = scripted(failing("upstream_503"));
+    const { run, waits } = layerOver(next, { retries });
+    expect((await refused(run(plannedOf([patient])))).code).toBe("UPSTREAM_FAILED");
+    expect([called.length, waits, asked]).toEqual([1, [], ["patient"]]);
+  });
+
+  test("not where the client has left by then, and not for a count", async () => {
+    const impatient = { headers: { "x-stainless-timeout": "2" } };
+    const slow = scripted(failing("upstream_503", { retryAfterMs: 2_000 }));
+    await refused(layerOver(slow.next).run(plannedOf([patient], impatient)));
+    const counting = scripted(failing("upstream_503"));
+    await refused(layerOver(counting.next).run(plannedOf([patient], { operation: "count_tokens" })));
+    expect([slow.called.length, counting.called.length]).toEqual([1, 1]);
+  });
+
   test("never after what does not get better by itself, or may have been billed", async () => {
     const final: readonly AttemptOutcome[] = [
       "upstream_400",
@@ -286,6 +371,114 @@ describe("the same candidate is asked again", () => {
       expect([outcome, called.length]).toEqual([outcome, 1]);
     }
   });
+});
+
+describe("all attempts of a request together", () => {
+  const patient = candidateAt(providerOf("patient", { retry: { attempts: 10, baseMs: 4_000, maxMs: 8_000 } }));
+  const dear = (name: string): Candidate =>
+    candidateAt(providerOf(name), { price: { source: "config" } as NonNullable<Candidate["price"]> });
+  /** Fails, and was charged for it. */
+  const charged =
+    (nanos: number, heldNanos = 100) =>
+    ({ attempt }: Chosen): never => {
+      Object.assign(attempt, { nanos, heldNanos });
+      throw new AttemptError("cut_stream", { billed: "unknown" });
+    };
+
+  test("are begun within the deadline, or while the client still waits, whichever ends first", async () => {
+    for (const [deadlineMs, patience, tries] of [
+      [13_000, undefined, 3],
+      [600_000, "13", 3],
+      [13_000, "600", 3],
+      [3_000, undefined, 1],
+    ] as const) {
+      const { next, called } = scripted(...Array.from({ length: 10 }, () => failing("upstream_503")));
+      const headers = patience === undefined ? {} : { "x-stainless-timeout": patience };
+      const { run } = layerOver(next, { limits: { deadlineMs, costFactor: 3 } });
+      await refused(run(plannedOf([patient], { headers })));
+      expect([deadlineMs, patience, called.length]).toEqual([deadlineMs, patience, tries]);
+    }
+  });
+
+  test("are cut at the deadline: what runs then is nobody's failure, and the client is told", async () => {
+    const slow = candidateAt(providerOf("slow", { timeouts: { ...cloud.provider.timeouts, firstContentMs: 60_000 } }));
+    let signal: AbortSignal | undefined;
+    const next: Handler<Chosen> = async (chosen) => {
+      signal = chosen.signal;
+      await new Promise<void>((resolve) => chosen.signal.addEventListener("abort", () => resolve()));
+      throw new AttemptError("client_gone", { billed: "unknown" });
+    };
+    const request = plannedOf([slow]);
+    const error = await refused(layerOver(next, { limits: { deadlineMs: 5, costFactor: 3 } }).run(request));
+    expect(error).toMatchObject({ code: "UPSTREAM_FAILED", final: true });
+    expect(outcomesOf(request.record.attempts)).toEqual(["slow/model:timeout_deadline"]);
+    expect([signal?.aborted, request.signal.aborted]).toEqual([true, false]);
+  });
+
+  test("do not end an answer that has begun, but the client does", async () => {
+    const slow = candidateAt(providerOf("slow", { timeouts: { ...cloud.provider.timeouts, firstContentMs: 60_000 } }));
+    const leaving = new AbortController();
+    let signal: AbortSignal | undefined;
+    const { promise, resolve } = Promise.withResolvers<{ outcome: "ok"; bytesOut: number }>();
+    const next: Handler<Chosen> = async (chosen) => {
+      signal = chosen.signal;
+      return { ...answerOf("begun"), finished: promise };
+    };
+    await layerOver(next, { limits: { deadlineMs: 2, costFactor: 3 } }).run(
+      plannedOf([slow], { signal: leaving.signal }),
+    );
+    await Bun.sleep(6);
+    expect(signal?.aborted).toBeFalse();
+    leaving.abort();
+    expect(signal?.aborted).toBeTrue();
+    resolve({ outcome: "ok", bytesOut: 5 });
+  });
+
+  test("may be charged three times the dearest: then only who costs nothing is asked", async () => {
+    const { next, called } = scripted(charged(100), charged(100), charged(100), () => answerOf("home"));
+    const request = plannedOf([dear("a"), dear("b"), dear("c"), dear("d"), home]);
+    expect((await layerOver(next).run(request)).body).toBe("home");
+    expect(called).toEqual(["a/model", "b/model", "c/model", "home/model"]);
+    expect(request.record.attempts[3]).toMatchObject({
+      outcome: "skipped_budget",
+      note: "failed attempts have cost this request enough",
+    });
+    const charges = request.record.attempts.reduce((sum, { nanos }) => sum + nanos, 0);
+    expect(charges).toBeLessThanOrEqual(3 * 100);
+  });
+
+  test("that cost little may be many, and `1` allows none after one that was charged", async () => {
+    const cheap = Array.from({ length: 8 }, (_, i) => dear(`c${i}`));
+    const many = scripted(...cheap.map(() => charged(10)));
+    await refused(layerOver(many.next).run(plannedOf(cheap)));
+    expect(many.called.length).toBe(8);
+    const none = scripted(charged(1));
+    const limits = { deadlineMs: 600_000, costFactor: 1 };
+    const told = await refused(layerOver(none.next, { limits }).run(plannedOf([dear("a"), dear("b")])));
+    // It is no word about the agent's budget, which would make it stop for good.
+    expect([none.called, told.code]).toEqual([["a/model"], "UPSTREAM_FAILED"]);
+  });
+
+  test("do not end with `over_budget: refuse` because of what failed attempts cost", async () => {
+    const { next } = scripted(charged(100), () => answerOf("home"));
+    const limits = { deadlineMs: 600_000, costFactor: 1 };
+    const request = plannedOf([dear("a"), dear("b"), home], { agent: { overBudget: "refuse" } });
+    expect((await layerOver(next, { limits }).run(request)).body).toBe("home");
+  });
+});
+
+test("a provider that can't be reached is not asked for its other models; one that fails is", async () => {
+  const second = candidateAt(cloud.provider, { model: "second", name: "cloud/second" });
+  for (const [outcome, expected] of [
+    ["connect_failed", ["cloud/model", "home/model"]],
+    ["timeout_connect", ["cloud/model", "home/model"]],
+    ["upstream_500", ["cloud/model", "cloud/second"]],
+  ] as const) {
+    const { next, called } = scripted(failing(outcome), () => answerOf("answered"));
+    const request = plannedOf([cloud, second, home]);
+    await layerOver(next).run(request);
+    expect([outcome, called]).toEqual([outcome, [...expected]]);
+  }
 });
 
 describe("when every candidate failed, the client is told", () => {
@@ -332,6 +525,12 @@ describe("when every candidate failed, the client is told", () => {
       const error = await toldAfter([[cloud, "skipped_limit", { retryAfterMs }]]);
       expect([retryAfterMs, error.retryAfterSeconds]).toEqual([retryAfterMs, seconds]);
     }
+  });
+
+  test("429 also where the limit was told inside of a good status", async () => {
+    const limit = await toldAfter([[cloud, "error_event", { status: 429 }]]);
+    expect(limit).toMatchObject({ code: "LIMITS_EXHAUSTED", status: 429, retryAfterSeconds: 1 });
+    expect((await toldAfter([[cloud, "error_event", { status: 529 }]])).code).toBe("UPSTREAM_FAILED");
   });
 
   test("to come back rather than 402 where one is too dear and a local one is only busy: an agent stops for good at 402", async () => {
@@ -399,6 +598,45 @@ describe("when every candidate failed, the client is told", () => {
     });
   });
 
+  test("that the account is empty, also while it is left alone for that; not where another one is only busy", async () => {
+    expect(await toldAfter([[cloud, "skipped_limit", { outOfCredit: true }]])).toMatchObject({
+      code: "UPSTREAM_CREDIT",
+    });
+    const withHome = [
+      [cloud, "skipped_limit", { outOfCredit: true }],
+      [home, "connect_failed"],
+    ] as const;
+    expect((await toldAfter(withHome)).code).toBe("UPSTREAM_CREDIT");
+    const withOther = [
+      [cloud, "upstream_402", { status: 402 }],
+      [other, "upstream_429", { status: 429, retryAfterMs: 3_000 }],
+    ] as const;
+    expect(await toldAfter(withOther)).toMatchObject({ code: "LIMITS_EXHAUSTED", retryAfterSeconds: 3 });
+  });
+
+  test("that there is no such model where its provider has said so, now or a moment ago, and not to come back", async () => {
+    const fault = { status: 404, code: "model_not_found", message: "no" };
+    const failure = classifyFailure({ outcome: "upstream_404", status: 404, fault });
+    for (const outcome of ["upstream_404", "skipped_limit"] as const) {
+      const ends = [
+        [cloud, outcome, { failure, retryAfterMs: 60_000 }],
+        [home, "skipped_context"],
+      ] as const;
+      expect(await toldAfter(ends)).toMatchObject({ code: "ROUTE_MODEL_UNKNOWN", status: 404, kind: "not_found" });
+    }
+    const down = [
+      [cloud, "upstream_404", { failure }],
+      [home, "connect_failed"],
+    ] as const;
+    expect((await toldAfter(down)).code).toBe("UPSTREAM_FAILED");
+  });
+
+  test("503 where the attempts ran into any of their clocks", async () => {
+    for (const outcome of ["timeout_total", "timeout_deadline", "timeout_first_content"] as const) {
+      expect((await toldAfter([[cloud, outcome]])).code).toBe("UPSTREAM_FAILED");
+    }
+  });
+
   test("what to do where no key is there", async () => {
     const error = await toldAfter([[cloud, "skipped_key"]]);
     expect(error.code).toBe("ROUTE_NO_CANDIDATE");
@@ -423,7 +661,7 @@ describe("when every candidate failed, the client is told", () => {
 
   test("nothing of it where the gateway can answer by itself", async () => {
     const { next } = scripted(failing("skipped_key"));
-    const { run } = layerOver(next, undefined, true);
+    const { run } = layerOver(next, { alone: true });
     expect((await run(plannedOf([cloud], { operation: "count_tokens" }))).body).toBe("counted here");
   });
 
@@ -460,7 +698,7 @@ describe("a client that has gone", () => {
     const leaving = new AbortController();
     const patient = candidateAt(providerOf("patient", { retry: { attempts: 3, baseMs: 500, maxMs: 8_000 } }));
     const { next, called } = scripted(failing("upstream_503"));
-    const { run } = layerOver(next, () => leaving.abort());
+    const { run } = layerOver(next, { onWait: () => leaving.abort() });
     expect((await refused(run(plannedOf([patient], { signal: leaving.signal })))).code).toBe("CLIENT_GONE");
     expect(called).toEqual(["patient/model"]);
   });

@@ -1,4 +1,5 @@
 export { createCommandSource } from "./command-source.ts";
+export { accountOf, HouseSecret, type HouseSecretPlace, type LoadedSecret } from "./house-secret.ts";
 export { HouseStore } from "./house-store.ts";
 export { createKeychainSource, KEYCHAIN_SERVICE } from "./keychain-source.ts";
 export { AskedMarks } from "./asked-marks.ts";

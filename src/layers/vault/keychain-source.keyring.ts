@@ -1,6 +1,9 @@
 // The keychain source against a real Secret Service. Run by `test/keychain.sh`, which makes one; not by the test runner.
 /* oxlint-disable no-console */
 
+import { cpSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { runArgs } from "../../../test/fakes/command-line.ts";
 import { post, startHouse } from "../../../test/fakes/house.ts";
 import { eventually } from "../../../test/harness.ts";
 import { systemClock } from "../../clock.ts";
@@ -109,6 +112,51 @@ await rule("a removed key is gone, and removing it again says so", async () => {
   return first && !(await store.remove("anthropic")) && (await loaded("anthropic")) === null;
 });
 
+const bus = Object.fromEntries(
+  ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"].flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value]];
+  }),
+) as Record<string, string>;
+// In the keyring of this test the gateway may store what it likes.
+bus["SANCTUM_KEYCHAIN"] = "on";
+
+await rule("the key of the trail's seals and contents is here, and finds an older copy of the whole home", async () => {
+  await using house = await startHouse({ env: bus, config: { audit: { content: "full" } } });
+  const { gateway } = house;
+  await post(gateway, "messages");
+  await eventually(() => {
+    if (gateway.auditLines().length !== 1) throw new Error("no line yet");
+  });
+  await gateway.stop();
+  const old = `${gateway.home}-old`;
+  cpSync(gateway.home, old, { recursive: true });
+  await gateway.restart();
+  await post(gateway, "messages");
+  await eventually(() => {
+    if (gateway.auditLines().length !== 2) throw new Error("no line yet");
+  });
+  await gateway.stop();
+  const whole = await runArgs(gateway, ["audit", "verify"], bus);
+  const { id } = gateway.auditLines()[0]!;
+  const shown = await runArgs(gateway, ["audit", "show", id], bus);
+  for (const part of ["logs", "state"]) {
+    rmSync(join(gateway.home, part), { recursive: true });
+    cpSync(join(old, part), join(gateway.home, part), { recursive: true });
+  }
+  rmSync(old, { recursive: true });
+  const older = await runArgs(gateway, ["audit", "verify"], bus);
+  const inFiles = readdirSync(join(gateway.home, "state")).filter((name) => name.endsWith(".key"));
+  if (older.code !== 1 || shown.code !== 0) console.log(whole, shown, older);
+  return (
+    whole.code === 0 &&
+    whole.out.includes("the key is in the keychain") &&
+    shown.out.includes("--- answer ---") &&
+    older.out.includes("the keychain knows of them") &&
+    inFiles.length === 0
+  );
+});
+
 await store.save("anthropic", [bytes(key)]);
 await lock();
 await rule("a locked keyring is seen as locked", async () => (await secretServiceLocked()) === true);
@@ -123,12 +171,6 @@ await rule("removing from a locked keyring fails as locked", async () => {
 });
 
 await rule("the running gateway says locked, and serves what needs no key of it", async () => {
-  const bus = Object.fromEntries(
-    ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"].flatMap((name) => {
-      const value = process.env[name];
-      return value === undefined ? [] : [[name, value]];
-    }),
-  ) as Record<string, string>;
   await using house = await startHouse({
     env: bus,
     config: ({ cloud }) => ({ providers: { anthropic: { url: cloud, dialects: ["messages"], key: "keychain" } } }),

@@ -24,7 +24,7 @@ interface Parts {
 export function createKeychainSource(parts: Parts = {}): KeyStore {
   const keychain = parts.keychain ?? Bun.secrets;
   const locked = parts.locked ?? secretServiceLocked;
-  const reachable = parts.keychain !== undefined || process.platform !== "linux" || hasSessionBus(process.env);
+  const reachable = parts.keychain !== undefined || keychainReachable(process.env);
   const entry = (provider: string, number: number): { service: string; name: string } => ({
     service: KEYCHAIN_SERVICE,
     name: number === 1 ? provider : `${provider}.${number}`,
@@ -77,6 +77,12 @@ export function createKeychainSource(parts: Parts = {}): KeyStore {
     }
     return removed;
   }
+}
+
+/** `SANCTUM_KEYCHAIN=off`: this machine's keychain is not to be used, as on one where nobody can unlock it. */
+function keychainReachable(env: Readonly<Record<string, string | undefined>>): boolean {
+  if (env["SANCTUM_KEYCHAIN"] === "off") return false;
+  return process.platform !== "linux" || hasSessionBus(env);
 }
 
 async function inKeychain<T>(call: () => Promise<T>): Promise<T> {

@@ -10,7 +10,7 @@ export function provider(name: string, key: KeyReference = { from: "keychain" })
     key,
     headers: {},
     caFile: undefined,
-    timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1 },
+    timeouts: { connectMs: 1, firstByteMs: 1, firstContentMs: 1, idleMs: 1, totalMs: 60_000 },
     limits: {
       requestsPerMinute: undefined,
       inputTokensPerMinute: undefined,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { AttemptError } from "../../errors.ts";
 import type { Finish, Funded, GatewayResponse, Handler, Keyed, Provider } from "../../request.ts";
+import { classifyFailure } from "../../wire/failure-table.ts";
 import { Secret } from "../../secret.ts";
 import { KeyRing } from "./key-ring.ts";
 import { provider } from "./sample-provider.ts";
@@ -203,6 +204,15 @@ describe("unlock", () => {
       new AttemptError("upstream_500", { status: 500 }),
       new AttemptError("connect_failed"),
       new AttemptError("upstream_400", { status: 400 }),
+      // OpenAI says by 403 that a project has no access to a model: the key is as good as any.
+      new AttemptError("upstream_403", {
+        status: 403,
+        failure: classifyFailure({
+          outcome: "upstream_403",
+          status: 403,
+          fault: { status: 403, code: "model_not_found", message: "no access to model" },
+        }),
+      }),
     ]) {
       await errorOf(run(() => Promise.reject(failure)));
       expect(failure.otherKey).toBeFalse();

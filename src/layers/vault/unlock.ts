@@ -4,6 +4,7 @@ import { takesOwn } from "../../own-credential.ts";
 import type { AttemptRecord, Funded, GatewayResponse, Keyed, Layer, Planned, Provider } from "../../request.ts";
 import { Scrubber } from "../../scrubber.ts";
 import type { Secret } from "../../secret.ts";
+import { failureOf } from "../../wire/failure-table.ts";
 import type { KeyRing, Loan } from "./key-ring.ts";
 
 interface UnlockParts {
@@ -101,9 +102,10 @@ function cleanRecord(attempt: AttemptRecord, scrubber: Scrubber): void {
 
 /** Tells the ring what the failure says of this key; true: the provider has another one that may be tried now. */
 function blamed(keys: KeyRing, loan: Loan, error: AttemptError): boolean {
+  const { scope, rest } = failureOf(error);
+  if (scope === "key") return keys.rejected(loan);
+  // Limits and credit are an account's own, by model too: another key may belong to another account.
   const status = error.status || (error.fault?.status ?? 0);
-  if (status === 401 || status === 403) return keys.rejected(loan);
-  // Limits and credit are an account's own: another key may belong to another account.
-  if (status === 402 || status === 429 || error.outOfCredit) return keys.limited(loan, error.retryAfterMs);
-  return false;
+  const limited = rest === "exhausted" || (rest === "asked" && status === 429);
+  return limited || error.outOfCredit ? keys.limited(loan, error.retryAfterMs) : false;
 }

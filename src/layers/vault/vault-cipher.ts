@@ -2,6 +2,7 @@
 // through an argument, an environment or a file.
 
 import { join } from "node:path";
+import { giveInput } from "../../child-input.ts";
 import { KeyFault } from "./key-source.ts";
 import type { VaultAnswer, VaultAsk, VaultOpener } from "./vault-age.ts";
 import type { Secret } from "../../secret.ts";
@@ -52,7 +53,7 @@ async function ask(command: readonly string[], request: VaultAsk, key: VaultKey)
 async function askChild(command: readonly string[], input: Uint8Array): Promise<VaultAnswer> {
   try {
     await using child = Bun.spawn([...command], {
-      stdin: input,
+      stdin: "pipe",
       stdout: "pipe",
       stderr: "ignore",
       // Nothing of our surroundings, and no debugging of us, reaches the child. It needs no home, and would otherwise look
@@ -60,6 +61,7 @@ async function askChild(command: readonly string[], input: Uint8Array): Promise<
       env: { HOME: "/nonexistent" },
       timeout: timeoutMs,
     });
+    giveInput(child.stdin, input);
     const output = await child.stdout.text();
     if ((await child.exited) === 0) return JSON.parse(output) as VaultAnswer;
   } catch (cause) {
