@@ -65,7 +65,7 @@ describe("file descriptors", () => {
       }, 15_000);
     }
     for (const socket of silent) socket.destroy();
-    expect(gateway.auditLines().filter(({ outcome }) => outcome === "ok").length).toBe(5);
+    await eventually(() => expect(gateway.auditLines().filter(({ outcome }) => outcome === "ok").length).toBe(5));
     expect(faultsOfChain(gateway.auditText())).toEqual([]);
     expect(await gateway.stop()).toBe(0);
   });
