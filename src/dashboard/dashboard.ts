@@ -76,14 +76,13 @@ export function createDashboard(parts: DashboardParts): Pages {
     paths: dashboardPaths,
     streams: ["/dashboard/events"],
     async answer(path, request, open) {
-      if (path === "/dashboard/") return new Response(null, { status: 308, headers: { location: "/dashboard" } });
       if (path === "/dashboard/open") return redeem(parts.access, request);
       const asset = assets[path];
       if (asset !== undefined) {
         const loaded = await parts.assets();
         return assetOf(asset(loaded), loaded.version, request);
       }
-      if (path === "/dashboard") {
+      if (path === "/dashboard" || path === "/dashboard/") {
         const { version } = await parts.assets();
         if (!mayLook(request, open)) return htmlOf(lockedPage("needed"), 401);
         return htmlOf(shellPage(version), 200);

@@ -30,7 +30,7 @@ export function codexCases(): ClientCase[] {
     },
     ...["in its first text", "in its first tool call"].map((where, at) => ({
       name: `${title}: the cloud stalls ${where}, the local model goes on`,
-      run: async () => (at === 0 ? stalledStream(12, 1) : stalledStream(17, 2)),
+      run: async () => stalledStream(at === 0 ? 12 : 17),
     })),
     { name: `${title}: is told at once that the budget is gone`, run: noBudget },
   ];
@@ -143,11 +143,8 @@ async function task(way: Way, more: string): Promise<void> {
   });
 }
 
-/**
- * The first answer stalls in the middle; from then on the cloud is at its limit. Codex goes on by itself:
- * what it has shown of a finished text is then a part of the talk, to which the next answer is added.
- */
-async function stalledStream(atEvent: number, talks: number): Promise<void> {
+/** The first answer stalls in the middle and is carried on at home, which is a talk of its own; then the cloud is at its limit. */
+async function stalledStream(atEvent: number): Promise<void> {
   await runAgent({
     way: "turns",
     config: impatient,
@@ -157,7 +154,7 @@ async function stalledStream(atEvent: number, talks: number): Promise<void> {
         asked++ === 0 ? { ...respond(request), stall: { afterEvents: atEvent } } : tooMany;
       return { respond, cloud };
     },
-    expected: { answers: 3, talks, broken: 1 },
+    expected: { answers: 3, talks: 2, takenOver: 1 },
     use: async (house, project) => {
       const events = await codex(project, writeConfig(house, project, ""), [ask]);
       return missing("the answer", lastText(events), project.secret, "No such file", "two words");

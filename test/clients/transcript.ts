@@ -3,7 +3,7 @@
 import { HOUSE_KEY, type House } from "../fakes/house.ts";
 import { objectsOf, textOf } from "../fakes/json-access.ts";
 import type { RecordedRequest } from "../fakes/provider.ts";
-import { eventually, faultsOfChain, tokenOf, type AuditLine } from "../harness.ts";
+import { attemptsOf, eventually, faultsOfChain, tokenOf, type AuditLine } from "../harness.ts";
 import { localWindow, type Way } from "./ways.ts";
 
 export interface Expected {
@@ -12,8 +12,8 @@ export interface Expected {
   readonly answers: number;
   /** Talks that begin anew; every other request carries one of them on. */
   readonly talks: number;
-  /** Answers beside `answers` that broke off in the cloud. */
-  readonly broken?: number;
+  /** Of `answers`, those that the cloud began and a local model ended, without the client's noticing. */
+  readonly takenOver?: number;
   /** Requests beside `answers` that were refused for want of money. */
   readonly refused?: number;
   /** Of `answers`, those that the gateway gave by itself, since no model could. */
@@ -68,14 +68,16 @@ function faultsOfLines(all: readonly AuditLine[], expected: Expected): string[] 
       faults.push(`${where}: served by ${textOf(line["served_by"])}`);
     }
   }
+  const takenOver = lines.filter((line) => attemptsOf(line)[0]?.endsWith(":taken_over") === true).length;
   const counts: [string, number, number][] = [
     ["answers", lines.length, expected.answers],
-    ["broken answers", broken.length, expected.broken ?? 0],
+    ["broken answers", broken.length, 0],
+    ["answers that were carried on", takenOver, expected.takenOver ?? 0],
     ["refusals", refused.length, expected.refused ?? 0],
   ];
   for (const [what, is, should] of counts) if (is !== should) faults.push(`${is} ${what}, not ${should}`);
   const home = lines.filter((line) => line["local"] === true).length;
-  const other = lines.length - home + broken.length;
+  const other = lines.length - home + takenOver;
   if (expected.way === "turns" && (home === 0 || other === 0))
     faults.push(`${home} of ${lines.length} answers are local`);
   return faults;

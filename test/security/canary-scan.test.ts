@@ -135,6 +135,7 @@ beforeAll(async () => {
     ],
     env: {
       SCAN_KEYCHAIN: keychain,
+      SANCTUM_KEYCHAIN: "on",
       SCAN_HEAP: heap,
       TMPDIR: join(home, "tmp"),
       // Names a bus, so that the keychain is asked; nobody listens there.

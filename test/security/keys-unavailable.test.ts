@@ -60,7 +60,12 @@ beforeAll(async () => {
   house = await startHouse({
     home,
     program: [process.execPath, "--no-env-file", "--config=/dev/null", "--smol", scanDaemon],
-    env: { SCAN_KEYCHAIN: keychain, SCAN_HEAP: folder, DBUS_SESSION_BUS_ADDRESS: `unix:path=${folder}/no-bus` },
+    env: {
+      SCAN_KEYCHAIN: keychain,
+      SANCTUM_KEYCHAIN: "on",
+      SCAN_HEAP: folder,
+      DBUS_SESSION_BUS_ADDRESS: `unix:path=${folder}/no-bus`,
+    },
     config: ({ cloud }) => ({
       providers: {
         anthropic: { url: cloud, dialects: ["messages"], key: "keychain" },
