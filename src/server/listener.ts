@@ -62,6 +62,9 @@ export interface Listener {
   kill(): Promise<void>;
 }
 
+/** Longer than clients' pools keep a connection, so that none is used just as it is closed. */
+const keptOpenSeconds = 120;
+
 type BunRequest = Request & { readonly params?: Record<string, string> };
 type RouteHandler = (request: BunRequest, server: Server<undefined>) => Response | Promise<Response>;
 
@@ -209,10 +212,14 @@ async function serve(
     };
     const answer: GatewayResponse = await parts.handle(arrived);
     const response = toResponse(answer, id, route.dialect);
+    // What the connection was granted above would stay its own: of a client that vanishes without a word nothing is heard again.
+    // The end of a stream is not seen here, and the kernel finds out about those.
+    if (!(answer.body instanceof ReadableStream)) server.timeout(request, keptOpenSeconds);
     if (parts.closesConnections?.() === true) response.headers.set("connection", "close");
     return response;
   } catch (error) {
     const response = toErrorResponse(error, id, route.dialect, parts.report);
+    server.timeout(request, keptOpenSeconds);
     if (parts.closesConnections?.() === true) response.headers.set("connection", "close");
     return response;
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { GatewayError } from "../errors.ts";
-import { Overload, type Gauges } from "./overload.ts";
+import { lateLooks, Overload, type Gauges } from "./overload.ts";
 
 interface World {
   gauges: Gauges;
@@ -42,7 +42,7 @@ describe("in steps", () => {
     test(`${what} first ends connections, then turns new work away, and says which it is`, () => {
       const { world, overload, lines } = overloaded();
       const look = (): void => {
-        for (let times = 0; times < 3; times++) overload.look();
+        for (let times = 0; times < lateLooks; times++) overload.look();
       };
       look();
       expect([overload.closesConnections, admits(overload)]).toEqual([false, true]);

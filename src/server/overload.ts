@@ -40,8 +40,8 @@ const limits = {
 /** A level is left where all are so far below its limit, and have been for so long. */
 const wellBelow = 0.9;
 const calmMs = 2_000;
-/** One late turn (another program had the processor, a large body was read) is no overload; so many looks in a row are. */
-const lateLooks = 3;
+/** A late turn or a burst (another program had the processor, a thousand requests came at once) is no overload; so many looks in a row are. */
+export const lateLooks = 8;
 const retryAfterSeconds = 2;
 const levels: readonly OverloadLevel[] = ["none", "closing_connections", "shedding"];
 
