@@ -58,7 +58,7 @@ export async function calling<T>(
 ): Promise<T | GatewayResponse> {
   const { keyed } = call;
   const { request, candidate, permit } = keyed;
-  const deadline = new Deadline(keyed.signal);
+  const deadline = new Deadline(keyed.signal, parts.clock);
   const sentAt = parts.clock.monotonic();
   deadline.limit("timeout_total", candidate.provider.timeouts.totalMs);
   // Ending a call that is over already would wake the network thread for nothing.

@@ -34,6 +34,21 @@ describe("a deadline", () => {
     expect([deadline.expired, deadline.clientGone]).toEqual(["timeout_first_byte", false]);
   });
 
+  test("that passes while the machine sleeps leaves time to read what has arrived meanwhile", async () => {
+    const clock = { ms: 0, monotonic: () => clock.ms };
+    const waiting = new Deadline(new AbortController().signal, clock);
+    waiting.arm("timeout_first_byte", 1);
+    const silent = new Deadline(new AbortController().signal, clock);
+    silent.watch("timeout_idle", 1, () => clock.ms);
+    clock.ms = 60_000;
+    const { promise: passed, resolve } = Promise.withResolvers<void>();
+    setTimeout(resolve, 10);
+    await passed;
+    expect([waiting.expired, silent.expired]).toEqual([null, null]);
+    waiting.close();
+    silent.close();
+  });
+
   test("is replaced by the next one", async () => {
     const deadline = new Deadline(new AbortController().signal);
     deadline.arm("timeout_first_byte", 1);

@@ -1,3 +1,4 @@
+import type { Clock } from "../clock.ts";
 import type { AttemptOutcome } from "../request.ts";
 
 type Timeout = Extract<AttemptOutcome, `timeout_${string}`>;
@@ -5,6 +6,10 @@ type Timeout = Extract<AttemptOutcome, `timeout_${string}`>;
 /** setTimeout with more than 2^31-1 ms fires at once. */
 const maxTimerMs = 2_147_483_647;
 const never = (): number => Infinity;
+/** A timer that fires so late did so because nothing ran: the machine slept, or the process was stopped. */
+const stalledMs = 250;
+/** What has arrived meanwhile is read within this time, before it counts as missing. */
+const readingMs = 500;
 
 /**
  * The clock of the step that one attempt is in, and that of all of it: when one of the two passes, `signal` aborts and `expired`
@@ -13,13 +18,16 @@ const never = (): number => Infinity;
 export class Deadline {
   readonly #controller = new AbortController();
   readonly #client: AbortSignal;
+  readonly #monotonic: () => number;
   readonly #onClientGone: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #limit: ReturnType<typeof setTimeout> | undefined;
   #expired: Timeout | null = null;
 
-  constructor(client: AbortSignal) {
+  /** `clock`: tells a timer that fires in time from one that fires after a sleep; absent: all fire in time. */
+  constructor(client: AbortSignal, clock?: Pick<Clock, "monotonic">) {
     this.#client = client;
+    this.#monotonic = clock === undefined ? () => 0 : () => clock.monotonic();
     this.#onClientGone = () => this.#controller.abort();
     if (client.aborted) this.#controller.abort();
     else client.addEventListener("abort", this.#onClientGone, { once: true });
@@ -45,7 +53,10 @@ export class Deadline {
 
   arm(which: Timeout, ms: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.expire(which), Math.min(ms, maxTimerMs));
+    this.#timer = this.#after(ms, (late) => {
+      if (late) this.arm(which, readingMs);
+      else this.expire(which);
+    });
   }
 
   /**
@@ -54,12 +65,17 @@ export class Deadline {
    */
   watch(which: Timeout, limitMs: number, idleMs: () => number, beat: () => number = never): void {
     clearTimeout(this.#timer);
-    const check = (): void => {
+    const check = (late: boolean): void => {
       const leftMs = limitMs - idleMs();
-      if (leftMs <= 0) this.expire(which);
-      else this.#timer = setTimeout(check, Math.min(Math.max(1, Math.min(leftMs, beat())), maxTimerMs));
+      if (leftMs <= 0 && !late) return this.expire(which);
+      this.#timer = this.#after(leftMs <= 0 ? readingMs : Math.max(1, Math.min(leftMs, beat())), check);
     };
-    check();
+    check(false);
+  }
+
+  #after(ms: number, then: (late: boolean) => void): ReturnType<typeof setTimeout> {
+    const dueAt = this.#monotonic() + ms;
+    return setTimeout(() => then(this.#monotonic() - dueAt > stalledMs), Math.min(ms, maxTimerMs));
   }
 
   expire(which: Timeout): void {
