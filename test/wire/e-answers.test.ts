@@ -167,8 +167,8 @@ rule(
       const calling = { toolCalls: [{ name: "f", input: {} }] };
       for (const { answer } of await house.both("responses", server, { answer: calling }))
         expect(answer["status"]).toBe("completed");
-      const failing: Step = { answer: { text: "Half and whole" }, errorEvent: { afterEvents: 4 } };
-      const failed = await house.ask("responses", server, failing, { stream: true, opened: 4, alone: true });
+      const failing: Step = { answer: { text: "Half and whole" }, errorEvent: { afterEvents: 3 } };
+      const failed = await house.ask("responses", server, failing, { stream: true, opened: 3, alone: true });
       expect(failed.answer["status"]).toBe("failed");
       const error = objectOf(failed.answer["error"]) ?? {};
       expect([typeof error["code"], typeof error["message"]]).toEqual(["string", "string"]);
