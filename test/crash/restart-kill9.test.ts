@@ -159,7 +159,8 @@ test("the new process is killed at random moments of its start: the old one's st
     await restarting;
     gate.release(streams);
     await eventually(async () => expect(await servingPid(gateway)).toBe(gateway.pid), 20_000);
-    expect((await gateway.stats()).in_flight).toBe(streams);
+    // The killed one may have had the port: it is taken again a moment after the books.
+    await eventually(async () => expect((await gateway.stats()).in_flight).toBe(streams), 20_000);
   }
   await expectServes(run);
   expect(new Set(await answers)).toEqual(new Set([whole]));
