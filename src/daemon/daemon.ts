@@ -56,6 +56,7 @@ import type { Remnants } from "../handover/remnants.ts";
 import { listen, type Listener, type ListenerParts, type ListenOn, type SharedPlace } from "../server/listener.ts";
 import { listenOnLoopback } from "../server/loopback.ts";
 import { createOperations, type Operations, type Pages } from "../server/operations.ts";
+import { SharedPort } from "../server/port-sharing.ts";
 import { createRequestIds } from "../server/request-id.ts";
 import { Overload } from "../server/overload.ts";
 import { Resources } from "../server/resources.ts";
@@ -117,6 +118,10 @@ const saveCountersEveryMs = 1_000;
 const bucketKeys = "bucket:";
 /** Longer than thousands of cut requests take to settle. */
 const cutSettledMs = 5_000;
+
+/** Longer than the kernel takes to clear away after a process. */
+const listenTries = 40;
+const listenEveryMs = 50;
 
 /** How long a request waits for money that is held and may come back, before the next candidate has its turn. */
 const roomPatienceMs = 5_000;
@@ -609,19 +614,29 @@ export class Daemon {
     this.#restoreCounters();
     await this.#reconcile();
     const left = this.#listeners.filter((listener) => listener.left);
-    for (const { address, bound } of left) {
-      try {
-        const again = { ...address, ...(bound === null ? {} : bound) };
-        if (address.socketPath !== undefined) await removeStaleSocket(address.socketPath);
-        this.#listeners.push(this.#listenOn(again, []));
-      } catch (error) {
-        report(`${address.text} can't be listened on again: ${String(error)}`);
-      }
-    }
+    for (const listener of left) await this.#listenAgain(listener);
     this.#admin = serveAdmin(this.#socketPath, this.#adminActions());
     this.#watch(this.#source);
     void this.#books.own?.sealer.open();
     report("this process serves again");
+  }
+
+  /** A process that was killed gives its connections back one after the other: the port may be the last. */
+  async #listenAgain({ address, bound }: Listener): Promise<void> {
+    const again = { ...address, ...(bound === null ? {} : bound) };
+    for (let left = listenTries; ; left--) {
+      try {
+        if (address.socketPath !== undefined) await removeStaleSocket(address.socketPath);
+        // The port stays shareable for a while where the one that was killed had no time to end that.
+        const shared = left < listenTries && bound !== null ? [{ text: address.text, ...bound }] : [];
+        this.#listeners.push(this.#listenOn(again, shared));
+        for (const place of shared) SharedPort.find(place)?.close(place);
+        return;
+      } catch (error) {
+        if (left === 0) return this.#options.report(`${address.text} can't be listened on again: ${String(error)}`);
+        await wait(listenEveryMs, never);
+      }
+    }
   }
 
   #remnantTally(): RequestTally & { setElsewhere(requests: number): void } {
