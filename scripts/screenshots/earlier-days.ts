@@ -2,6 +2,7 @@
 
 import { GENESIS, entryLine, hashLine, type AuditFacts } from "../../src/layers/audit/index.ts";
 import type { AttemptRecord } from "../../src/request.ts";
+import { noUsage } from "../../src/wire/usage.ts";
 import { createSeededRandom } from "../../test/fuzz/seeded-random.ts";
 
 const dayMs = 24 * 3_600_000;
@@ -50,17 +51,7 @@ function requestAt(ts: number, random: () => number): AuditFacts {
     nanos: local ? 0 : nanos,
     heldNanos: local ? 0 : nanos * 2,
     price: local ? "free" : "catalogue",
-    usage: {
-      input,
-      output,
-      cacheRead: 0,
-      cacheWrite5m: 0,
-      cacheWrite1h: 0,
-      reasoning: 0,
-      serverTools: undefined,
-      reportedUsd: undefined,
-      tier: undefined,
-    },
+    usage: { ...noUsage, input, output },
     usageSource: "upstream",
     reportedModel: null,
     note: null,

@@ -1,8 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, connect, type AddressInfo, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { blackHole } from "../../test/fakes/black-hole.ts";
 import { AttemptError } from "../errors.ts";
 import type { Provider } from "../request.ts";
 import { Deadline } from "./deadline.ts";
@@ -162,39 +160,9 @@ describe("it may have been billed where", () => {
 });
 
 describe("a host that does not even take the connection", () => {
-  /** A process that listens, and then stands still: once its queue is full the system drops every further connection. */
-  async function blackHole(): Promise<string> {
-    const folder = mkdtempSync(join(tmpdir(), "sanctum-hole-"));
-    const script = join(folder, "hole.ts");
-    writeFileSync(
-      script,
-      `import { createServer } from "node:net";
-       const server = createServer(() => undefined);
-       server.listen({ port: 0, host: "127.0.0.1" }, () => console.log(server.address().port));`,
-    );
-    const child = Bun.spawn([process.execPath, script], { stdio: ["ignore", "pipe", "inherit"] });
-    const { value } = await child.stdout.getReader().read();
-    const port = Number(Buffer.from(value!).toString());
-    child.kill("SIGSTOP");
-    let taken = 0;
-    const full = Promise.withResolvers<void>();
-    // The runtime listens with a queue of 512; the system keeps one more.
-    const fillers = Array.from({ length: 530 }, () =>
-      connect(port, "127.0.0.1", () => ++taken === 513 && full.resolve()).on("error", () => undefined),
-    );
-    ends.push(async () => {
-      for (const filler of fillers) filler.destroy();
-      child.kill("SIGKILL");
-      await child.exited;
-      rmSync(folder, { recursive: true, force: true });
-    });
-    await full.promise;
-    return `http://127.0.0.1:${port}`;
-  }
-
   test("is given up after `connect`, long before `first_byte`, and nothing was billed", async () => {
     const timeouts = { ...quick, connectMs: 200, firstByteMs: 60_000 };
-    const error = await failureOf(sent(providerAt(await blackHole(), { timeouts })));
+    const error = await failureOf(sent(providerAt(await blackHole(ends), { timeouts })));
     expect(error).toMatchObject({ outcome: "timeout_connect", billed: "none" });
   });
 

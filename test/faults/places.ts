@@ -1,9 +1,10 @@
 // Where providers are that can't be spoken to, and those that speak TLS.
 
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { blackHole } from "../fakes/black-hole.ts";
 import { FakeProvider, type ProviderOptions } from "../fakes/provider.ts";
 import {
   caCertificate,
@@ -114,29 +115,4 @@ async function freePort(): Promise<number> {
   server.close(() => resolve());
   await promise;
   return port;
-}
-
-const hole = `import { createServer } from "node:net";
-const server = createServer(() => undefined);
-server.listen({ port: 0, host: "127.0.0.1" }, () => console.log(server.address().port));`;
-
-/** A process that listens, and then stands still: once its queue is full the system drops every further connection. */
-async function blackHole(ends: (() => unknown)[]): Promise<string> {
-  const child = Bun.spawn([process.execPath, "-e", hole], { stdio: ["ignore", "pipe", "inherit"] });
-  const { value } = await child.stdout.getReader().read();
-  const port = Number(Buffer.from(value!).toString());
-  child.kill("SIGSTOP");
-  let taken = 0;
-  const full = Promise.withResolvers<void>();
-  // The runtime listens with a queue of 512; the system keeps one more.
-  const fillers = Array.from({ length: 530 }, () =>
-    connect(port, "127.0.0.1", () => ++taken === 513 && full.resolve()).on("error", () => undefined),
-  );
-  ends.push(async () => {
-    for (const filler of fillers) filler.destroy();
-    child.kill("SIGKILL");
-    await child.exited;
-  });
-  await full.promise;
-  return `http://127.0.0.1:${port}`;
 }

@@ -6,7 +6,7 @@ import type { ContentRecording } from "./recording.ts";
 /** A body that its reader has given up is not waited for longer. */
 const MAX_LAG_MS = 1_000;
 
-export function recordingBody(request: Arrived, recording: ContentRecording): Arrived {
+export function recordingBody<R extends Pick<Arrived, "readBody">>(request: R, recording: ContentRecording): R {
   return {
     ...request,
     readBody: async () => {
