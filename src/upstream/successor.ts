@@ -1,5 +1,6 @@
 // The rest of an answer that broke off, from whoever goes on with it: asked for, waited for with signs of life, and passed on.
 
+import { bodySourceOf, type BodySource } from "../body-source.ts";
 import type { GatewayResponse } from "../request.ts";
 
 interface SuccessorParts {
@@ -15,16 +16,12 @@ interface SuccessorParts {
 }
 
 type Controller = ReadableStreamDefaultController<Uint8Array>;
-interface Source {
-  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
-  cancel(): Promise<void>;
-}
 
 const encoder = new TextEncoder();
 
 export class Successor {
   readonly #parts: SuccessorParts;
-  readonly #source: Promise<Source>;
+  readonly #source: Promise<BodySource>;
   #arrived = false;
   #left = false;
 
@@ -32,11 +29,11 @@ export class Successor {
     this.#parts = parts;
     this.#source = parts.answer.then((answer) => {
       this.#arrived = true;
-      if (answer !== null) return sourceOf(answer.body);
+      if (answer !== null) return bodySourceOf(answer.body);
       // Counted here and now: who closes the books looks after this.
       const bytes = encoder.encode(parts.fail());
       parts.wrote(bytes.byteLength);
-      return sourceOf(bytes);
+      return bodySourceOf(bytes);
     });
     // A client that left does not ask for it any more.
     this.#source.catch(() => undefined);
@@ -62,7 +59,7 @@ export class Successor {
     );
   }
 
-  async #awaited(controller: Controller): Promise<Source> {
+  async #awaited(controller: Controller): Promise<BodySource> {
     if (this.#arrived) return this.#source;
     const timer = setInterval(() => {
       // Something unread stands in the queue: the client is slow, not in doubt.
@@ -77,20 +74,4 @@ export class Successor {
       clearInterval(timer);
     }
   }
-}
-
-function sourceOf(body: GatewayResponse["body"]): Source {
-  if (body instanceof ReadableStream) {
-    const reader = body.getReader();
-    return { read: () => reader.read(), cancel: () => reader.cancel() };
-  }
-  let rest: Uint8Array | undefined = typeof body === "string" ? encoder.encode(body) : body;
-  return {
-    read: async () => {
-      const value = rest;
-      rest = undefined;
-      return { done: value === undefined, value };
-    },
-    cancel: async () => undefined,
-  };
 }

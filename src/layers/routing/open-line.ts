@@ -1,5 +1,6 @@
 // An answer that the client has begun to get while it is still being looked for.
 
+import { bodySourceOf, type BodySource } from "../../body-source.ts";
 import { GatewayError } from "../../errors.ts";
 import type { Finish, GatewayResponse, Outcome, Planned } from "../../request.ts";
 import type { Clock } from "../../clock.ts";
@@ -20,10 +21,6 @@ export interface OpenLineParts {
 }
 
 type Controller = ReadableStreamDefaultController<Uint8Array>;
-interface Source {
-  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
-  cancel(): Promise<void>;
-}
 
 const encoder = new TextEncoder();
 const nothing = new Uint8Array(0);
@@ -38,7 +35,7 @@ export class OpenLine {
   readonly #timer: ReturnType<typeof setInterval>;
   /** Resolves when the source is there. */
   readonly #settled: Promise<void>;
-  #source: Source | null = null;
+  #source: BodySource | null = null;
   /** Where the answer has to be joined to what was sent. */
   #parser: SseParser | null = null;
   #controller: Controller | null = null;
@@ -116,9 +113,9 @@ export class OpenLine {
     // From then on the answer itself knows whether its client had all of it.
     const tooLate = this.#left;
     const { body, status } = response;
-    if (status >= 400) this.#source = once(this.#opening.fail(textOf(body)));
+    if (status >= 400) this.#source = bodySourceOf(this.#opening.fail(textOf(body)));
     else {
-      this.#source = body instanceof ReadableStream ? body.getReader() : once(body);
+      this.#source = bodySourceOf(body);
       if (this.#opening.joined !== null) this.#parser = new SseParser();
     }
     if (this.#left) this.#discard();
@@ -134,7 +131,7 @@ export class OpenLine {
     const known = this.#foreseen(error);
     const { dialect, id } = this.#request;
     const text = this.#opening.fail(errorAnswer(dialect, known, id).body, known.retryAfterSeconds);
-    this.#source = once(text);
+    this.#source = bodySourceOf(text);
     const outcome = this.#left ? "client_gone" : this.#parts.outcomeOf(known);
     const told = this.#left ? 0 : Buffer.byteLength(text);
     this.#finish({ outcome, bytesOut: this.#bytesOut + told });
@@ -174,19 +171,6 @@ export class OpenLine {
     const last = this.#parser?.end() ?? null;
     return last === null ? nothing : encoder.encode(this.#opening.joined?.(last) ?? "");
   }
-}
-
-/** A body that is there as a whole. */
-function once(content: string | Uint8Array): Source {
-  let rest: Uint8Array | null = typeof content === "string" ? encoder.encode(content) : content;
-  return {
-    read: async () => {
-      const value = rest;
-      rest = null;
-      return value === null ? { done: true, value: undefined } : { done: false, value };
-    },
-    cancel: async () => undefined,
-  };
 }
 
 function textOf(body: GatewayResponse["body"]): string {
